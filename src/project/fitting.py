@@ -1,0 +1,155 @@
+"""Fitting the forecasters, and calibrating what counts as a large error, from train and validation rows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from project import gradient
+from project.detector import Detector
+from project.forecasters import ConvolutionalForecaster, LinearForecaster, Persistence, PrincipalComponents
+from project.least_squares import Autoregression, residual_projection, standardised
+from project.options import TrainOptions
+from wattline.task import FloatArray, Run, Split, TrainingData
+
+POOLED_ROWS = 20_000
+VALIDATION_WINDOWS = 4096
+
+Curves = list[dict[str, float]]
+
+
+def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tuple[Detector, Curves]:
+    """Fit and calibrate the detector that `model` names; curves hold one row of figures for each epoch."""
+    torch.set_num_threads(options.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(run.seed)
+    history = options.history_steps
+    curves: Curves = []
+    if model == "linear":
+        forecaster: nn.Module = LinearForecaster(_solve(data, options, run))
+    elif model == "pca":
+        forecaster = PrincipalComponents(_residual_projections(data, options, run), history=history)
+    elif model == "persistence":
+        forecaster = Persistence(history=history)
+    else:
+        forecaster = ConvolutionalForecaster(
+            len(data.columns),
+            channels=options.convolution.channels,
+            kernel=options.convolution.kernel,
+            history=history,
+        )
+        curves = _descend(_detector(forecaster, data, options), data, options, run)
+    detector = _detector(forecaster, data, options).eval()
+    losses = calibrate(detector, data, options)
+    return detector, curves or [losses]
+
+
+def calibrate(detector: Detector, data: TrainingData, options: TrainOptions) -> dict[str, float]:
+    """Set the detector's spread of errors and its thresholds; no label is looked at.
+
+    The spread comes from the errors on train rows, the threshold from the scores of validation rows. For units that
+    were never seen both come from all units, judged with the pooled constants.
+    """
+    units, unknown = data.constants.units, len(data.constants.units)
+    steps, history = options.steps, options.history_steps
+    every = pooled_stride(data)
+    strange = [detector.newest_errors(data.train[unit], -1, steps=history + 1, every=every) for unit in units]
+    detector.spread[unknown] = _spread(np.concatenate(strange), options)
+    losses: dict[str, list[float]] = {"train_loss": [], "validation_loss": []}
+    for index, unit in enumerate(units):
+        errors = detector.newest_errors(data.train[unit], index, steps=history + 1)
+        losses["train_loss"].append(float(np.square(errors).mean()))
+        losses["validation_loss"].append(
+            float(np.square(detector.newest_errors(data.validation[unit], index, steps=history + 1)).mean())
+        )
+        detector.spread[index] = _spread(errors, options)
+    strange_scores = []
+    for index, unit in enumerate(units):
+        known = detector.judge_series(data.validation[unit], index, steps=steps)["score"]
+        detector.threshold[index] = _threshold(known, options)
+        strange_scores.append(detector.judge_series(data.validation[unit], -1, steps=steps, every=every)["score"])
+    detector.threshold[unknown] = _threshold(np.concatenate(strange_scores), options)
+    return {name: float(np.mean(values)) for name, values in losses.items()}
+
+
+def _detector(forecaster: nn.Module, data: TrainingData, options: TrainOptions) -> Detector:
+    return Detector(forecaster, data.constants, tolerated=options.tolerated_error, largest=options.largest_error)
+
+
+def pooled_stride(data: TrainingData) -> int:
+    """Every how many-th row of all units makes about POOLED_ROWS rows."""
+    return max(1, sum(len(series) for series in data.train.values()) // POOLED_ROWS)
+
+
+def _spread(errors: FloatArray, options: TrainOptions) -> Tensor:
+    return torch.from_numpy(np.sqrt(np.square(errors, dtype=np.float64).mean(axis=0)) + options.error_floor).float()
+
+
+def _threshold(scores: FloatArray, options: TrainOptions) -> float:
+    return float(np.quantile(scores, options.threshold_quantile)) * options.threshold_factor
+
+
+def _scaled_units(data: TrainingData, *, pooled: bool) -> Iterator[Tensor]:
+    constants = data.constants
+    for index, unit in enumerate(constants.units):
+        center = constants.pooled_center if pooled else constants.center[index]
+        scale = constants.pooled_scale if pooled else constants.scale[index]
+        yield standardised(data.train[unit], center=center, scale=scale)
+
+
+def _solve(data: TrainingData, options: TrainOptions, run: Run) -> Tensor:
+    weights = []
+    everyone = Autoregression(len(data.columns), history=options.history_steps)
+    for rows in _scaled_units(data, pooled=True):
+        everyone.add(rows)
+    for done, rows in enumerate(_scaled_units(data, pooled=False), start=1):
+        own = Autoregression(len(data.columns), history=options.history_steps)
+        own.add(rows)
+        weights.append(own.solve(options.ridge))
+        run.report(f"unit {done}", done / len(data.constants.units), {})
+    return torch.stack([*weights, everyone.solve(options.ridge)])
+
+
+def _residual_projections(data: TrainingData, options: TrainOptions, run: Run) -> Tensor:
+    moments = [rows.double().T @ rows.double() for rows in _scaled_units(data, pooled=False)]
+    everyone = [rows.double().T @ rows.double() for rows in _scaled_units(data, pooled=True)]
+    moments.append(torch.stack(everyone).sum(dim=0))
+    run.report("directions", 1.0, {})
+    return torch.stack([residual_projection(moment, components=options.components) for moment in moments])
+
+
+def _descend(detector: Detector, data: TrainingData, options: TrainOptions, run: Run) -> Curves:
+    steps, knobs = options.steps, options.convolution
+    train = Windows(detector, data.train, data.constants.units, steps=steps)
+    validation = Windows(detector, data.validation, data.constants.units, steps=steps)
+
+    def batches(epoch: int) -> Tensor:
+        return train.draw(knobs.windows_per_epoch, seed=[run.seed, epoch])
+
+    return gradient.train(
+        detector.forecaster,
+        batches,
+        validation=validation.draw(VALIDATION_WINDOWS, seed=[run.seed]),
+        options=knobs,
+        run=run,
+    )
+
+
+class Windows:
+    """Standardised windows of all units, drawn at random and reproducibly."""
+
+    def __init__(self, detector: Detector, split: Split, units: tuple[str, ...], *, steps: int) -> None:
+        self._detector = detector
+        self._views = [split[unit].windows(steps) for unit in units]
+        self._ends = np.cumsum([len(view) for view in self._views])
+
+    def draw(self, count: int, *, seed: list[int]) -> Tensor:
+        """(count, steps, columns); the same for the same seed."""
+        picks = np.random.default_rng(seed).integers(0, self._ends[-1], size=count)
+        owners = np.searchsorted(self._ends, picks, side="right")
+        places = picks - np.concatenate([[0], self._ends])[owners]
+        windows = np.stack([self._views[owner][place] for owner, place in zip(owners, places, strict=True)])
+        with torch.inference_mode():
+            values, _ = self._detector.standardise(torch.from_numpy(windows), torch.from_numpy(owners))
+        return values.clone()

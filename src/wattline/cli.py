@@ -1,0 +1,113 @@
+"""The command line: verbs to functions. Errors become one line and an exit code."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wattline.errors import WattlineError
+
+app = typer.Typer(
+    help="From telemetry to a judged, measured and served model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich costs 0.1 s at every start
+)
+
+
+@app.command()
+def run(stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml, e.g. train")]) -> None:
+    """Run one stage of the pipeline here."""
+    from wattline import stages
+
+    stages.run(stage)
+
+
+@app.command()
+def card(
+    check: Annotated[bool, typer.Option("--check", help="fail when the card is stale, write nothing")] = False,
+) -> None:
+    """Write the model card, or check that it says what the reports say."""
+    from wattline import params, stages
+    from wattline.stages import card as stage
+
+    if not check:
+        stages.run("card")
+        return
+    loaded = params.load()
+    stage.check(card=loaded.block.card, task=params.load_task(loaded.task))
+
+
+@app.command()
+def decision() -> None:
+    """Print the decision on the candidate, one line for each gate."""
+    from wattline import files
+    from wattline.gates import report
+    from wattline.records import Decision
+
+    typer.echo("\n".join(report.lines(files.read_report("decide", Decision))))
+
+
+@app.command()
+def champion() -> None:
+    """Fetch the champion's files into champion/, so that the candidate can be compared with it."""
+    from wattline import files, params
+    from wattline.registry import versions
+
+    found = versions.fetch_champion(files.CHAMPION, name=params.load().task.name)
+    typer.echo(f"champion: version {found.version}" if found.version else "champion: none yet")
+
+
+@app.command()
+def register() -> None:
+    """Register the candidate, if it was accepted, as challenger."""
+    from wattline import params
+    from wattline.registry import versions
+
+    name = params.load().task.name
+    typer.echo(f"registered: {name} version {versions.register(name=name)} is challenger")
+
+
+@app.command()
+def promote(version: Annotated[str | None, typer.Option(help="default: the challenger")] = None) -> None:
+    """Make the challenger the champion."""
+    from wattline import params
+    from wattline.registry import versions
+
+    name = params.load().task.name
+    typer.echo(f"promoted: {name} version {versions.promote(version, name=name)} is champion")
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Option(help="where model.onnx lies")] = Path("champion"),
+    host: Annotated[str | None, typer.Option(help="default: serving.host")] = None,
+    port: Annotated[int | None, typer.Option(help="default: serving.port; 0 for any free one")] = None,
+) -> None:
+    """Serve the champion."""
+    from wattline import params
+    from wattline.serving import app as server
+
+    knobs = params.load().serving
+    server.serve(folder, host=host or knobs.host, port=knobs.port if port is None else port)
+
+
+@app.command()
+def demo(
+    source: Annotated[str | None, typer.Option(help="set ingest.source of the task first, e.g. smd")] = None,
+) -> None:
+    """Run everything once: pipeline, registry, promotion, server, one prediction."""
+    from wattline import demonstration
+
+    demonstration.run(source)
+
+
+def main() -> None:
+    """Entry point of `wattline`."""
+    try:
+        app()
+    except WattlineError as error:
+        print(f"wattline: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)

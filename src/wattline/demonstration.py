@@ -1,0 +1,122 @@
+"""The whole story once: pipeline, decision, registry, promotion, a live server and its answer."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from wattline import files, params, splits
+from wattline.errors import InputError, RejectedError, WattlineError
+from wattline.gates import report
+from wattline.records import Decision, Signature
+
+SECONDS_TO_START = 60
+
+Say = Callable[[str], object]
+
+
+def run(source: str | None, *, say: Say = print) -> None:
+    """Run everything and say what came out. Raises RejectedError, after saying why, when a gate said no."""
+    if source is not None:
+        choose_source(source)
+    name = params.load().task.name
+    from wattline.registry import versions
+
+    versions.fetch_champion(files.CHAMPION, name=name)
+    reproduce()
+    decision = files.read_report("decide", Decision)
+    say("\n" + "\n".join(report.lines(decision)))
+    say(f"\nmodel card   {files.CARDS / name}.md")
+    say("MLflow UI    make mlflow")
+    if not decision.accepted:
+        raise RejectedError("the candidate was rejected; nothing was registered or promoted")
+    version = versions.register(name=name)
+    versions.promote(version, name=name)
+    versions.fetch_champion(files.CHAMPION, name=name)
+    say(f"champion     {name} version {version}")
+    with served(files.CHAMPION) as address:
+        question = newest_window()
+        say(f"server       POST {address}/predict, the {len(question['rows'])} newest rows of {question['unit']}")
+        say(f"answer       {ask(address, question)}")
+
+
+def choose_source(source: str, *, path: Path = params.FILE) -> None:
+    """Set `ingest.source` of the task in params.yaml, keeping its comments. Raises InputError for one without options.
+    """
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    name = params.load(path).task.name
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 120
+    tree = yaml.load(path.read_text())
+    known = tree[name]["ingest"].get("options", {})
+    if source not in known:
+        raise InputError(f"SOURCE={source}: {path} has no {name}.ingest.options.{source}; known: {', '.join(known)}")
+    if tree[name]["ingest"]["source"] == source:
+        return
+    tree[name]["ingest"]["source"] = source
+    stream = StringIO()
+    yaml.dump(tree, stream)
+    files.write_text(path, stream.getvalue())
+
+
+def reproduce() -> None:
+    """Run `dvc repro`. Raises WattlineError when a stage fails; the stage has said why by then."""
+    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False).returncode
+    if code:
+        raise WattlineError(f"dvc repro ended with exit code {code}; the failed stage says why above")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A server of the model in `folder` on a free port; gives its address, and ends it afterwards."""
+    command = [sys.executable, "-m", "wattline", "serve", "--folder", str(folder), "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield _address(server)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(SECONDS_TO_START)
+
+
+def _address(server: "subprocess.Popen[str]") -> str:
+    assert server.stdout is not None
+    for line in server.stdout:
+        found = re.search(r"http://\S+", line)
+        if found:
+            return found.group().rstrip("/")
+    raise WattlineError(f"the server ended with exit code {server.wait()} before it was ready")
+
+
+def newest_window() -> dict[str, object]:
+    """The newest rows of the first unit, as /predict wants them: by column name, in raw units, null where missing."""
+    signature = files.read_record(files.CHAMPION / "signature.json", Signature)
+    unit, series = next(iter(splits.read_test().items()))
+    columns = [column.name for column in splits.read_manifest().columns]
+    rows = series.windows(signature.steps)[-1]
+    named = [
+        {name: None if np.isnan(value) else float(value) for name, value in zip(columns, row, strict=True)}
+        for row in rows
+    ]
+    wanted = [column.name for column in signature.columns]
+    return {"unit": unit, "rows": [{name: row[name] for name in wanted} for row in named]}
+
+
+def ask(address: str, question: dict[str, object]) -> str:
+    """The server's answer to one question, as JSON text."""
+    request = urllib.request.Request(
+        f"{address}/predict", json.dumps(question).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=SECONDS_TO_START) as answer:  # noqa: S310
+        text: str = answer.read().decode()
+    return text

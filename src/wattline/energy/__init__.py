@@ -1,0 +1,1 @@
+"""Energy: what an activity cost, by which meter, and how sure that is."""

@@ -1,0 +1,28 @@
+"""What can go wrong, as one small tree: the command line turns each into one line and an exit code."""
+
+
+class WattlineError(Exception):
+    """A failure that a person can act on. The message names the thing, its value and the remedy.
+
+    exit_code: what the command line exits with
+    """
+
+    exit_code = 1
+
+
+class InputError(WattlineError):
+    """Something that was handed in is wrong: params, rows, a file, a name."""
+
+    exit_code = 2
+
+
+class IntegrityError(WattlineError):
+    """Bytes are not what their record says they are."""
+
+    exit_code = 2
+
+
+class RejectedError(WattlineError):
+    """A gate said no, and something that needs its yes was asked for."""
+
+    exit_code = 1

@@ -1,0 +1,153 @@
+"""Files on disk: written whole or not at all, and known by their digests."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from pydantic import ValidationError
+
+from wattline.errors import InputError, IntegrityError
+from wattline.records import Record
+from wattline.task import Series
+
+if TYPE_CHECKING:
+    import pyarrow
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+CANDIDATE = Path("models/candidate")
+CHAMPION = Path("champion")
+REPORTS = Path("reports")
+CARDS = Path("model_cards")
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step: a reader sees the old file or the new one, never a part."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_directory(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of `path` when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    former = path.with_name(f".{path.name}.{os.getpid()}.former")
+    fresh.mkdir()
+    try:
+        yield fresh
+        if path.exists():
+            path.rename(former)
+        fresh.rename(path)
+    finally:
+        if former.exists() and not path.exists():
+            former.rename(path)
+        shutil.rmtree(former, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """Digest of one file's bytes. Raises IntegrityError when it is not there."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing; run `dvc repro` to make it") from None
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Relative path -> SHA-256 of every file below `folder`, sorted by path."""
+    return {
+        str(path.relative_to(folder)): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".gitignore"
+    }
+
+
+def directory_digest(folder: Path) -> str:
+    """One SHA-256 over names and bytes of all files below `folder`."""
+    lines = [f"{name} {digest}" for name, digest in digests(folder).items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def report_path(stage: str) -> Path:
+    return REPORTS / f"{stage}.json"
+
+
+def write_report(stage: str, record: Record) -> None:
+    """Write `reports/<stage>.json`."""
+    write_text(report_path(stage), record.to_json())
+
+
+def read_report(stage: str, kind: type[AnyRecord]) -> AnyRecord:
+    """Read `reports/<stage>.json`. Raises InputError when it is absent or is not a `kind`."""
+    return read_record(report_path(stage), kind)
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """Read a record from a JSON file. Raises InputError when it is absent or is not a `kind`."""
+    try:
+        return kind.from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run `dvc repro` to make it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path} is not a {kind.__name__} record: {place or 'file'}: {first['msg']}") from None
+
+
+def write_table(path: Path, table: "pyarrow.Table") -> str:
+    """Write Parquet (zstd, no writer-dependent metadata) and return its SHA-256. Equal tables give equal bytes."""
+    from pyarrow import parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=3)
+    return sha256(path)
+
+
+def write_series(folder: Path, series: Series, columns: Iterable[str]) -> str:
+    """Write one unit's rows as `<folder>/<unit>.parquet` and return its SHA-256."""
+    import pyarrow
+
+    arrays: dict[str, pyarrow.Array] = {
+        "timestamp": pyarrow.array(series.timestamps.astype("datetime64[us]"), type=pyarrow.timestamp("us", tz="UTC"))
+    }
+    for index, name in enumerate(columns):
+        arrays[name] = pyarrow.array(series.values[:, index], type=pyarrow.float32())
+    arrays["target"] = pyarrow.array(series.target, type=pyarrow.float64())
+    table = pyarrow.table(arrays).replace_schema_metadata(None)
+    return write_table(folder / f"{series.unit}.parquet", table)
+
+
+def read_series(path: Path, columns: Iterable[str], *, group: str) -> Series:
+    """Read what `write_series` wrote."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    return Series(
+        unit=path.stem,
+        group=group,
+        timestamps=table["timestamp"].to_numpy().astype("datetime64[ns]"),
+        values=np.stack([table[name].to_numpy() for name in columns], axis=1).astype(np.float32, copy=False),
+        target=table["target"].to_numpy(),
+    )

@@ -1,0 +1,65 @@
+"""Rows in time: on a regular grid, and cut at instants."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattline.errors import InputError
+from wattline.params import PrepareParams
+from wattline.records import Dataset, UnitRows
+from wattline.task import Series
+
+MAXIMUM_GRID_GROWTH = 20
+"""A grid so many times longer than the rows means that the cadence is wrong, not that samples are missing."""
+
+
+def on_grid(series: Series, *, cadence_seconds: float) -> Series:
+    """Place rows at multiples of the cadence from the first one; slots without a row hold NaN.
+
+    Two rows in one slot: the later one stays. Raises InputError when the rows do not fit the cadence at all.
+    """
+    step = np.int64(round(cadence_seconds * 1e9))
+    nanoseconds = series.timestamps.astype(np.int64)
+    slots = (nanoseconds - nanoseconds[0]) // step
+    length = int(slots[-1]) + 1
+    if length > MAXIMUM_GRID_GROWTH * len(slots):
+        raise InputError(
+            f"unit {series.unit}: {len(slots)} rows lie on {length} steps of {cadence_seconds:g} s; "
+            "set the source's cadence_seconds to the real distance of two rows"
+        )
+    values = np.full((length, series.values.shape[1]), np.nan, dtype=np.float32)
+    target = np.full(length, np.nan)
+    values[slots], target[slots] = series.values, series.target
+    timestamps = (nanoseconds[0] + np.arange(length) * step).astype("datetime64[ns]")
+    return Series(series.unit, series.group, timestamps, values, target)
+
+
+def boundaries(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> NDArray[np.datetime64]:
+    """First instants of validation and test, (2,) datetime64[ns].
+
+    Without an official test part all units are cut at the same instants, so that no unit's test rows are older than
+    another unit's train rows (a shared event must not be learnt from the neighbour).
+    """
+    if unit.test_start is not None:
+        start, test = _nanoseconds(unit.start), _nanoseconds(unit.test_start)
+    else:
+        start = min(_nanoseconds(other.start) for other in dataset.units)
+        end = max(_nanoseconds(other.end) for other in dataset.units)
+        test = start + round((end - start) * (1 - prepare.test_fraction))
+    validation = start + round((test - start) * (1 - prepare.validation_fraction))
+    return np.array([validation, test], dtype="datetime64[ns]")
+
+
+def cut(series: Series, instants: NDArray[np.datetime64]) -> Iterator[Series]:
+    """Rows before, between and from the two instants."""
+    edges = [0, *np.searchsorted(series.timestamps, instants), len(series.timestamps)]
+    for begin, end in pairwise(edges):
+        rows = slice(begin, end)
+        yield Series(series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows])
+
+
+def _nanoseconds(instant: datetime) -> int:
+    return round(instant.timestamp() * 1e6) * 1000

@@ -1,0 +1,167 @@
+"""Expectations, run by Great Expectations on a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wattline.errors import InputError
+from wattline.quality.quiet import quiet
+from wattline.task import Expectation
+
+if TYPE_CHECKING:
+    import pandas
+
+BOUNDS = ("min_value", "max_value", "value_set")
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one expectation.
+
+    prose: what it demands, for people
+    count, share: how many rows do not meet it; 1 and 1.0 for one that is about a column or table as a whole
+    rows: positions of the first of them in the table
+    observed: the value that was found where no row is to blame, or why it could not be evaluated
+    """
+
+    expectation: Expectation
+    columns: tuple[str, ...]
+    prose: str
+    passed: bool
+    count: int = 0
+    share: float = 0.0
+    rows: tuple[int, ...] = ()
+    observed: str = ""
+
+
+def check(expectations: Sequence[Expectation], *, columns: Sequence[str]) -> None:
+    """Raise InputError naming an unknown rule, column or argument, with what comes near it.
+
+    columns: of the table that the expectations will run on
+    """
+    for expectation in expectations:
+        _built(expectation, columns)
+
+
+def evaluate(table: "pandas.DataFrame", expectations: Sequence[Expectation], *, first_rows: int) -> list[Outcome]:
+    """Run `expectations` on `table`; one outcome each, in their order.
+
+    first_rows: how many positions of offending rows an outcome names
+    """
+    columns = [str(column) for column in table.columns]
+    with quiet():
+        import great_expectations
+
+        # The context comes first: the library refuses a suite without one.
+        context = great_expectations.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        suite = great_expectations.ExpectationSuite(name="rows")
+        for place, expectation in enumerate(expectations):
+            built = _built(as_stored(expectation), columns)
+            built.meta = {"place": place}
+            # Its `add_expectation` drops one that equals an earlier one, and compares each with all others to find out.
+            suite.expectations.append(built)
+        asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
+        batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(batch_parameters={"dataframe": table})
+        wanted = {"result_format": "SUMMARY", "partial_unexpected_count": first_rows}
+        found = batch.validate(suite, result_format=wanted).results
+        results = {result.expectation_config.meta["place"]: result for result in found}
+        prose = [_prose(_built(expectation, columns)) for expectation in expectations]
+    return [_outcome(*item, results[place]) for place, item in enumerate(zip(expectations, prose, strict=True))]
+
+
+def _built(expectation: Expectation, columns: Sequence[str]) -> Any:
+    with quiet():
+        from great_expectations.expectations import registry
+
+        rules = registry.list_registered_expectation_implementations()
+        if expectation.rule not in rules:
+            raise InputError(f"{expectation.rule!r} is not a Great Expectations rule; {_near(expectation.rule, rules)}")
+        for name in named_columns(expectation):
+            if name not in columns:
+                raise InputError(f"{expectation.rule}: there is no column {name!r}; {_near(name, columns)}")
+        kind = registry.get_expectation_impl(expectation.rule)
+        try:
+            return kind(**expectation.arguments, severity=expectation.severity)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{expectation.rule}: {_complaint(error, kind, expectation.arguments)}") from None
+
+
+def as_stored(expectation: Expectation) -> Expectation:
+    """With bounds rounded to float32, as telemetry is stored: a recorded 0.1 is not above a maximum of 0.1."""
+    arguments = {key: _single(value) if key in BOUNDS else value for key, value in expectation.arguments.items()}
+    return expectation.model_copy(update={"arguments": arguments})
+
+
+def _single(bound: Any) -> Any:
+    if isinstance(bound, list | tuple):
+        return [_single(item) for item in bound]
+    fits = isinstance(bound, float) and abs(bound) <= np.finfo(np.float32).max
+    return float(np.float32(bound)) if fits else bound
+
+
+def named_columns(expectation: Expectation) -> tuple[str, ...]:
+    """Columns that the arguments of `expectation` name; none when it is about the whole table."""
+    found = [expectation.arguments[key] for key in COLUMN_ARGUMENTS if key in expectation.arguments]
+    return tuple(str(name) for item in found for name in ([item] if isinstance(item, str) else item))
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    matches = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"nearest: {', '.join(matches)}" if matches else f"known: {', '.join(sorted(known)[:8])}, ..."
+
+
+def _complaint(error: Exception, kind: Any, arguments: Mapping[str, Any]) -> str:
+    """One sentence for the first of the errors that the rule's own type reports."""
+    if not hasattr(error, "errors"):
+        return str(error)
+    first = error.errors()[0]
+    argument = str(first["loc"][0])
+    if first["type"] == "value_error.extra":
+        known = sorted({*kind.domain_keys, *kind.success_keys} - {"batch_id", "condition_parser", "table"})
+        return f"unknown argument {argument!r}; {_near(argument, known)}"
+    if argument == "__root__":
+        return f"{first['msg']}, got {dict(arguments)}"
+    return f"argument {argument!r}: {first['msg']}, got {arguments.get(argument)!r}"
+
+
+def _outcome(expectation: Expectation, prose: str, result: Any) -> Outcome:
+    columns = named_columns(expectation)
+    error = _exception(result.exception_info)
+    if error:
+        # What cannot be evaluated is not met, however mild it was declared.
+        grave = expectation.model_copy(update={"severity": "critical"})
+        return Outcome(grave, columns, prose, False, 1, 1.0, observed=f"could not be evaluated: {error}")
+    found = result.result
+    if result.success:
+        return Outcome(expectation, columns, prose, True, observed=_text(found.get("observed_value")))
+    if "unexpected_count" not in found:
+        return Outcome(expectation, columns, prose, False, 1, 1.0, observed=_text(found.get("observed_value")))
+    count, rows = found["unexpected_count"], found.get("partial_unexpected_index_list") or ()
+    share = count / found["element_count"]
+    return Outcome(expectation, columns, prose, False, count, share, tuple(int(row) for row in rows))
+
+
+def _exception(information: Mapping[str, Any]) -> str:
+    """Message of the first exception; the library nests it by metric when it comes from one."""
+    nested = [information] if "raised_exception" in information else list(information.values())
+    raised = [item for item in nested if item["raised_exception"]]
+    return " ".join(str(raised[0]["exception_message"]).split()) if raised else ""
+
+
+def _prose(built: Any) -> str:
+    built.render()
+    value = built.rendered_content[0].value.to_json_dict()
+    return Template(value["template"]).safe_substitute(
+        {name: parameter["value"] for name, parameter in value["params"].items()}
+    )
+
+
+def _text(observed: Any) -> str:
+    text = "" if observed is None else f"{observed:.6g}" if isinstance(observed, float) else str(observed)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,121 @@
+"""Raw rows of all units as two tables, `rows` and `units`, after their bytes were compared with their record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wattline import files
+from wattline.errors import InputError, IntegrityError
+from wattline.records import Dataset, UnitRows
+from wattline.task import Series
+
+if TYPE_CHECKING:
+    import pandas
+
+ADDED = ("unit", "group", "timestamp", "target", "step_seconds")
+"""Columns of the table `rows` beside those of the dataset."""
+
+
+def verify(dataset: Dataset, folder: Path = files.RAW) -> None:
+    """Raise IntegrityError naming the first partition whose bytes are not those that `ingest` recorded."""
+    for unit in dataset.units:
+        path = folder / f"{unit.name}.parquet"
+        found = files.sha256(path)
+        if found != unit.sha256:
+            raise IntegrityError(
+                f"{path} has SHA-256 {found[:12]}..., recorded was {unit.sha256[:12] or 'none'}...; "
+                "it was changed after `ingest` wrote it: `dvc repro --force ingest` makes it anew"
+            )
+
+
+def layout_differences(dataset: Dataset, folder: Path = files.RAW) -> Iterator[tuple[str, str]]:
+    """Pairs (unit, what is wrong) for each partition whose columns are not those of the dataset, in order and type."""
+    import pyarrow
+    from pyarrow import parquet
+
+    expected = {"timestamp": "timestamp[us, tz=UTC]"}
+    expected |= {column.name: "float" for column in dataset.columns} | {"target": "double"}
+    for unit in dataset.units:
+        try:
+            schema = parquet.read_schema(folder / f"{unit.name}.parquet")
+        except pyarrow.ArrowInvalid:
+            yield unit.name, "is not a Parquet file"
+            continue
+        difference = _difference(schema.names, [str(kind) for kind in schema.types], expected)
+        if difference:
+            yield unit.name, difference
+
+
+def _difference(names: list[str], types: list[str], expected: dict[str, str]) -> str:
+    found = {
+        "lacks": [name for name in expected if name not in names],
+        "has unknown": [name for name in names if name not in expected],
+        "repeats": sorted({name for name in names if names.count(name) > 1}),
+    }
+    if any(found.values()):
+        return " and ".join(f"{what} {', '.join(which)}" for what, which in found.items() if which)
+    for name, place in zip(names, expected, strict=True):
+        if name != place:
+            return f"has {name} where {place} belongs"
+    wrong = [(name, kind) for name, kind in zip(names, types, strict=True) if kind != expected[name]]
+    return ", ".join(f"{name} is {kind} instead of {expected[name]}" for name, kind in wrong)
+
+
+def read(dataset: Dataset, folder: Path = files.RAW) -> "tuple[pandas.DataFrame, pandas.DataFrame]":
+    """The tables `rows` and `units`. Partitions must have the layout of the dataset.
+
+    rows: unit, group, timestamp (UTC), the dataset's columns (float64), target, and step_seconds: distance to the row
+        before in the same unit [s], missing in its first row
+    units: one row a unit: unit, group, timestamp (its first), rows, recorded_rows (what `ingest` counted) and
+        missing_share: share of the steps of the cadence, from its first row to its last, without any value
+    """
+    import pandas
+
+    names = _names(dataset)
+    sizes, blocks, described = [], [], []
+    for unit in dataset.units:
+        series = files.read_series(folder / f"{unit.name}.parquet", names, group=unit.group)
+        sizes.append(len(series.timestamps))
+        blocks.append((series.timestamps, series.values, series.target, _steps(series)))
+        described.append(_describe(series, unit, dataset.cadence_seconds))
+    timestamps, values, target, steps = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    # Great Expectations compares float32 one Python call a value, float64 a whole column at once; and it reads column
+    # after column, so they lie one after the other in memory.
+    rows = pandas.DataFrame(np.asfortranarray(values, dtype=np.float64), columns=names, copy=False)
+    identity = {"unit": [unit.name for unit in dataset.units], "group": [unit.group for unit in dataset.units]}
+    for place, (column, labels) in enumerate(identity.items()):
+        rows.insert(place, column, pandas.Series(np.repeat(labels, sizes), dtype="category"))
+    rows.insert(2, "timestamp", timestamps)
+    return rows.assign(target=target, step_seconds=steps), pandas.DataFrame(described)
+
+
+def _names(dataset: Dataset) -> list[str]:
+    names = [column.name for column in dataset.columns]
+    for name in names:
+        if name in ADDED:
+            raise InputError(f"column {name!r} has a name that validation gives to a column of its own; rename it")
+    return names
+
+
+def _steps(series: Series) -> Any:
+    steps = np.full(len(series.timestamps), np.nan)
+    distance = np.diff(series.timestamps)
+    steps[1:] = np.where(np.isnat(distance), np.nan, distance.astype(np.int64) / 1e9)
+    return steps
+
+
+def _describe(series: Series, unit: UnitRows, cadence_seconds: float) -> dict[str, Any]:
+    valid = series.timestamps[~np.isnat(series.timestamps)]
+    seconds = float((valid.max() - valid.min()).astype(np.int64)) / 1e9 if len(valid) else 0.0
+    expected = round(seconds / cadence_seconds) + 1
+    recorded = int((~np.isnan(series.values).all(axis=1)).sum())
+    return {
+        "unit": unit.name,
+        "group": unit.group,
+        "timestamp": series.timestamps[0] if len(valid) else np.datetime64("NaT", "ns"),
+        "rows": len(series.timestamps),
+        "recorded_rows": unit.rows,
+        "missing_share": max(0.0, 1 - recorded / expected),
+    }

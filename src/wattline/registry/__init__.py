@@ -1,0 +1,1 @@
+"""Runs and versions in MLflow: the only place that speaks to it."""

@@ -1,0 +1,136 @@
+"""What goes into the registry with a candidate, taken at one moment and checked before anything is sent."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wattline import files
+from wattline.errors import InputError, IntegrityError, RejectedError
+from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement
+
+ALLOWED = (".onnx", ".safetensors", ".json", ".md")
+RECORD = "candidate.json"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A private copy of everything about one candidate.
+
+    folder: holds candidate/, reports/ and cards/
+    """
+
+    folder: Path
+    candidate: Candidate
+    decision: Decision
+    evaluation: Evaluation
+    measurement: Measurement
+
+
+@contextmanager
+def gather(name: str) -> Iterator[Evidence]:
+    """Copy candidate, reports and card `name`, check the copy and give it; it vanishes afterwards.
+
+    Raises RejectedError naming the gates that said no, IntegrityError when bytes or records do not belong together,
+    InputError when something is missing or must not be published.
+    """
+    with TemporaryDirectory(prefix="wattline-") as temporary:
+        folder = Path(temporary)
+        if not (files.CANDIDATE / RECORD).is_file():
+            raise InputError(f"{files.CANDIDATE / RECORD} is missing; run `dvc repro` to make it")
+        # Without modes and times: DVC makes its files read-only, and what is read-only cannot be sent a second time.
+        shutil.copytree(
+            files.CANDIDATE, folder / "candidate", copy_function=shutil.copyfile, ignore_dangling_symlinks=True
+        )
+        check_kinds(folder / "candidate")
+        _copy(files.REPORTS.glob("*.json"), folder / "reports")
+        _copy(files.CARDS.glob(f"{name}.*"), folder / "cards")
+        if not (folder / "cards" / f"{name}.md").is_file():
+            raise InputError(f"{files.CARDS / name}.md is missing; run `dvc repro` to make it")
+        evidence = _read(folder)
+        check_bytes(folder / "candidate", evidence.candidate)
+        _check_belonging(evidence)
+        _check_accepted(evidence.decision)
+        yield evidence
+
+
+def check_kinds(folder: Path) -> None:
+    """Raise InputError naming the first file that is of no kind which may be published: pickles never are."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and path.suffix not in ALLOWED:
+            name, kinds = path.relative_to(folder), ", ".join(ALLOWED)
+            raise InputError(f"the candidate holds {name}, only {kinds} may be registered; remove it")
+
+
+def check_bytes(folder: Path, candidate: Candidate) -> None:
+    """Raise IntegrityError naming the first file that is not what `candidate` says, is missing, or is one too many."""
+    found = {name: digest for name, digest in files.digests(folder).items() if name != RECORD}
+    for name in sorted(found.keys() | candidate.files.keys()):
+        if found.get(name) == candidate.files.get(name):
+            continue
+        if name not in found:
+            raise IntegrityError(f"{name} of candidate {candidate.digest[:12]} is missing; run `dvc repro`")
+        if name not in candidate.files:
+            raise IntegrityError(f"{name} is not recorded in {RECORD}; remove it or run `dvc repro`")
+        raise IntegrityError(
+            f"{name} has SHA-256 {found[name][:12]}, {RECORD} says {candidate.files[name][:12]}; "
+            "run `dvc repro --force`"
+        )
+
+
+def energy_text(energy: Energy) -> str:
+    """An energy with its interval and where it comes from."""
+    low, high = energy.interval
+    return f"{energy.joules:.4g} J [{low:.4g}, {high:.4g}] {energy.provenance}: {energy.sensor}"
+
+
+def _copy(paths: Iterator[Path], folder: Path) -> None:
+    folder.mkdir()
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+
+
+def _read(folder: Path) -> Evidence:
+    for stage in ("decide", "evaluate", "measure"):
+        if not (folder / "reports" / f"{stage}.json").is_file():
+            raise InputError(f"{files.report_path(stage)} is missing; run `dvc repro` to make it")
+    return Evidence(
+        folder=folder,
+        candidate=files.read_record(folder / "candidate" / RECORD, Candidate),
+        decision=files.read_record(folder / "reports" / "decide.json", Decision),
+        evaluation=files.read_record(folder / "reports" / "evaluate.json", Evaluation),
+        measurement=files.read_record(folder / "reports" / "measure.json", Measurement),
+    )
+
+
+def _check_belonging(evidence: Evidence) -> None:
+    digest = evidence.candidate.digest
+    judged = {
+        "decide": evidence.decision.candidate,
+        "evaluate": evidence.evaluation.candidate,
+        "measure": evidence.measurement.candidate.digest,
+    }
+    for stage, found in judged.items():
+        if found != digest:
+            raise IntegrityError(
+                f"{files.report_path(stage)} is about candidate {found[:12]}, models/candidate is {digest[:12]}; "
+                "run `dvc repro`"
+            )
+    if evidence.decision.data != evidence.candidate.data:
+        raise IntegrityError(
+            f"{files.report_path('decide')} rests on data {evidence.decision.data[:12]}, the candidate was trained "
+            f"on {evidence.candidate.data[:12]}; run `dvc repro`"
+        )
+
+
+def _check_accepted(decision: Decision) -> None:
+    if decision.accepted:
+        return
+    failed = [
+        f"{verdict.name} ({verdict.reason})"
+        for verdict in decision.verdicts
+        if verdict.name not in decision.advisory and verdict.outcome != "PASS"
+    ]
+    raise RejectedError(f"candidate {decision.candidate[:12]} was rejected by {', '.join(failed) or 'default'}")

@@ -1,0 +1,104 @@
+"""The MLflow store: a quiet client, one lock, and errors that a person can act on."""
+
+import fcntl
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wattline.errors import InputError, WattlineError
+from wattline.settings import preset, settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+# MLflow reads these once, when it is imported. Its own wait for an absent server is four minutes.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+LIBRARIES = ("mlflow.", "requests.", "urllib3.", "sqlalchemy.", "botocore.", "boto3.")
+
+
+def is_empty() -> bool:
+    """Whether the store is the local one and nothing was ever written to it; told without importing MLflow."""
+    uri = settings().tracking_uri
+    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()
+
+
+@contextmanager
+def session() -> Iterator["MlflowClient"]:
+    """Give the client, while no other process with the same state folder has one.
+
+    Raises WattlineError when the store cannot be reached or refuses a call.
+    """
+    with _locked(settings().state / "registry.lock"), _translated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of MLflow about its own libraries
+        yield _connect()
+
+
+def experiment(client: "MlflowClient", name: str) -> str:
+    """Id of the experiment `name`, made where there is none. Local artifacts lie in the state folder."""
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise InputError(f"the MLflow experiment {name!r} is deleted; restore it with `mlflow experiments restore`")
+    if found is not None:
+        return str(found.experiment_id)
+    remote = settings().tracking_uri.startswith("http")
+    location = None if remote else (settings().state.resolve() / "artifacts" / name).as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def is_absent(error: Exception) -> bool:
+    """Whether an MlflowException says that what was asked for is not there."""
+    code: Any = getattr(error, "error_code", None)
+    missing_alias = code == "INVALID_PARAMETER_VALUE" and "alias" in str(error)
+    return code == "RESOURCE_DOES_NOT_EXIST" or missing_alias
+
+
+def _connect() -> "MlflowClient":
+    preset(ENVIRONMENT)
+    from mlflow import MlflowClient
+
+    uri = settings().tracking_uri
+    if uri.startswith(SQLITE):
+        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(uri, registry_uri=uri)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except WattlineError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not type(error).__module__.startswith(LIBRARIES):
+            raise
+        reason = _without_credentials(str(error)).split("\n", maxsplit=1)[0][:200]
+        place = _without_credentials(settings().tracking_uri)
+        raise WattlineError(
+            f"the MLflow store {place} did not do its work: {reason}; start it, or check MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"//[^/\s]+@", "//", text)

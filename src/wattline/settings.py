@@ -1,0 +1,48 @@
+"""The environment: places, addresses and CI variables. Nothing else reads it."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every environment variable that Wattline knows.
+
+    data_mirror: folder with copies of public datasets, laid out by dataset name
+    mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
+    state: Wattline's own folder for what is neither source nor output (checkpoints, local MLflow store)
+    """
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    data_mirror: Path | None = Field(default=None, validation_alias="WATTLINE_DATA_MIRROR")
+    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
+    ci: bool = Field(default=False, validation_alias="CI")
+    ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
+    ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state.resolve() / 'mlflow.db'}"
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment once in a process."""
+    return Settings()
+
+
+def silence_telemetry() -> None:
+    """Forbid libraries to call home. Effective for those that are imported afterwards."""
+    os.environ.update({"DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false"})
+
+
+def preset(variables: Mapping[str, str]) -> None:
+    """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,53 @@
+"""Sources by name: the ones that come with Wattline, and a fork's own by dotted name."""
+
+import importlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from wattline.errors import InputError
+from wattline.params import Section, typed
+from wattline.sources.source import Source
+
+MODULES = {
+    "simulator": "wattline.sources.simulator",
+    "smd": "wattline.sources.smd",
+    "jumpstarter": "wattline.sources.jumpstarter",
+    "m100": "wattline.sources.m100",
+    "parquet": "wattline.sources.parquet_files",
+    "csv": "wattline.sources.csv_files",
+}
+MEMBERS = ("Options", "open")
+
+
+def open_source(name: str, options: Mapping[str, Any], *, seed: int) -> Source:
+    """Open the source called `name`, or the one in the module that a dotted name ("project.source") means.
+
+    options: its part of params.yaml, typed by the module's `Options`
+    Raises InputError for an unknown name, a module that is no source, or an option it does not know.
+    """
+    module = _module(name)
+    given = typed(module.Options, options, where=f"params.yaml: ingest.options.{name}")
+    source = module.open(given, seed=seed)
+    if not isinstance(source, Source):
+        raise InputError(f"{module.__name__}.open must return a wattline.sources.Source, got {type(source).__name__}")
+    return source
+
+
+def _module(name: str) -> ModuleType:
+    if name not in MODULES and "." not in name:
+        known = ", ".join(MODULES)
+        raise InputError(
+            f"params.yaml: ingest.source is {name!r}, which is no source; known: {known}, or a module of yours "
+            'by dotted name, like "project.source"'
+        )
+    try:
+        module = importlib.import_module(MODULES.get(name, name))
+    except (ImportError, ValueError, TypeError) as error:
+        raise InputError(f"params.yaml: ingest.source is {name!r}, which cannot be imported: {error}") from None
+    absent = [member for member in MEMBERS if not hasattr(module, member)]
+    if absent:
+        raise InputError(f"{name} is no source: it lacks {', '.join(absent)}; see wattline/sources/m100.py for one")
+    if not (isinstance(module.Options, type) and issubclass(module.Options, Section)):
+        raise InputError(f"{name} is no source: its Options must be a wattline.params.Section")
+    return module

@@ -1,0 +1,47 @@
+"""What a source hands to `ingest`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from wattline.records import Column, SourceFile
+from wattline.task import Series
+
+
+@dataclass(frozen=True)
+class UnitSeries:
+    """Rows of one unit, as its source has them: rows that were never recorded may be absent.
+
+    columns: names of the last axis of `series.values`, as found for this unit
+    test_start: first timestamp of the publisher's test part (UTC), where there is an official split
+    """
+
+    series: Series
+    columns: tuple[str, ...]
+    test_start: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset, opened but not yet read.
+
+    home: public address of the dataset, "local" or "generated"
+    cadence_seconds: nominal distance of two rows [s]
+    labelled: whether `series.target` carries labels (0 normal, 1 anomalous, NaN unknown); else it is NaN throughout
+    files: the files that rows come from, with the digests found
+    notes: what a reader should know; equal for every run on equal inputs
+    units: produced one at a time, read once; an iterator may raise InputError or IntegrityError
+    unit_count: how many there will be, where that is known before they are read
+    """
+
+    name: str
+    home: str
+    licence: str
+    citation: str
+    cadence_seconds: float
+    columns: tuple[Column, ...]
+    labelled: bool
+    units: Iterable[UnitSeries]
+    files: tuple[SourceFile, ...] = ()
+    notes: tuple[str, ...] = ()
+    unit_count: int | None = None

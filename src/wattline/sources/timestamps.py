@@ -1,0 +1,62 @@
+"""Instants in a table, as UTC. A time without a zone is refused rather than guessed."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattline.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+def instants(column: "pyarrow.ChunkedArray", name: str, *, timezone: str | None, where: str) -> NDArray[np.datetime64]:
+    """Read a column of timestamps, or of ISO 8601 texts, as (rows,) datetime64[ns] in UTC.
+
+    timezone: IANA name of the zone in which naive ones were taken; None refuses them
+    Raises InputError naming `where`, the column and the first value that is wrong.
+    """
+    times = _parsed(column, name, where=where)
+    if times.isna().any():
+        row = int(np.flatnonzero(times.isna())[0])
+        raise InputError(f"{where}: column {name!r} is empty in row {row}; every row needs a timestamp")
+    if times.tz is None:
+        times = _localized(times, name, timezone, where=where)
+    return times.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[ns]")
+
+
+def _parsed(column: "pyarrow.ChunkedArray", name: str, *, where: str) -> "pandas.DatetimeIndex":
+    import pandas
+    from pyarrow import types
+
+    if types.is_timestamp(column.type):
+        return pandas.DatetimeIndex(column.to_pandas())
+    if not (types.is_string(column.type) or types.is_large_string(column.type)):
+        raise InputError(
+            f"{where}: column {name!r} is {column.type}, first {column[0].as_py()!r}, not a timestamp; write it as "
+            "ISO 8601, like 2026-01-05T00:00:00Z"
+        )
+    try:
+        return pandas.DatetimeIndex(pandas.to_datetime(column.to_pandas(), format="ISO8601"))
+    except ValueError as error:
+        raise InputError(
+            f"{where}: column {name!r} is not ISO 8601 with one offset from UTC, like 2026-01-05T00:00:00Z: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from None
+
+
+def _localized(times: "pandas.DatetimeIndex", name: str, timezone: str | None, *, where: str) -> "pandas.DatetimeIndex":
+    if timezone is None:
+        raise InputError(
+            f"{where}: column {name!r} has no time zone, first {times[0]}; write timestamps in UTC (ending in Z) or "
+            'set `timezone` in params.yaml, e.g. "UTC"'
+        )
+    try:
+        return times.tz_localize(timezone)
+    except (ValueError, KeyError, OSError) as error:
+        # pandas tells an hour that a clock change repeats or skips, zoneinfo a zone that it does not know.
+        raise InputError(
+            f"{where}: column {name!r} cannot be taken as time in {timezone!r}: {error}; write it in UTC"
+        ) from None

@@ -1,0 +1,106 @@
+"""card: write the model card and the bill of materials from all that was found out."""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from wattline import files, splits
+from wattline.errors import WattlineError
+from wattline.params import CardParams
+from wattline.records import (
+    Candidate,
+    Decision,
+    Evaluation,
+    Measurement,
+    Record,
+    Signature,
+    Validation,
+)
+from wattline.stages.train import Training
+from wattline.supply import bom
+from wattline.supply import card as model_card
+from wattline.task import Task
+
+
+class CardReport(Record):
+    """Outcome of `card`: which bytes speak about which model."""
+
+    candidate: str
+    data: str
+    card_sha256: str
+    bom_sha256: str
+    code_sha256: str
+
+
+def run(*, card: CardParams, task: Task) -> None:
+    """Write model_cards/<name>.md and its bill of materials."""
+    evidence = gather(card, task)
+    paths = outputs(task)
+    texts = render(evidence)
+    for name, path in paths.items():
+        files.write_text(path, texts[name])
+    report = CardReport(
+        candidate=evidence.candidate.digest,
+        data=evidence.dataset.id,
+        card_sha256=files.sha256(paths["card"]),
+        bom_sha256=files.sha256(paths["bom"]),
+        code_sha256=evidence.code_sha256,
+    )
+    files.write_report("card", report)
+
+
+def check(*, card: CardParams, task: Task) -> None:
+    """Raise WattlineError when the card on disk is not the one that today's evidence makes."""
+    texts = render(gather(card, task))
+    for name, path in outputs(task).items():
+        if not path.exists() or path.read_text() != texts[name]:
+            raise WattlineError(f"{path} is stale: it does not say what the reports say; run `dvc repro card`")
+
+
+def render(evidence: model_card.Evidence) -> dict[str, str]:
+    """Text of the card and of the bill."""
+    return {
+        "card": model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS),
+        "bom": bom.render(evidence),
+    }
+
+
+def outputs(task: Task) -> Mapping[str, Path]:
+    """Where card and bill lie."""
+    name = task.description.name
+    return {"card": files.CARDS / f"{name}.md", "bom": files.CARDS / f"{name}.cdx.json"}
+
+
+def gather(card: CardParams, task: Task) -> model_card.Evidence:
+    """Read every record that the card speaks about."""
+    return model_card.Evidence(
+        card=card,
+        description=task.description,
+        dataset=splits.read_dataset(),
+        manifest=splits.read_manifest(),
+        validation=files.read_report("validate", Validation),
+        candidate=files.read_record(files.CANDIDATE / "candidate.json", Candidate),
+        signature=files.read_record(files.CANDIDATE / "signature.json", Signature),
+        training=files.read_report("train", Training).model_dump(),
+        evaluation=files.read_report("evaluate", Evaluation),
+        measurement=files.read_report("measure", Measurement),
+        decision=files.read_report("decide", Decision),
+        code_sha256=code_digest(task),
+        python=f"Python {platform.python_version()}, torch {metadata.version('torch')}, "
+        f"onnxruntime {metadata.version('onnxruntime')}",
+    )
+
+
+def code_digest(task: Task) -> str:
+    """SHA-256 over the Python sources of the platform and of the task."""
+    import inspect
+
+    folders = [Path(__file__).parents[1], Path(inspect.getfile(type(task))).parent]
+    lines = [
+        f"{path.relative_to(folder)} {files.sha256(path)}"
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

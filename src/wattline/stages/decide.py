@@ -1,0 +1,149 @@
+"""decide: hold the evidence against the limits, and say yes or no. A rejection is a result, not an error."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from wattline import files, splits
+from wattline.errors import InputError, IntegrityError
+from wattline.gates import Evidence, judge
+from wattline.params import DecideParams, GatesParams
+from wattline.records import (
+    Candidate,
+    Champion,
+    Check,
+    Dataset,
+    Decision,
+    Evaluation,
+    Manifest,
+    Measurement,
+    Record,
+    Validation,
+)
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+DATASET = files.RAW / splits.DATASET
+MANIFEST = files.PREPARED / splits.MANIFEST
+CANDIDATE = files.CANDIDATE / "candidate.json"
+CHAMPION_CANDIDATE = files.CHAMPION / "candidate.json"
+CHAMPION = files.CHAMPION / "champion.json"
+
+
+def run(*, gates: GatesParams, decide: DecideParams) -> None:
+    """Write reports/decide.json: one verdict for each gate, and which of them are advice only."""
+    evidence = gather()
+    files.write_report("decide", judged(evidence, gates, advisory=decide.advisory))
+
+
+def judged(evidence: Evidence, limits: GatesParams, *, advisory: tuple[str, ...]) -> Decision:
+    """The decision that `evidence` leads to."""
+    return Decision(
+        candidate=evidence.candidate.digest if evidence.candidate is not None else "",
+        data=evidence.dataset.id if evidence.dataset is not None else "",
+        verdicts=judge(evidence, limits),
+        advisory=advisory,
+    )
+
+
+def gather() -> Evidence:
+    """Read all reports and compare all bytes. What is absent or unreadable is None, and its gate says so."""
+    dataset = _read(DATASET, Dataset)
+    candidate = _read(CANDIDATE, Candidate)
+    validation = _read(files.report_path("validate"), Validation)
+    evaluation = _read(files.report_path("evaluate"), Evaluation)
+    measurement = _read(files.report_path("measure"), Measurement)
+    manifest = _read(MANIFEST, Manifest)
+    checks = [
+        *_bytes(dataset, manifest, candidate),
+        *_origins(dataset, manifest, candidate, validation, evaluation),
+        *_subjects(candidate, evaluation, measurement),
+        *_champion(evaluation),
+    ]
+    return Evidence(dataset, candidate, validation, evaluation, measurement, checks)
+
+
+def _read(path: Path, kind: type[AnyRecord]) -> AnyRecord | None:
+    try:
+        return files.read_record(path, kind)
+    except (InputError, OSError):
+        return None
+
+
+def _bytes(dataset: Dataset | None, manifest: Manifest | None, candidate: Candidate | None) -> Iterator[Check]:
+    """Raw rows, prepared rows and model files against the records that were written with them."""
+    partitions = {f"{unit.name}.parquet": unit.sha256 for unit in dataset.units} if dataset is not None else {}
+    yield compare(files.RAW, partitions)
+    yield compare(files.PREPARED, manifest.files if manifest is not None else {})
+    yield compare(files.CANDIDATE, candidate.files if candidate is not None else {})
+
+
+def compare(folder: Path, recorded: Mapping[str, str]) -> Check:
+    """The first file below `folder` whose bytes are not those recorded; where all are, the folder as a whole.
+
+    recorded: path below `folder` -> SHA-256. Without any, the check does not hold.
+    """
+    for name, digest in sorted(recorded.items()):
+        found = _sha256(folder / name)
+        if not digest or found != digest:
+            return Check(name=f"{folder / name}", expected=digest, found=found)
+    all_files = f"{len(recorded)} files" if recorded else ""
+    return Check(name=f"{folder}", expected=all_files, found=all_files)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return files.sha256(path)
+    except (IntegrityError, OSError):
+        return ""
+
+
+def _origins(
+    dataset: Dataset | None,
+    manifest: Manifest | None,
+    candidate: Candidate | None,
+    validation: Validation | None,
+    evaluation: Evaluation | None,
+) -> Iterator[Check]:
+    """Everything was made from the raw rows that lie here."""
+    expected = dataset.id if dataset is not None else ""
+    for path, record in (
+        (MANIFEST, manifest),
+        (CANDIDATE, candidate),
+        (files.report_path("validate"), validation),
+        (files.report_path("evaluate"), evaluation),
+    ):
+        yield Check(name=f"dataset of {path}", expected=expected, found=record.data if record is not None else "")
+
+
+def _subjects(
+    candidate: Candidate | None, evaluation: Evaluation | None, measurement: Measurement | None
+) -> Iterator[Check]:
+    """The reports are about the candidate that lies here."""
+    expected = candidate.digest if candidate is not None else ""
+    evaluated = evaluation.candidate if evaluation is not None else ""
+    measured = measurement.candidate.digest if measurement is not None else ""
+    yield Check(name=f"candidate of {files.report_path('evaluate')}", expected=expected, found=evaluated)
+    yield Check(name=f"candidate of {files.report_path('measure')}", expected=expected, found=measured)
+
+
+def _champion(evaluation: Evaluation | None) -> Iterator[Check]:
+    """The champion that was evaluated is the one that lies here, and its files are those that were promoted."""
+    champion = _read(CHAMPION, Champion) if CHAMPION.exists() else Champion()
+    yield Check(
+        name=f"champion of {files.report_path('evaluate')}",
+        expected=_identity(champion),
+        found=_identity(evaluation.champion if evaluation is not None else None),
+    )
+    if champion is not None and champion.version is not None:
+        promoted = _read(CHAMPION_CANDIDATE, Candidate)
+        found = promoted.digest if promoted is not None else ""
+        yield Check(name=f"digest of {CHAMPION_CANDIDATE}", expected=champion.digest or "", found=found)
+        yield compare(files.CHAMPION, promoted.files if promoted is not None else {})
+
+
+def _identity(champion: Champion | None) -> str:
+    """A champion in words, its digest first; empty where it is not known whether there is one."""
+    if champion is None:
+        return ""
+    return "no champion" if champion == Champion() else f"{champion.digest} (version {champion.version})"

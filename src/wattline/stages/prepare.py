@@ -1,0 +1,114 @@
+"""prepare: put rows on a regular grid, cut them by time, and fit location and spread on the train part alone."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from wattline import files, splits
+from wattline.errors import InputError
+from wattline.grid import boundaries, cut, on_grid
+from wattline.moments import Moments
+from wattline.params import PrepareParams
+from wattline.records import Dataset, Manifest, Part, Record
+from wattline.task import Series, Task
+
+SPLITS = ("train", "validation", "test")
+
+
+class Preparation(Record):
+    """Outcome of `prepare`, as `dvc metrics` shows it."""
+
+    data: str
+    units: int
+    rows: dict[str, int]
+    missing_share: float
+
+
+def run(*, prepare: PrepareParams, task: Task) -> None:
+    """Write data/prepared/{train,validation,test}, the fitted constants and the split manifest."""
+    dataset = splits.read_dataset()
+    parts: list[Part] = []
+    digests: dict[str, str] = {}
+    moments = Moments()
+    missing = 0
+    with files.replace_directory(files.PREPARED) as folder:
+        for unit in dataset.units:
+            series = on_grid(splits.read_raw(dataset, unit.name), cadence_seconds=dataset.cadence_seconds)
+            missing += int(np.isnan(series.values).all(axis=1).sum())
+            for split, rows in zip(SPLITS, cut(series, boundaries(unit, dataset, prepare)), strict=True):
+                check_rows(rows, split, minimum=prepare.minimum_rows)
+                judged = with_target(rows, task)
+                digests[f"{split}/{unit.name}.parquet"] = files.write_series(
+                    folder / split, judged, [column.name for column in dataset.columns]
+                )
+                parts.append(_part(judged, split))
+                if split == "train":
+                    moments.add(judged)
+        check_order(parts, moments)
+        digests[splits.CONSTANTS] = splits.write_constants(folder / splits.CONSTANTS, moments.constants())
+        manifest = _manifest(dataset, parts, digests)
+        files.write_text(folder / splits.MANIFEST, manifest.to_json())
+    files.write_report("prepare", _summary(manifest, missing))
+
+
+def check_rows(rows: Series, split: str, *, minimum: int) -> None:
+    """Raise InputError when a unit has too few rows in a split to be learnt from or judged."""
+    recorded = int((~np.isnan(rows.values).all(axis=1)).sum())
+    if recorded < minimum:
+        raise InputError(
+            f"unit {rows.unit} has {recorded} recorded rows in {split}, prepare.minimum_rows is {minimum}; "
+            "leave the unit out, collect a longer span, or lower the minimum"
+        )
+
+
+def with_target(rows: Series, task: Task) -> Series:
+    """Ask the task what each row is judged against. It sees the rows of one split only."""
+    target = np.asarray(task.target(rows), dtype=np.float64)
+    if target.shape != rows.timestamps.shape:
+        raise InputError(f"task.target gave shape {target.shape} for {len(rows.timestamps)} rows of unit {rows.unit}")
+    return Series(rows.unit, rows.group, rows.timestamps, rows.values, target)
+
+
+def _part(rows: Series, split: str) -> Part:
+    start, end = (
+        datetime.fromtimestamp(int(instant.astype(np.int64)) / 1e9, tz=UTC) for instant in rows.timestamps[[0, -1]]
+    )
+    return Part.model_validate(
+        {
+            "unit": rows.unit,
+            "group": rows.group,
+            "split": split,
+            "rows": len(rows.timestamps),
+            "start": start,
+            "end": end,
+        }
+    )
+
+
+def _manifest(dataset: Dataset, parts: list[Part], digests: dict[str, str]) -> Manifest:
+    return Manifest(
+        data=dataset.id,
+        dataset=dataset.name,
+        cadence_seconds=dataset.cadence_seconds,
+        columns=dataset.columns,
+        parts=tuple(parts),
+        files=dict(sorted(digests.items())),
+    )
+
+
+def _summary(manifest: Manifest, missing: int) -> Preparation:
+    rows = {split: sum(part.rows for part in manifest.parts if part.split == split) for split in SPLITS}
+    return Preparation(
+        data=manifest.data, units=len(manifest.units()), rows=rows, missing_share=missing / sum(rows.values())
+    )
+
+
+def check_order(parts: list[Part], moments: Moments) -> None:
+    """Raise InputError when a split overlaps the next in time, or a constant was fitted on later rows than train."""
+    for train, validation, test in zip(parts[0::3], parts[1::3], parts[2::3], strict=True):
+        if not train.end < validation.start <= validation.end < test.start:
+            raise InputError(
+                f"unit {train.unit}: splits overlap in time: {train.end}, {validation.start}, {test.start}"
+            )
+        if moments.last_seen[train.unit] > np.datetime64(train.end.replace(tzinfo=None), "ns"):
+            raise InputError(f"unit {train.unit}: constants were fitted on rows after the end of train, {train.end}")

@@ -1,0 +1,178 @@
+"""train: fit the task's model, export it as one graph, prove that both agree, and log the run."""
+
+import csv
+import hashlib
+import io
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from wattline import files, graph, splits
+from wattline.energy import meters
+from wattline.errors import InputError, WattlineError
+from wattline.params import EnergyParams, typed
+from wattline.progress import progress
+from wattline.records import Candidate, Energy, Record, Signature
+from wattline.registry import tracking
+from wattline.serving.engine import Engine
+from wattline.settings import settings
+from wattline.task import FloatArray, Run, Task, Trained, TrainingData
+
+PARITY_WINDOWS = 1000
+PARITY_TOLERANCE = 1e-5
+
+
+class Training(Record):
+    """Outcome of `train`, as `dvc metrics` shows it. What it took is in `reports/train_energy.json`."""
+
+    candidate: str
+    model: str
+    data: str
+    parameters: int
+    steps: int
+    epochs: int
+    final: Mapping[str, float]
+    parity_max_abs: float
+
+
+def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task) -> None:
+    """Write models/candidate, reports/train.json with its curves, and the energy that training took."""
+    data = splits.read_training_data()
+    options = typed(task.options, train, where="params.yaml: train")
+    meter = meters.choose(energy)
+    checkpoints = settings().state / "checkpoints" / _identity(options, seed)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    with progress("train") as report:
+        meter.start()
+        trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=report))
+        spent = meter.stop()
+    check_finite(trained.curves)
+    candidate = write_candidate(trained, task, data, options)
+    _report(candidate, trained, spent)
+    tracking.log_training(
+        candidate, params=_flat(options.model_dump()) | {"seed": seed}, curves=trained.curves, energy=spent
+    )
+    shutil.rmtree(checkpoints)
+
+
+def check_finite(curves: Sequence[Mapping[str, float]]) -> None:
+    """Raise WattlineError naming the first figure of the curves that is not finite."""
+    for epoch, figures in enumerate(curves):
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise WattlineError(f"training diverged: {name} is {value} at epoch {epoch}; lower the learning rate")
+
+
+def write_candidate(trained: Trained, task: Task, data: TrainingData, options: BaseModel) -> Candidate:
+    """Write models/candidate with the graph's parity checked, or leave what was there.
+
+    Raises WattlineError when graph and trained model differ by more than PARITY_TOLERANCE.
+    """
+    manifest = splits.read_manifest()
+    signature = graph.signature(
+        trained,
+        task.description,
+        columns=data.columns,
+        units=data.constants.units,
+        cadence_seconds=data.cadence_seconds,
+    )
+    with files.replace_directory(files.CANDIDATE) as folder:
+        files.write_bytes(folder / "model.onnx", graph.canonical(trained.graph))
+        files.write_text(folder / "signature.json", signature.to_json())
+        _write_weights(folder / "weights.safetensors", trained)
+        parity, windows = check_parity(trained, Engine.of(folder / "model.onnx", signature), data, signature)
+        candidate = Candidate(
+            task=task.description.name,
+            model=trained.model,
+            files=files.digests(folder),
+            data=manifest.data,
+            dataset=manifest.dataset,
+            params_sha256=hashlib.sha256(options.model_dump_json().encode()).hexdigest(),
+            parameters=sum(tensor.size for tensor in trained.tensors.values()),
+            parity_max_abs=parity,
+            parity_windows=windows,
+        )
+        files.write_text(folder / "candidate.json", candidate.to_json())
+    return candidate
+
+
+def check_parity(trained: Trained, engine: Engine, data: TrainingData, signature: Signature) -> tuple[float, int]:
+    """Largest difference of exported graph and trained model, and on how many raw windows it was looked for."""
+    windows, units = sample_windows(data, signature)
+    difference = graph.largest_difference(engine.run(windows, units), trained.reference(windows, units))
+    if not difference <= PARITY_TOLERANCE:
+        raise WattlineError(
+            f"the exported graph differs from the trained model by {difference:.2g} on {len(windows)} windows, "
+            f"allowed is {PARITY_TOLERANCE:g}; look for operations that export differently"
+        )
+    return difference, len(windows)
+
+
+def sample_windows(data: TrainingData, signature: Signature) -> tuple[FloatArray, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Raw windows spread over all units' validation rows, some of them with missing values or of an unknown unit."""
+    names = list(data.validation)
+    share = math.ceil(PARITY_WINDOWS / len(names))
+    windows, units = [], []
+    for name in names:
+        view = data.validation[name].windows(signature.steps)
+        rows = np.linspace(0, len(view) - 1, min(share, len(view)), dtype=np.int64)
+        windows.append(view[rows])
+        units.append(np.full(len(rows), signature.index(name), dtype=np.int64))
+    chosen, indices = np.concatenate(windows)[:PARITY_WINDOWS], np.concatenate(units)[:PARITY_WINDOWS]
+    chosen[::10, :, 0] = np.nan
+    indices[::7] = -1
+    return chosen, indices
+
+
+def _write_weights(path: Path, trained: Trained) -> None:
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(trained.tensors.items())}
+    files.write_bytes(path, save(tensors))
+
+
+def _identity(options: BaseModel, seed: int) -> str:
+    """Names the checkpoints of one training: other rows, options or seed never resume from them."""
+    manifest = files.sha256(files.PREPARED / splits.MANIFEST)
+    return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+
+
+def _report(candidate: Candidate, trained: Trained, spent: Energy) -> None:
+    report = Training(
+        candidate=candidate.digest,
+        model=candidate.model,
+        data=candidate.data,
+        parameters=candidate.parameters,
+        steps=trained.steps,
+        epochs=len(trained.curves),
+        final=trained.curves[-1] if trained.curves else {},
+        parity_max_abs=candidate.parity_max_abs,
+    )
+    files.write_report("train", report)
+    files.write_report("train_energy", spent)
+    files.write_text(files.REPORTS / "train" / "curves.csv", _csv(trained.curves))
+
+
+def _csv(curves: Sequence[Mapping[str, float]]) -> str:
+    if not curves:
+        raise InputError("the task gave no training curves; give at least one row of figures in Trained.curves")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=["epoch", *curves[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"epoch": epoch, **figures} for epoch, figures in enumerate(curves))
+    return stream.getvalue()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | float | int]:
+    flat: dict[str, str | float | int] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat

@@ -1,0 +1,273 @@
+"""Small things to test with: a real ONNX graph with its records, made in milliseconds."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from wattline import files
+from wattline.records import (
+    Candidate,
+    Champion,
+    Column,
+    Decision,
+    Energy,
+    Evaluation,
+    Measurement,
+    Metric,
+    Performance,
+    Score,
+    Signature,
+    Tensor,
+    Verdict,
+)
+from wattline.task import FloatArray, Series
+
+COLUMNS = (
+    Column(name="power", unit="W"),
+    Column(name="temperature", unit="degC"),
+    Column(name="load", unit="%"),
+)
+UNITS = ("node-01", "node-02", "node-03")
+STEPS = 4
+THRESHOLD = 2.0
+POOLED_CENTER = 0.0
+CENTERS = (1.0, 2.0, 3.0)
+"""Center of each unit's values, in every column."""
+
+
+def mean_abs(windows: FloatArray, units: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What the graph of `scorer` computes: mean |value - center of the unit|, a missing value as no deviation."""
+    known = (units >= 0) & (units < len(CENTERS))
+    centers = np.where(known, np.asarray(CENTERS)[np.clip(units, 0, len(CENTERS) - 1)], POOLED_CENTER)
+    deviations = np.nan_to_num(np.abs(windows - centers[:, None, None]))
+    scores: NDArray[np.float32] = deviations.mean(axis=(1, 2)).astype(np.float32)
+    return scores
+
+
+def scorer(
+    columns: Sequence[Column] = COLUMNS,
+    *,
+    steps: int = STEPS,
+    optional: bool = True,
+    rename: dict[str, str] | None = None,
+    window_type: int = TensorProto.FLOAT,
+) -> onnx.ModelProto:
+    """A graph that keeps the contract: a per-unit center, the pooled one for an unknown unit, mean |deviation|.
+
+    optional: whether it answers `threshold` and `contribution` too
+    rename: input or output names to change, to break the contract
+    """
+    outputs = [("score", ["batch"])]
+    if optional:
+        outputs += [("threshold", ["batch"]), ("contribution", ["batch", len(columns)])]
+    names = rename or {}
+    nodes = [_renamed(node, names) for node in _nodes(optional, cast=window_type != TensorProto.FLOAT)]
+    graph = helper.make_graph(
+        nodes,
+        "scorer",
+        [
+            helper.make_tensor_value_info(names.get("window", "window"), window_type, ["batch", steps, len(columns)]),
+            helper.make_tensor_value_info(names.get("unit", "unit"), TensorProto.INT64, ["batch"]),
+        ],
+        [helper.make_tensor_value_info(names.get(name, name), TensorProto.FLOAT, shape) for name, shape in outputs],
+        initializer=_constants(),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _constants() -> list[onnx.TensorProto]:
+    values: dict[str, Any] = {
+        "centers": np.asarray([*CENTERS, POOLED_CENTER], np.float32),
+        "pooled": np.asarray(len(CENTERS), np.int64),
+        "first": np.asarray(0, np.int64),
+        "zero": np.asarray(0, np.float32),
+        "limit": np.asarray(THRESHOLD, np.float32),
+        "axes": np.asarray([1, 2], np.int64),
+        "time": np.asarray([1], np.int64),
+    }
+    return [numpy_helper.from_array(value, name) for name, value in values.items()]
+
+
+def _nodes(optional: bool, *, cast: bool) -> list[onnx.NodeProto]:
+    make = helper.make_node
+    nodes = [
+        make("Cast", ["window"], ["raw"], to=TensorProto.FLOAT) if cast else make("Identity", ["window"], ["raw"]),
+        make("Less", ["unit", "pooled"], ["below"]),
+        make("GreaterOrEqual", ["unit", "first"], ["above"]),
+        make("And", ["below", "above"], ["known"]),
+        make("Where", ["known", "unit", "pooled"], ["place"]),
+        make("Gather", ["centers", "place"], ["center"]),
+        make("Unsqueeze", ["center", "axes"], ["wide"]),
+        make("Sub", ["raw", "wide"], ["difference"]),
+        make("Abs", ["difference"], ["distance"]),
+        make("IsNaN", ["distance"], ["missing"]),
+        make("Where", ["missing", "zero", "distance"], ["deviation"]),
+        make("ReduceMean", ["deviation", "axes"], ["score"], keepdims=0),
+    ]
+    if optional:
+        nodes += [
+            make("Mul", ["score", "zero"], ["nothing"]),
+            make("Add", ["nothing", "limit"], ["threshold"]),
+            make("ReduceMean", ["deviation", "time"], ["contribution"], keepdims=0),
+        ]
+    return nodes
+
+
+def _renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
+    for values in (node.input, node.output):
+        for place, value in enumerate(values):
+            values[place] = names.get(value, value)
+    return node
+
+
+def signature(columns: Sequence[Column] = COLUMNS, *, steps: int = STEPS, optional: bool = True) -> Signature:
+    """The signature that `scorer` keeps."""
+    shapes: dict[str, tuple[int | str, ...]] = {"score": ("batch",)}
+    if optional:
+        shapes |= {"threshold": ("batch",), "contribution": ("batch", len(columns))}
+    window = ("batch", steps, len(columns))
+    return Signature(
+        task="anomaly",
+        steps=steps,
+        cadence_seconds=60,
+        columns=tuple(columns),
+        units=UNITS,
+        inputs=(
+            Tensor(name="window", dtype="float32", shape=window, unit="as in columns", description="latest rows"),
+            Tensor(name="unit", dtype="int64", shape=("batch",), unit="1", description="place in units"),
+        ),
+        outputs=tuple(
+            Tensor(name=name, dtype="float32", shape=shape, unit="1", description=name)
+            for name, shape in shapes.items()
+        ),
+    )
+
+
+def write_candidate(
+    folder: Path,
+    columns: Sequence[Column] = COLUMNS,
+    *,
+    model: onnx.ModelProto | None = None,
+    declared: Signature | None = None,
+    weights: bytes = b"weights",
+) -> Candidate:
+    """Write model.onnx, signature.json, weights.safetensors and candidate.json to `folder`, as `train` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = model or scorer(columns)
+    (folder / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
+    (folder / "signature.json").write_text((declared or signature(columns)).to_json())
+    (folder / "weights.safetensors").write_bytes(weights)
+    return write_record(folder)
+
+
+def write_record(folder: Path) -> Candidate:
+    """Write the candidate.json that fits the files in `folder`."""
+    (folder / "candidate.json").unlink(missing_ok=True)
+    candidate = Candidate(
+        task="anomaly",
+        model="mean-abs",
+        files=files.digests(folder),
+        data=hashlib.sha256(b"data").hexdigest(),
+        dataset="simulator",
+        params_sha256=hashlib.sha256(b"params").hexdigest(),
+        parameters=4,
+        parity_max_abs=1e-7,
+        parity_windows=100,
+    )
+    (folder / "candidate.json").write_text(candidate.to_json())
+    return candidate
+
+
+def write_reports(folder: Path, candidate: Candidate, *, failed: Sequence[str] = ()) -> Decision:
+    """Write decide.json, evaluate.json and measure.json for `candidate` to `folder`.
+
+    failed: gates that say no
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = decision(candidate, failed=failed)
+    for name, record in {
+        "decide": found,
+        "evaluate": evaluation(candidate),
+        "measure": measurement(candidate),
+    }.items():
+        (folder / f"{name}.json").write_text(record.to_json())
+    return found
+
+
+def decision(candidate: Candidate, *, failed: Sequence[str] = ()) -> Decision:
+    """Verdicts of three gates on `candidate`."""
+    verdicts = tuple(
+        Verdict(name=name, passed=name not in failed, value=0.5, limit=0.4, reason=f"the {name} is what it is")
+        for name in ("integrity", "quality", "energy")
+    )
+    return Decision(candidate=candidate.digest, data=candidate.data, verdicts=verdicts)
+
+
+def evaluation(candidate: Candidate) -> Evaluation:
+    """Scores of `candidate` and one baseline, without a champion."""
+    metric = Metric(name="vus_pr", unit="1", higher_is_better=True, description="volume under the surface")
+    return Evaluation(
+        candidate=candidate.digest,
+        champion=Champion(),
+        data=candidate.data,
+        rows=1000,
+        rows_sha256="0" * 64,
+        headline=metric,
+        contenders={
+            "candidate": {"vus_pr": Score(value=0.53, low=0.4, high=0.6, units=3)},
+            "random": {"vus_pr": Score(value=0.07, low=0.05, high=0.09, units=3)},
+        },
+    )
+
+
+def energy(joules: float = 12.0) -> Energy:
+    """An estimate with an interval of 10 % each way."""
+    return Energy(
+        joules=joules,
+        interval=(joules * 0.9, joules * 1.1),
+        provenance="estimated",
+        sensor="CPU time x 12.5 W/core",
+        boundary="one core",
+        seconds=1,
+    )
+
+
+def measurement(candidate: Candidate) -> Measurement:
+    """What `candidate` costs."""
+    return Measurement(
+        candidate=Performance(
+            digest=candidate.digest,
+            latency_p50_ms=0.1,
+            latency_p99_ms=0.2,
+            throughput_per_second=5000,
+            batch=256,
+            energy_per_1000=energy(),
+        ),
+        machine="x86_64, Linux",
+        training_energy=energy(300),
+    )
+
+
+def series(rows: int, *, unit: str = "node-02", history: int = 0, columns: int = 3, seed: int = 0) -> Series:
+    """Random rows of one unit, a minute apart, a twentieth of the values missing."""
+    generator = np.random.default_rng(seed)
+    values = generator.normal(2, 3, (rows, columns)).astype(np.float32)
+    values[generator.random(values.shape) < 0.05] = np.nan
+    start = np.datetime64(datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None), "ns")
+    return Series(
+        unit=unit,
+        group="rack-1",
+        timestamps=start + np.arange(rows) * np.timedelta64(60, "s"),
+        values=values,
+        target=np.zeros(rows),
+        history=history,
+    )

@@ -1,0 +1,95 @@
+from wattline.params import EnergyLimits
+
+from ..cases import Asked
+from ..samples import INF, LIMITS, NAN, joules, measurement
+
+MEASURED = LIMITS.energy
+ANY = EnergyLimits(budget_joules=4.0, evidence="estimated")
+UNIT = "J per 1,000 predictions"
+ESTIMATE = {"provenance": "estimated", "sensor": "CPU time x 12.5 W/core"}
+
+
+def case(promise, energy, outcome, value, *, limits=MEASURED, says=(), provenance="measured"):
+    return Asked(promise, "energy", (measurement(energy), limits), outcome, value, 4.0, says, provenance, UNIT)
+
+
+CASES = (
+    case(
+        "an interval within the budget passes",
+        joules(2.0, 1.0, 3.0),
+        "PASS",
+        3.0,
+        says=("3 J <= 4 J per 1,000 predictions", "2 J [1, 3] measured by rapl:package-0"),
+    ),
+    case("an upper bound at the very budget passes", joules(3.0, 2.0, 4.0), "PASS", 4.0),
+    case("a certain figure at the very budget passes", joules(4.0, 4.0, 4.0), "PASS", 4.0),
+    case("a lower bound that idle noise pushed under zero does not matter", joules(1.0, -0.5, 3.0), "PASS", 3.0),
+    case(
+        "an interval above the budget fails",
+        joules(6.0, 5.0, 7.0),
+        "FAIL",
+        5.0,
+        says=("5 J > 4 J per 1,000 predictions: even the lower bound",),
+    ),
+    case("a lower bound at the very budget is refused", joules(5.0, 4.0, 6.0), "REFUSE", 5.0, says=("too wide",)),
+    case("a budget within the interval is refused, though the figure is over", joules(5.0, 3.0, 6.0), "REFUSE", 5.0),
+    case(
+        "a budget within the interval is refused, though the figure is under",
+        joules(3.0, 2.0, 4.25),
+        "REFUSE",
+        3.0,
+        says=("the budget of 4 J", "[2, 4.25]", "too wide to tell", "measure.repeats"),
+    ),
+    case(
+        "an estimate is refused where a measurement is demanded",
+        joules(2.0, 1.0, 3.0, **ESTIMATE),
+        "REFUSE",
+        2.0,
+        says=("only estimated (CPU time x 12.5 W/core)", "demands a measurement"),
+        provenance="estimated",
+    ),
+    case(
+        "an estimate over the budget is refused too where a measurement is demanded",
+        joules(6.0, 5.0, 7.0, **ESTIMATE),
+        "REFUSE",
+        6.0,
+        provenance="estimated",
+    ),
+    case(
+        "an estimate passes where one is accepted, and stays an estimate",
+        joules(2.0, 1.0, 3.0, **ESTIMATE),
+        "PASS",
+        3.0,
+        limits=ANY,
+        says=("estimated by CPU time",),
+        provenance="estimated",
+    ),
+    case(
+        "an estimate over the budget fails where one is accepted",
+        joules(6.0, 5.0, 7.0, **ESTIMATE),
+        "FAIL",
+        5.0,
+        limits=ANY,
+        provenance="estimated",
+    ),
+    case("a measurement passes where an estimate would do", joules(2.0, 1.0, 3.0), "PASS", 3.0, limits=ANY),
+    case("0 J is refused", joules(0.0, 0.0, 0.0), "REFUSE", 0.0, says=("0 J", "did not count", "--force measure")),
+    case("0 J within an interval is refused", joules(0.0, 0.0, 3.0), "REFUSE", 0.0, says=("did not count",)),
+    case("energy in no time is refused", joules(2.0, 1.0, 3.0, seconds=0.0), "REFUSE", 2.0, says=("in 0 s",)),
+    case("an inverted interval is refused", joules(2.0, 3.0, 1.0), "REFUSE", 2.0, says=("did not count",)),
+    case("a figure under its own interval is refused", joules(0.5, 1.0, 3.0), "REFUSE", 0.5, says=("did not count",)),
+    case("a figure over its own interval is refused", joules(3.5, 1.0, 3.0), "REFUSE", 3.5, says=("did not count",)),
+    case("an infinite figure is refused", joules(INF, INF, INF), "REFUSE", INF, says=("did not count",)),
+    case("an endless lower bound is refused", joules(2.0, -INF, 3.0), "REFUSE", 2.0, says=("did not count",)),
+    case("an endless upper bound is refused", joules(2.0, 1.0, INF), "REFUSE", 2.0, says=("did not count",)),
+    case("an upper bound without end does not fail a candidate", joules(6.0, 5.0, INF), "REFUSE", 6.0),
+    case("an undefined lower bound is refused", joules(2.0, NAN, 3.0), "REFUSE", 2.0, says=("nan",)),
+    case("an undefined upper bound is refused", joules(2.0, 1.0, NAN), "REFUSE", 2.0, says=("nan",)),
+    Asked(
+        "no measurement fails",
+        "energy",
+        (None, MEASURED),
+        "FAIL",
+        says=("reports/measure.json is missing", "dvc repro measure"),
+    ),
+)

@@ -1,0 +1,360 @@
+"""decide: every byte and every report is held against its record, and whatever is amiss rejects the candidate."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattline import files
+from wattline.params import DecideParams, GatesParams
+from wattline.records import (
+    Candidate,
+    Champion,
+    Column,
+    Dataset,
+    Decision,
+    Energy,
+    Evaluation,
+    Finding,
+    Manifest,
+    Measurement,
+    Metric,
+    Performance,
+    Score,
+    Slice,
+    UnitRows,
+    Validation,
+)
+from wattline.stages import decide
+
+LIMITS = GatesParams.model_validate(
+    {
+        "data": {"minimum_rows": 10, "minimum_units": 1, "maximum_warnings": 0},
+        "quality": {"metric": "vus_pr", "limit": 0.25, "margin_over_baselines": 0.1},
+        "champion": {"tolerance": 0.05},
+        "slices": {"limit": 0.25, "minimum_rows": 10},
+        "robustness": {"maximum_loss": 0.5},
+        "latency": {"p99_ms": 10.0, "throughput_per_second": 100.0},
+        "energy": {"budget_joules": 10.0, "evidence": "estimated"},
+    }
+)
+COLUMN = Column(name="power_watts", unit="W")
+POINT = Score(value=0.5, low=0.5, high=0.5, units=2)
+PROMOTED = b"the champion's graph"
+
+
+def put(path: Path, content: bytes) -> str:
+    """Write a file and return its digest."""
+    files.write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a record behind everybody's back."""
+    tree = json.loads(path.read_text())
+    change(tree)
+    path.write_text(json.dumps(tree))
+
+
+def unit(name: str, digest: str) -> UnitRows:
+    day = datetime(2025, 1, 1, tzinfo=UTC)
+    return UnitRows(name=name, group="rack0", rows=50, start=day, end=day, sha256=digest)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project after `measure`, in which everything is as it should be."""
+    monkeypatch.chdir(tmp_path)
+    dataset = Dataset(
+        name="sample",
+        source="simulator",
+        home="generated",
+        licence="CC0-1.0",
+        citation="none",
+        cadence_seconds=60,
+        columns=(COLUMN,),
+        units=tuple(unit(name, put(files.RAW / f"{name}.parquet", name.encode())) for name in ("n0", "n1")),
+        labelled=True,
+    )
+    files.write_text(files.RAW / "dataset.json", dataset.to_json())
+    manifest = Manifest(
+        data=dataset.id,
+        dataset="sample",
+        cadence_seconds=60,
+        columns=(COLUMN,),
+        parts=(),
+        files={"test/n0.parquet": put(files.PREPARED / "test/n0.parquet", b"prepared")},
+    )
+    files.write_text(files.PREPARED / "manifest.json", manifest.to_json())
+    candidate = model(files.CANDIDATE, b"the candidate's graph", dataset)
+    write_reports(candidate, dataset)
+    return dataset
+
+
+def model(folder: Path, content: bytes, dataset: Dataset) -> Candidate:
+    """Write a model folder as `train` does."""
+    candidate = Candidate(
+        task="project",
+        model="ridge",
+        files={"model.onnx": put(folder / "model.onnx", content)},
+        data=dataset.id,
+        dataset="sample",
+        params_sha256="ef" * 32,
+        parameters=10,
+        parity_max_abs=0.0,
+        parity_windows=1,
+    )
+    files.write_text(folder / "candidate.json", candidate.to_json())
+    return candidate
+
+
+def write_reports(candidate: Candidate, dataset: Dataset) -> None:
+    files.write_report("validate", Validation(data=dataset.id, rows=100, units=2, expectations=3))
+    evaluation = Evaluation(
+        candidate=candidate.digest,
+        champion=Champion(),
+        data=dataset.id,
+        rows=20,
+        rows_sha256="34" * 32,
+        headline=Metric(name="vus_pr", unit="1", higher_is_better=True, description=""),
+        contenders={"candidate": {"vus_pr": POINT}, "ridge": {"vus_pr": POINT.model_copy(update={"value": 0.25})}},
+        slices=(Slice(kind="group", name="rack0", rows=20, scores={"vus_pr": 0.5}),),
+        robustness={"noise": POINT},
+    )
+    files.write_report("evaluate", evaluation)
+    energy = Energy(
+        joules=1, interval=(0.5, 2), provenance="estimated", sensor="CPU time", boundary="process", seconds=1
+    )
+    performance = Performance(
+        digest=candidate.digest,
+        latency_p50_ms=1,
+        latency_p99_ms=2,
+        throughput_per_second=1000,
+        batch=256,
+        energy_per_1000=energy,
+    )
+    files.write_report("measure", Measurement(candidate=performance, machine="sample"))
+
+
+@pytest.fixture
+def promoted(project):
+    """The same project with a champion, whose files lie in champion/ and which was evaluated."""
+    digest = model(files.CHAMPION, PROMOTED, project).digest
+    champion = Champion(version="3", digest=digest)
+    files.write_text(files.CHAMPION / "champion.json", champion.to_json())
+
+    def compared(tree):
+        tree["champion"] = {"version": "3", "digest": digest}
+        tree["versus_champion"] = {"vus_pr": POINT.model_dump()}
+
+    edit(files.report_path("evaluate"), compared)
+
+
+def decided(**changes: Any) -> Decision:
+    """Run the stage and read what it wrote."""
+    decide.run(gates=LIMITS, decide=DecideParams(**changes))
+    return files.read_report("decide", Decision)
+
+
+def outcomes(decision: Decision) -> dict[str, str]:
+    return {verdict.name: verdict.outcome for verdict in decision.verdicts if verdict.outcome != "PASS"}
+
+
+def reason(decision: Decision, gate: str) -> str:
+    return next(verdict.reason for verdict in decision.verdicts if verdict.name == gate)
+
+
+def test_a_candidate_in_order_is_accepted(project):
+    decision = decided()
+    assert outcomes(decision) == {}
+    assert decision.accepted
+    assert decision.data == project.id
+    assert decision.candidate == files.read_record(decide.CANDIDATE, Candidate).digest
+
+
+def test_a_candidate_that_was_compared_with_the_champion_is_accepted(promoted):
+    assert outcomes(decided()) == {}
+
+
+def test_the_decision_is_the_same_bytes_each_time(project):
+    decided()
+    first = files.report_path("decide").read_bytes()
+    decided()
+    assert files.report_path("decide").read_bytes() == first
+
+
+def test_an_empty_folder_is_rejected_by_every_gate_and_nothing_crashes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    decision = decided()
+    assert not decision.accepted
+    assert set(outcomes(decision).values()) == {"FAIL"}
+    assert len(outcomes(decision)) == 8
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data/raw/n0.parquet",
+        "data/raw/n1.parquet",
+        "data/prepared/test/n0.parquet",
+        "models/candidate/model.onnx",
+        "champion/model.onnx",
+    ],
+)
+class TestBytes:
+    """Files that stages read or that would be deployed."""
+
+    def test_one_changed_byte_rejects_and_is_named(self, promoted, path):
+        content = bytearray(Path(path).read_bytes())
+        content[0] ^= 1
+        Path(path).write_bytes(content)
+        decision = decided()
+        assert outcomes(decision) == {"integrity": "FAIL"}
+        assert f"first {path}: expected" in reason(decision, "integrity")
+
+    def test_a_missing_file_rejects_and_is_named(self, promoted, path):
+        Path(path).unlink()
+        decision = decided()
+        assert outcomes(decision) == {"integrity": "FAIL"}
+        assert f"first {path}: expected" in reason(decision, "integrity")
+        assert "found nothing" in reason(decision, "integrity")
+
+    def test_a_folder_in_its_place_rejects(self, promoted, path):
+        Path(path).unlink()
+        Path(path).mkdir()
+        assert outcomes(decided()) == {"integrity": "FAIL"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe", b"[1, 2", b'{"unknown": 1}'])
+@pytest.mark.parametrize(
+    ("path", "gates"),
+    [
+        ("data/raw/dataset.json", {"data", "quality", "champion", "slices", "robustness"}),
+        ("data/prepared/manifest.json", set()),
+        (
+            "models/candidate/candidate.json",
+            {"quality", "champion", "slices", "robustness", "latency", "energy"},
+        ),
+        ("reports/validate.json", {"data"}),
+        ("reports/evaluate.json", {"quality", "champion", "slices", "robustness"}),
+        ("reports/measure.json", {"latency", "energy"}),
+    ],
+)
+def test_a_record_that_is_absent_or_unreadable_fails_what_rests_on_it(project, path, gates, content):
+    if content is None:
+        Path(path).unlink()
+    else:
+        Path(path).write_bytes(content)
+    assert outcomes(decided()) == dict.fromkeys({"integrity", *gates}, "FAIL")
+
+
+def test_a_record_of_no_files_proves_nothing(project):
+    edit(Path("data/prepared/manifest.json"), lambda tree: tree.update(files={}))
+    decision = decided()
+    assert outcomes(decision) == {"integrity": "FAIL"}
+    assert "first data/prepared: nothing is recorded" in reason(decision, "integrity")
+
+
+def test_a_partition_without_a_recorded_digest_proves_nothing(project):
+    """Equal emptiness is no equality, and the dataset has another id by then."""
+    Path("data/raw/n0.parquet").unlink()
+    edit(Path("data/raw/dataset.json"), lambda tree: tree["units"][0].update(sha256=""))
+    decision = decided()
+    assert "integrity" in outcomes(decision)
+    assert "first data/raw/n0.parquet: nothing is recorded" in reason(decision, "integrity")
+
+
+@pytest.mark.parametrize("path", ["data/prepared/manifest.json", "models/candidate/candidate.json"])
+def test_what_was_made_from_other_rows_rejects(project, path):
+    edit(Path(path), lambda tree: tree.update(data="f" * 64))
+    decision = decided()
+    assert outcomes(decision) == {"integrity": "FAIL"}
+    assert f"first dataset of {path}: expected {project.id[:12]}, found ffffffffffff" in reason(decision, "integrity")
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "gates"),
+    [
+        ("validate", {"data": "f" * 64}, {"data"}),
+        ("evaluate", {"data": "f" * 64}, {"quality", "champion", "slices", "robustness"}),
+        ("evaluate", {"candidate": "f" * 64}, {"quality", "champion", "slices", "robustness"}),
+    ],
+)
+def test_a_report_about_something_else_rejects_twice(project, stage, change, gates):
+    edit(files.report_path(stage), lambda tree: tree.update(change))
+    assert outcomes(decided()) == dict.fromkeys({"integrity", *gates}, "FAIL")
+
+
+def test_a_measurement_of_another_candidate_rejects(project):
+    edit(files.report_path("measure"), lambda tree: tree["candidate"].update(digest="f" * 64))
+    assert outcomes(decided()) == dict.fromkeys(("integrity", "latency", "energy"), "FAIL")
+
+
+def test_a_model_that_was_trained_again_needs_new_reports(project):
+    model(files.CANDIDATE, b"another graph", project)
+    assert set(outcomes(decided())) >= {"integrity", "quality", "champion", "latency", "energy"}
+
+
+def test_a_champion_promoted_after_the_evaluation_rejects(project):
+    digest = model(files.CHAMPION, PROMOTED, project).digest
+    files.write_text(files.CHAMPION / "champion.json", Champion(version="3", digest=digest).to_json())
+    decision = decided()
+    assert outcomes(decision) == {"integrity": "FAIL"}
+    assert f"expected {digest[:12]}, found no champion;" in reason(decision, "integrity")
+
+
+def test_a_champion_rolled_back_after_the_evaluation_rejects(promoted):
+    files.write_text(files.CHAMPION / "champion.json", Champion().to_json())
+    assert outcomes(decided()) == {"integrity": "FAIL"}
+
+
+@pytest.mark.parametrize("field", ["version", "digest"])
+def test_a_champion_recorded_with_another_version_or_digest_rejects(promoted, field):
+    edit(files.report_path("evaluate"), lambda tree: tree["champion"].update({field: "another"}))
+    assert outcomes(decided()) == {"integrity": "FAIL"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"version": 3}'])
+def test_an_unreadable_champion_is_not_its_absence(project, content):
+    (files.CHAMPION).mkdir()
+    (files.CHAMPION / "champion.json").write_bytes(content)
+    decision = decided()
+    assert outcomes(decision) == {"integrity": "FAIL"}
+    assert "nothing is recorded" in reason(decision, "integrity")
+
+
+def test_a_champion_whose_files_are_another_models_rejects(promoted, project):
+    model(files.CHAMPION, b"a weak opponent", project)
+    decision = decided()
+    assert outcomes(decision) == {"integrity": "FAIL"}
+    assert "digest of champion/candidate.json" in reason(decision, "integrity")
+
+
+def test_a_champion_without_files_rejects(promoted):
+    (files.CHAMPION / "candidate.json").unlink()
+    assert outcomes(decided()) == {"integrity": "FAIL"}
+
+
+def test_advice_does_not_reject_but_is_kept(project):
+    finding = Finding(rule="expect_nothing", column="power_watts", severity="critical", count=1, share=0.1)
+    edit(files.report_path("validate"), lambda tree: tree.update(findings=[finding.model_dump()]))
+    assert not decided().accepted
+    decision = decided(advisory=("data",))
+    assert decision.accepted
+    assert outcomes(decision) == {"data": "FAIL"}
+
+
+def test_an_undefined_figure_survives_the_report_as_undefined_and_fails(project):
+    edit(files.report_path("evaluate"), lambda tree: tree["contenders"]["candidate"]["vus_pr"].update(low=None))
+    assert outcomes(decided()) == dict.fromkeys(("quality", "robustness"), "FAIL")
+
+
+def test_energy_that_nothing_counted_is_refused_and_rejects(project):
+    edit(files.report_path("measure"), lambda tree: tree["candidate"]["energy_per_1000"].update(joules=0))
+    decision = decided()
+    assert outcomes(decision) == {"energy": "REFUSE"}
+    assert not decision.accepted
