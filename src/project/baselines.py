@@ -11,16 +11,16 @@ from project.detector import Detector
 from project.options import TrainOptions
 from wattline.task import Outputs, Predictor, Run, Series, TrainingData
 
-FITTED = ("persistence", "pca")
+SIMPLE = ("persistence", "linear", "pca")
 
 
 def predictors(data: TrainingData, options: TrainOptions) -> Mapping[str, Predictor]:
-    """A constant score, first differences and PCA reconstruction; the fitted ones are calibrated like the model."""
+    """A constant score, and every simple model but the candidate's own kind, calibrated like the candidate."""
     closed_form = Run(seed=0, checkpoints=Path(), report=lambda *_: None)
-    fitted = {name: fitting.fit(name, data, options, closed_form)[0] for name in FITTED}
+    fitted = {name: fitting.fit(name, data, options, closed_form)[0] for name in SIMPLE if name != options.model}
     return {
         "constant": constant,
-        **{name: partial(judge, detector, data.constants.units, options) for name, detector in fitted.items()},
+        **{name: partial(judge, detector, data.constants.units) for name, detector in fitted.items()},
     }
 
 
@@ -29,6 +29,6 @@ def constant(series: Series) -> Outputs:
     return {"score": np.zeros(len(series), np.float32), "threshold": np.zeros(len(series), np.float32)}
 
 
-def judge(detector: Detector, units: tuple[str, ...], options: TrainOptions, series: Series) -> Outputs:
+def judge(detector: Detector, units: tuple[str, ...], series: Series) -> Outputs:
     """Scores of a fitted detector for one unit."""
-    return detector.judge_series(series, units.index(series.unit), steps=options.steps)
+    return detector.judge_series(series, units.index(series.unit))

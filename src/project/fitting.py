@@ -4,11 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from project import gradient
 from project.detector import Detector
-from project.forecasters import ConvolutionalForecaster, LinearForecaster, Persistence, PrincipalComponents
+from project.forecasters import (
+    ConvolutionalForecaster,
+    Forecaster,
+    LinearForecaster,
+    Persistence,
+    PrincipalComponents,
+)
 from project.least_squares import Autoregression, residual_projection, standardised
 from project.options import TrainOptions
 from wattline.task import FloatArray, Run, Split, TrainingData
@@ -27,7 +33,7 @@ def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tupl
     history = options.history_steps
     curves: Curves = []
     if model == "linear":
-        forecaster: nn.Module = LinearForecaster(_solve(data, options, run))
+        forecaster: Forecaster = LinearForecaster(_solve(data, options, run))
     elif model == "pca":
         forecaster = PrincipalComponents(_residual_projections(data, options, run), history=history)
     elif model == "persistence":
@@ -48,33 +54,38 @@ def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tupl
 def calibrate(detector: Detector, data: TrainingData, options: TrainOptions) -> dict[str, float]:
     """Set the detector's spread of errors and its thresholds; no label is looked at.
 
-    The spread comes from the errors on train rows, the threshold from the scores of validation rows. For units that
-    were never seen both come from all units, judged with the pooled constants.
+    The spread comes from the errors on train rows, the threshold from the scores of train and validation rows. For
+    units that were never seen both come from all units, judged with the pooled constants.
     """
     units, unknown = data.constants.units, len(data.constants.units)
-    steps, history = options.steps, options.history_steps
     every = pooled_stride(data)
-    strange = [detector.newest_errors(data.train[unit], -1, steps=history + 1, every=every) for unit in units]
+    strange = [detector.newest_errors(data.train[unit], -1, every=every) for unit in units]
     detector.spread[unknown] = _spread(np.concatenate(strange), options)
     losses: dict[str, list[float]] = {"train_loss": [], "validation_loss": []}
     for index, unit in enumerate(units):
-        errors = detector.newest_errors(data.train[unit], index, steps=history + 1)
+        errors = detector.newest_errors(data.train[unit], index)
         losses["train_loss"].append(float(np.square(errors).mean()))
-        losses["validation_loss"].append(
-            float(np.square(detector.newest_errors(data.validation[unit], index, steps=history + 1)).mean())
-        )
+        losses["validation_loss"].append(float(np.square(detector.newest_errors(data.validation[unit], index)).mean()))
         detector.spread[index] = _spread(errors, options)
     strange_scores = []
     for index, unit in enumerate(units):
-        known = detector.judge_series(data.validation[unit], index, steps=steps)["score"]
-        detector.threshold[index] = _threshold(known, options)
-        strange_scores.append(detector.judge_series(data.validation[unit], -1, steps=steps, every=every)["score"])
-    detector.threshold[unknown] = _threshold(np.concatenate(strange_scores), options)
+        calm = (data.train[unit], data.validation[unit])
+        known = [detector.judge_series(series, index)["score"] for series in calm]
+        detector.threshold[index] = float(np.quantile(np.concatenate(known), options.threshold_quantile))
+        strange_scores += [detector.judge_series(series, -1)["score"][::every] for series in calm]
+    detector.threshold[unknown] = float(np.quantile(np.concatenate(strange_scores), options.threshold_quantile))
     return {name: float(np.mean(values)) for name, values in losses.items()}
 
 
-def _detector(forecaster: nn.Module, data: TrainingData, options: TrainOptions) -> Detector:
-    return Detector(forecaster, data.constants, tolerated=options.tolerated_error, largest=options.largest_error)
+def _detector(forecaster: Forecaster, data: TrainingData, options: TrainOptions) -> Detector:
+    return Detector(forecaster, data.constants, weights=_smoothing(options), largest=options.largest_error)
+
+
+def _smoothing(options: TrainOptions) -> Tensor:
+    """Exponentially decaying weights of the newest rows, oldest first."""
+    age = torch.arange(options.smoothing_steps - 1, -1, -1, dtype=torch.float64)
+    weights = torch.exp(-age / options.smoothing_decay_steps)
+    return (weights / weights.sum()).float()
 
 
 def pooled_stride(data: TrainingData) -> int:
@@ -84,10 +95,6 @@ def pooled_stride(data: TrainingData) -> int:
 
 def _spread(errors: FloatArray, options: TrainOptions) -> Tensor:
     return torch.from_numpy(np.sqrt(np.square(errors, dtype=np.float64).mean(axis=0)) + options.error_floor).float()
-
-
-def _threshold(scores: FloatArray, options: TrainOptions) -> float:
-    return float(np.quantile(scores, options.threshold_quantile)) * options.threshold_factor
 
 
 def _scaled_units(data: TrainingData, *, pooled: bool) -> Iterator[Tensor]:

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 
-class Persistence(nn.Module):
+class Forecaster(nn.Module):
+    """What they share.
+
+    history: rows that one forecast looks back on
+    """
+
+    history: int
+
+
+class Persistence(Forecaster):
     """Each row like the row before it: the forecast that a model must beat to be worth its energy."""
 
     def __init__(self, *, history: int) -> None:
@@ -19,7 +28,7 @@ class Persistence(nn.Module):
         return window[:, self.history :] - window[:, self.history - 1 : -1]
 
 
-class LinearForecaster(nn.Module):
+class LinearForecaster(Forecaster):
     """Each value as a linear function of the same column's values before it.
 
     weight: (units + 1, history, columns), oldest first
@@ -40,7 +49,7 @@ class LinearForecaster(nn.Module):
         return window[:, self.history :] - forecast
 
 
-class PrincipalComponents(nn.Module):
+class PrincipalComponents(Forecaster):
     """Each row as its projection on the directions in which normal rows vary most.
 
     residual: (units + 1, columns, columns), the projection on everything else
@@ -58,7 +67,7 @@ class PrincipalComponents(nn.Module):
         return torch.bmm(window[:, self.history :], self.residual[unit])
 
 
-class ConvolutionalForecaster(nn.Module):
+class ConvolutionalForecaster(Forecaster):
     """Each row from the rows before it by two causal convolutions, with one set of weights for all units."""
 
     def __init__(self, columns: int, *, channels: int, kernel: int, history: int) -> None:

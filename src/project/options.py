@@ -10,6 +10,11 @@ from wattline.records import Record
 class ConvolutionOptions(Record):
     """Knobs of the convolutional forecaster.
 
+    channels: width of the hidden layers
+    kernel: rows that the first convolution sees at once
+    epochs: at most so many
+    batch: windows in one step of descent
+    learning_rate: of Adam
     patience: epochs without a better validation loss before training stops
     windows_per_epoch: windows drawn from all units for one epoch
     """
@@ -26,30 +31,30 @@ class ConvolutionOptions(Record):
 class TrainOptions(Record):
     """Knobs of training.
 
+    model: which forecaster is fitted
     history_steps: rows that one forecast looks back on
     smoothing_steps: rows over which forecast errors are averaged into a score
+    smoothing_decay_steps: rows after which an error counts 1/e of what it did [steps]
     threads: CPU threads of torch; part of the params because sums of floats depend on it
     ridge: penalty of the linear forecaster, relative to the number of rows
     components: directions that the PCA reconstruction keeps
-    tolerated_error: multiples of a normal error that count as none
     largest_error: multiples of a normal error beyond which more does not count
     error_floor: added to the spread of a column's errors [standard deviations of the column], so that a column
         that was all but constant cannot shout down the others
-    threshold_quantile: share of calm validation rows that must stay below the alarm threshold
-    threshold_factor: how far above that quantile the threshold lies, as a multiple of it
+    threshold_quantile: share of a unit's train and validation rows that stay below its alarm threshold
+    convolution: knobs of that model alone
     """
 
     model: Literal["linear", "pca", "convolution"]
     history_steps: int = Field(ge=1, le=128)
     smoothing_steps: int = Field(ge=1, le=128)
+    smoothing_decay_steps: float = Field(gt=0)
     threads: int = Field(ge=1)
     ridge: float = Field(gt=0)
     components: int = Field(ge=1)
-    tolerated_error: float = Field(ge=0)
     largest_error: float = Field(gt=0)
     error_floor: float = Field(gt=0)
     threshold_quantile: float = Field(gt=0.5, le=1)
-    threshold_factor: float = Field(ge=1)
     convolution: ConvolutionOptions
 
     @property

@@ -91,7 +91,7 @@ class NodeAnomaly:
         )
 
     def baselines(self, data: TrainingData, options: TrainOptions) -> Mapping[str, Predictor]:
-        """First differences and PCA reconstruction, calibrated like the model; and a detector that sees nothing."""
+        """Simple detectors of other kinds than the model, and one that sees nothing."""
         from project import baselines
 
         return baselines.predictors(data, options)

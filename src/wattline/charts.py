@@ -31,7 +31,7 @@ def contenders(evaluation: Evaluation) -> bytes:
     axes.margins(x=0.12)
     best = (max if metric.higher_is_better else min)(scores, key=lambda name: scores[name].value)
     axes.set_title(f"Best of {len(scores)} on {evaluation.rows:,} test rows: {best}", loc="left")
-    return _png(figure)
+    return png(figure)
 
 
 def slices(evaluation: Evaluation) -> bytes:
@@ -44,7 +44,7 @@ def slices(evaluation: Evaluation) -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel(f"{_label(metric)}; line: mean of all units")
     axes.set_title(f"Worst unit: {units[0].name}" if units else "No unit has a defined score", loc="left")
-    return _png(figure)
+    return png(figure)
 
 
 def extremes(units: Sequence[Slice], metric: Metric) -> dict[str, Slice]:
@@ -53,8 +53,8 @@ def extremes(units: Sequence[Slice], metric: Metric) -> dict[str, Slice]:
     return {"worst_unit": ordered[0], "best_unit": ordered[-1]} if ordered else {}
 
 
-def timeline(series: Series, outputs: Outputs, part: Slice, metric: Metric) -> bytes:
-    """Answers of one unit over time beside what they are judged against."""
+def timeline(series: Series, outputs: Outputs, part: Slice, metric: Metric, *, unit: str) -> bytes:
+    """Answers of one unit over time, in `unit`, beside what they are judged against."""
     figure, axes = _figure(height=3.2)
     times = series.timestamps.astype("datetime64[s]").astype(object)
     known = series.target[np.isfinite(series.target)]
@@ -71,11 +71,11 @@ def timeline(series: Series, outputs: Outputs, part: Slice, metric: Metric) -> b
     if "threshold" in outputs:
         axes.plot(times, outputs["threshold"], color="black", linewidth=1, linestyle="--", label="alarm threshold")
     axes.set_xlabel("time [UTC]")
-    axes.set_ylabel("score")
+    axes.set_ylabel(f"score [{unit}]")
     axes.legend(loc="upper right", fontsize=8)
     axes.set_title(f"{part.name}: {metric.name} {part.scores[metric.name]:.3g}", loc="left")
     figure.autofmt_xdate()
-    return _png(figure)
+    return png(figure)
 
 
 def latency(values: Mapping[str, Sequence[float]], *, unit: str) -> bytes:
@@ -89,7 +89,7 @@ def latency(values: Mapping[str, Sequence[float]], *, unit: str) -> bytes:
     axes.set_ylabel("share of calls [%]")
     axes.legend()
     axes.set_title("Latency of single windows, one thread", loc="left")
-    return _png(figure)
+    return png(figure)
 
 
 def _ordered(units: Sequence[Slice], metric: Metric) -> list[Slice]:
@@ -114,8 +114,8 @@ def _figure(*, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The figure as PNG bytes, without the name and version of the library that drew it."""
     stream = io.BytesIO()
-    # Without this the file would name the version of the library that drew it.
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()

@@ -56,7 +56,7 @@ def champion() -> None:
     from wattline import files, params
     from wattline.registry import versions
 
-    found = versions.fetch_champion(files.CHAMPION, name=params.load().task.name)
+    found = versions.fetch_champion(files.CHAMPION, name=params.load().model)
     typer.echo(f"champion: version {found.version}" if found.version else "champion: none yet")
 
 
@@ -66,7 +66,7 @@ def register() -> None:
     from wattline import params
     from wattline.registry import versions
 
-    name = params.load().task.name
+    name = params.load().model
     typer.echo(f"registered: {name} version {versions.register(name=name)} is challenger")
 
 
@@ -76,7 +76,7 @@ def promote(version: Annotated[str | None, typer.Option(help="default: the chall
     from wattline import params
     from wattline.registry import versions
 
-    name = params.load().task.name
+    name = params.load().model
     typer.echo(f"promoted: {name} version {versions.promote(version, name=name)} is champion")
 
 

@@ -1,15 +1,14 @@
 """The whole story once: pipeline, decision, registry, promotion, a live server and its answer."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,14 +26,16 @@ def run(source: str | None, *, say: Say = print) -> None:
     """Run everything and say what came out. Raises RejectedError, after saying why, when a gate said no."""
     if source is not None:
         choose_source(source)
-    name = params.load().task.name
     from wattline.registry import versions
+
+    loaded = params.load()
+    name = loaded.model
 
     versions.fetch_champion(files.CHAMPION, name=name)
     reproduce()
     decision = files.read_report("decide", Decision)
     say("\n" + "\n".join(report.lines(decision)))
-    say(f"\nmodel card   {files.CARDS / name}.md")
+    say(f"\nmodel card   {files.CARDS / loaded.task.name}.md")
     say("MLflow UI    make mlflow")
     if not decision.accepted:
         raise RejectedError("the candidate was rejected; nothing was registered or promoted")
@@ -49,7 +50,9 @@ def run(source: str | None, *, say: Say = print) -> None:
 
 
 def choose_source(source: str, *, path: Path = params.FILE) -> None:
-    """Set `ingest.source` of the task in params.yaml, keeping its comments. Raises InputError for one without options.
+    """Set `ingest.source` of the task in params.yaml with the preset for it, if there is one, keeping comments.
+
+    Raises InputError for a source without options, and for a preset that params.yaml itself would not allow.
     """
     from io import StringIO
 
@@ -57,17 +60,29 @@ def choose_source(source: str, *, path: Path = params.FILE) -> None:
 
     name = params.load(path).task.name
     yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 120
+    yaml.preserve_quotes, yaml.width = True, 200
     tree = yaml.load(path.read_text())
-    known = tree[name]["ingest"].get("options", {})
+    block = tree[name]
+    known = block["ingest"].get("options", {})
     if source not in known:
         raise InputError(f"SOURCE={source}: {path} has no {name}.ingest.options.{source}; known: {', '.join(known)}")
-    if tree[name]["ingest"]["source"] == source:
-        return
-    tree[name]["ingest"]["source"] = source
+    block["ingest"]["source"] = source
+    for section, values in block.get("presets", {}).get(source, {}).items():
+        block[section].update(values)
     stream = StringIO()
     yaml.dump(tree, stream)
-    files.write_text(path, stream.getvalue())
+    replace_checked(path, stream.getvalue())
+
+
+def replace_checked(path: Path, text: str) -> None:
+    """Replace params.yaml by `text` if it is valid. Raises InputError and changes nothing otherwise."""
+    draft = path.with_name(f".{path.name}.draft")
+    files.write_text(draft, text)
+    try:
+        params.load(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def reproduce() -> None:
@@ -98,7 +113,7 @@ def _address(server: "subprocess.Popen[str]") -> str:
     raise WattlineError(f"the server ended with exit code {server.wait()} before it was ready")
 
 
-def newest_window() -> dict[str, object]:
+def newest_window() -> dict[str, Any]:
     """The newest rows of the first unit, as /predict wants them: by column name, in raw units, null where missing."""
     signature = files.read_record(files.CHAMPION / "signature.json", Signature)
     unit, series = next(iter(splits.read_test().items()))
@@ -112,11 +127,11 @@ def newest_window() -> dict[str, object]:
     return {"unit": unit, "rows": [{name: row[name] for name in wanted} for row in named]}
 
 
-def ask(address: str, question: dict[str, object]) -> str:
+def ask(address: str, question: dict[str, Any]) -> str:
     """The server's answer to one question, as JSON text."""
-    request = urllib.request.Request(
-        f"{address}/predict", json.dumps(question).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=SECONDS_TO_START) as answer:  # noqa: S310
-        text: str = answer.read().decode()
-    return text
+    import httpx
+
+    answer = httpx.post(f"{address}/predict", json=question, timeout=SECONDS_TO_START)
+    if answer.is_error:
+        raise WattlineError(f"the server answered {answer.status_code}: {answer.text}")
+    return answer.text

@@ -53,6 +53,8 @@ def replace_directory(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     former = path.with_name(f".{path.name}.{os.getpid()}.former")
+    # What a killed process of the same number left: in a container, every run may have that number.
+    _settle(path, former, fresh)
     fresh.mkdir()
     try:
         yield fresh
@@ -60,10 +62,15 @@ def replace_directory(path: Path) -> Iterator[Path]:
             path.rename(former)
         fresh.rename(path)
     finally:
-        if former.exists() and not path.exists():
-            former.rename(path)
-        shutil.rmtree(former, ignore_errors=True)
-        shutil.rmtree(fresh, ignore_errors=True)
+        _settle(path, former, fresh)
+
+
+def _settle(path: Path, former: Path, fresh: Path) -> None:
+    """Leave only `path`: what it held before where nothing took its place."""
+    if former.exists() and not path.exists():
+        former.rename(path)
+    shutil.rmtree(former, ignore_errors=True)
+    shutil.rmtree(fresh, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

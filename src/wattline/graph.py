@@ -21,10 +21,7 @@ def canonical(graph: bytes) -> bytes:
 
     Raises InputError when the graph is not valid ONNX or has another opset than OPSET.
     """
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    onnx.checker.check_model(model)
+    model = _load(graph)
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != OPSET:
         raise InputError(f"the exported graph has opset {versions.get('')}, Wattline fixes {OPSET}; export with that")
@@ -34,14 +31,20 @@ def canonical(graph: bytes) -> bytes:
 
 
 def _strip(model: "onnx.ModelProto") -> None:
-    model.producer_name = model.producer_version = model.doc_string = ""
-    del model.metadata_props[:]
-    graph: Any = model.graph
-    graph.name, graph.doc_string = "wattline", ""
-    del graph.metadata_props[:]
-    for entry in [*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]:
-        entry.doc_string = ""
-        del entry.metadata_props[:]
+    model.producer_name = model.producer_version = ""
+    model.graph.name = "wattline"
+    _strip_texts(model)
+
+
+def _strip_texts(message: Any) -> None:
+    """Clear documentation and metadata of a part of the model and of all its parts: branches, functions, attributes."""
+    for field in ("doc_string", "metadata_props"):
+        if field in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(field)
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _strip_texts(part)
 
 
 def signature(
@@ -53,12 +56,14 @@ def signature(
     cadence_seconds: float,
 ) -> Signature:
     """Read inputs and outputs off the graph. Raises InputError when they are not those of the contract."""
-    import onnx
-
-    graph = onnx.load_from_string(trained.graph).graph
+    graph = _load(trained.graph).graph
     inputs = {value.name: _shape(value) for value in graph.input}
-    if list(inputs) != ["window", "unit"] or len(inputs["window"]) != 3:
+    if list(inputs) != ["window", "unit"] or [len(shape) for shape in inputs.values()] != [3, 1]:
         raise InputError(f"the graph's inputs must be window (batch, steps, columns) and unit (batch,), got {inputs}")
+    if not all(isinstance(shape[0], str) for shape in inputs.values()):
+        raise InputError(
+            f"the first dimension of window and unit must be free, got {inputs}; export with dynamic shapes"
+        )
     if inputs["window"][1:] != (trained.steps, len(columns)):
         raise InputError(f"window must be (batch, {trained.steps}, {len(columns)}), the graph has {inputs['window']}")
     outputs = {value.name: _shape(value) for value in graph.output}
@@ -86,9 +91,25 @@ def signature(
     )
 
 
+def _load(graph: bytes) -> "onnx.ModelProto":
+    import onnx
+
+    try:
+        model = onnx.load_from_string(graph)
+        onnx.checker.check_model(model)
+    except Exception as error:  # those of protobuf and of ONNX have no common base class
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"the exported graph is not valid ONNX: {reason}; look at how the task exports it") from None
+    return model
+
+
 def _shape(value: "onnx.ValueInfoProto") -> tuple[int | str, ...]:
+    """Dimensions; one that has neither size nor name is free."""
     dimensions = value.type.tensor_type.shape.dim
-    return tuple(dimension.dim_param or int(dimension.dim_value) for dimension in dimensions)
+    return tuple(
+        int(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "batch"
+        for dimension in dimensions
+    )
 
 
 def _output(name: str, shape: tuple[int | str, ...], units: Mapping[str, str]) -> Tensor:
@@ -98,9 +119,18 @@ def _output(name: str, shape: tuple[int | str, ...], units: Mapping[str, str]) -
 
 
 def largest_difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> float:
-    """Largest |left - right| / max(1, |right|) over all outputs: absolute near zero, relative for large values."""
-    differences = [
-        np.abs(np.asarray(left[name], np.float64) - right[name]) / np.maximum(1.0, np.abs(right[name]))
-        for name in right
-    ]
+    """Largest |left - right| / max(1, |right|) over all outputs: absolute near zero, relative for large values.
+
+    Raises InputError when the two do not have the same outputs.
+    """
+    if left.keys() != right.keys():
+        raise InputError(
+            f"the graph answers {', '.join(sorted(left))} and the trained model {', '.join(sorted(right))}; "
+            "Trained.reference must give every output of the graph"
+        )
+    with np.errstate(invalid="ignore"):  # what is not finite becomes NaN, which is within no tolerance
+        differences = [
+            np.abs(np.asarray(left[name], np.float64) - right[name]) / np.maximum(1.0, np.abs(right[name]))
+            for name in right
+        ]
     return float(max(difference.max() for difference in differences))

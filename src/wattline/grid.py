@@ -15,17 +15,20 @@ from wattline.task import Series
 MAXIMUM_GRID_GROWTH = 20
 """A grid so many times longer than the rows means that the cadence is wrong, not that samples are missing."""
 
+MAXIMUM_ROWS_IN_SLOT = 2
+"""With more, on average, most rows would be dropped: the cadence is wrong, not the collector."""
+
 
 def on_grid(series: Series, *, cadence_seconds: float) -> Series:
-    """Place rows at multiples of the cadence from the first one; slots without a row hold NaN.
+    """Place rows at the nearest multiples of the cadence from the first one; slots without a row hold NaN.
 
     Two rows in one slot: the later one stays. Raises InputError when the rows do not fit the cadence at all.
     """
     step = np.int64(round(cadence_seconds * 1e9))
     nanoseconds = series.timestamps.astype(np.int64)
-    slots = (nanoseconds - nanoseconds[0]) // step
-    length = int(slots[-1]) + 1
-    if length > MAXIMUM_GRID_GROWTH * len(slots):
+    slots = (nanoseconds - nanoseconds[0] + step // 2) // step
+    length, filled = int(slots[-1]) + 1, len(np.unique(slots))
+    if length > MAXIMUM_GRID_GROWTH * len(slots) or len(slots) > MAXIMUM_ROWS_IN_SLOT * filled:
         raise InputError(
             f"unit {series.unit}: {len(slots)} rows lie on {length} steps of {cadence_seconds:g} s; "
             "set the source's cadence_seconds to the real distance of two rows"

@@ -21,18 +21,22 @@ class Moments:
         never = np.isnan(values).all(axis=0)
         values[:, never] = 0.0
         self._center.append(np.where(never, np.nan, np.nanmedian(values, axis=0)))
-        self._spread.append(np.nanstd(values, axis=0))
+        self._spread.append(np.where(never, np.nan, np.nanstd(values, axis=0)))
 
     def constants(self) -> Constants:
-        """Per-unit figures, and pooled ones: the median unit's centre, and within plus between units' spread."""
+        """Per-unit figures, and pooled ones: the median unit's centre, and within plus between units' spread.
+
+        A unit that never recorded a column has the pooled figures there.
+        """
         center, spread = np.stack(self._center), np.stack(self._spread)
-        center[:, np.isnan(center).all(axis=0)] = 0.0
+        nowhere = np.isnan(center).all(axis=0)
+        center[:, nowhere] = spread[:, nowhere] = 0.0
         pooled_center = np.nanmedian(center, axis=0)
-        pooled_spread = np.sqrt((spread**2).mean(axis=0) + np.nanvar(center, axis=0))
+        pooled_spread = np.sqrt(np.nanmean(spread**2, axis=0) + np.nanvar(center, axis=0))
         return Constants(
             units=tuple(self.last_seen),
             center=np.where(np.isnan(center), pooled_center, center).astype(np.float32),
-            scale=_nonzero(spread),
+            scale=_nonzero(np.where(np.isnan(spread), pooled_spread, spread)),
             pooled_center=pooled_center.astype(np.float32),
             pooled_scale=_nonzero(pooled_spread),
         )

@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
@@ -19,23 +20,31 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A frozen part of params.yaml. A key that it does not know is an error, never ignored."""
+    """A frozen part of params.yaml. A key that it does not know is an error, and so is a number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
 class TaskParams(Section):
-    """Which task runs: its block in params.yaml and its model are called `name`, its code lies in `folder`."""
+    """Which task runs.
+
+    name: what the task, its block in params.yaml and its model are called
+    folder: where its task.py lies, seen from the project's root
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     folder: str
 
 
 class IngestParams(Section):
-    """options: one mapping for each source; only that of `source` is read, and the source types it."""
+    """Where rows come from.
+
+    source: name of a source, or the dotted name of a module of yours
+    options: one mapping for each source; only that of `source` is read, and the source types it
+    """
 
     source: str
     options: Mapping[str, Mapping[str, Any]] = {}
@@ -48,16 +57,17 @@ class ValidateParams(Section):
 
 
 class ProfileParams(Section):
-    """rows: at most so many rows are profiled, evenly spread over units and time."""
+    """rows: at most so many rows, evenly spread over units and time, enter quantiles and the comparison of parts."""
 
     rows: int = Field(ge=100)
 
 
 class PrepareParams(Section):
-    """Fractions of the time axis; where a dataset has an official test part, `test_fraction` is not used.
+    """How rows are cut by time.
 
-    validation_fraction: share of what is not test
-    minimum_rows: a unit with fewer rows in any split is an error
+    validation_fraction: last share of what is not test
+    test_fraction: last share of the span; not used where the publisher has a test part
+    minimum_rows: a unit with fewer recorded rows in any split is an error
     """
 
     validation_fraction: float = Field(gt=0, lt=1)
@@ -66,7 +76,12 @@ class PrepareParams(Section):
 
 
 class EvaluateParams(Section):
-    """resamples: bootstrap resamples over units. noise: [standard deviations]. missing: share of values removed."""
+    """How sure the scores are, and what disturbs them.
+
+    resamples: bootstrap resamples over units
+    noise: perturbation, added to every value [standard deviations of its column]
+    missing: perturbation, share of values removed
+    """
 
     resamples: int = Field(ge=100)
     noise: Positive
@@ -78,11 +93,13 @@ class MeasureParams(Section):
 
     windows: how many windows of the test rows are used
     repeats: how often candidate and champion take turns
+    predictions: windows answered in one turn, for throughput and energy: enough for the meter to count
     batch: windows in one batch, for throughput and energy
     """
 
     windows: int = Field(ge=100)
     repeats: int = Field(ge=3)
+    predictions: int = Field(ge=1000)
     batch: int = Field(ge=1)
 
 
@@ -104,14 +121,23 @@ class DecideParams(Section):
 
 
 class DataLimits(Section):
+    """What the raw rows must be; a critical finding never passes.
+
+    minimum_rows: rows of all units
+    minimum_units: units
+    maximum_warnings: expectations of severity `warning` that may fail
+    """
+
     minimum_rows: int = Field(ge=1)
     minimum_units: int = Field(ge=1)
     maximum_warnings: int = Field(ge=0)
 
 
 class QualityLimits(Section):
-    """The bound of the headline metric's interval must reach `minimum` (or stay under `maximum` where lower is better).
+    """How accurate a candidate must be.
 
+    metric: name of the task's headline metric
+    limit: what the worse bound of its interval must reach, from above where lower is better [unit of the metric]
     margin_over_baselines: relative gain over the best baseline's value
     """
 
@@ -121,13 +147,17 @@ class QualityLimits(Section):
 
 
 class ChampionLimits(Section):
-    """tolerance: how much worse than the champion the candidate may be [units of the headline metric]."""
+    """tolerance: how much worse than the champion the candidate may be [unit of the headline metric]."""
 
     tolerance: float = Field(ge=0)
 
 
 class SlicesLimits(Section):
-    """The worst group (rack) must reach `limit` in the headline metric; groups under `minimum_rows` are not judged."""
+    """How good the worst group (a rack) must be.
+
+    limit: what it must reach in the headline metric [unit of the headline metric]
+    minimum_rows: groups with fewer test rows are not judged
+    """
 
     limit: float
     minimum_rows: int = Field(ge=1)
@@ -140,12 +170,22 @@ class RobustnessLimits(Section):
 
 
 class LatencyLimits(Section):
+    """How fast answers must be, on one thread.
+
+    p99_ms: 99th percentile of the time for one window [ms]
+    throughput_per_second: windows in batches of `measure.batch` [1/s]
+    """
+
     p99_ms: Positive
     throughput_per_second: Positive
 
 
 class EnergyLimits(Section):
-    """budget_joules: energy of 1,000 predictions [J]. evidence: what kind of figure is accepted."""
+    """What a prediction may cost.
+
+    budget_joules: energy of 1,000 predictions [J]
+    evidence: the weakest kind of figure that is accepted; `measured` refuses estimates
+    """
 
     budget_joules: Positive
     evidence: Literal["measured", "estimated"]
@@ -164,7 +204,12 @@ class GatesParams(Section):
 
 
 class CardParams(Section):
-    """What a model card needs and no stage can find out."""
+    """What a model card needs and no stage can find out.
+
+    owner: who answers for the model
+    contact: where they are reached
+    licence: under which the model is handed on, as an SPDX identifier where there is one
+    """
 
     owner: str = Field(min_length=1)
     contact: str = Field(min_length=1)
@@ -172,7 +217,10 @@ class CardParams(Section):
 
 
 class Block(Section):
-    """The knobs of one task, one section for each stage. `train` is typed by the task's own options."""
+    """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
+
+    presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
+    """
 
     ingest: IngestParams
     validate_: ValidateParams = Field(alias="validate")
@@ -185,22 +233,35 @@ class Block(Section):
     decide: DecideParams
     gates: GatesParams
     card: CardParams
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
 
 
 class ServingParams(Section):
-    """port 0 means any free one."""
+    """Where `wattline serve` listens.
+
+    host: address
+    port: 0 means any free one
+    """
 
     host: str
     port: int = Field(ge=0, le=65535)
 
 
 class Params(Section):
-    """One params.yaml, resolved for the task it names."""
+    """One params.yaml, resolved for the task it names.
+
+    seed: of everything that is drawn at random
+    """
 
     task: TaskParams
     seed: int = Field(ge=0)
     serving: ServingParams
     block: Block
+
+    @property
+    def model(self) -> str:
+        """Name in the registry. Models of one task on different sources do not succeed each other."""
+        return f"{self.task.name}-{self.block.ingest.source.replace('.', '-')}"
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
@@ -209,18 +270,30 @@ class Params(Section):
         return getattr(self.block, "validate_" if name == "validate" else name)
 
 
+SHARED = set(Params.model_fields) - {"block"}
+
+COMPARISONS = {
+    "greater than or equal to": ">=",
+    "less than or equal to": "<=",
+    "greater than": ">",
+    "less than": "<",
+}
+
+
 def load(path: Path = FILE) -> Params:
     """Read and check `path`. Raises InputError naming the key, its value and the rule it breaks."""
     tree = _read(path)
     name = tree.get("task", {}).get("name") if isinstance(tree.get("task"), dict) else None
-    blocks = {key for key, value in tree.items() if isinstance(value, dict)} - set(Params.model_fields)
-    if name not in blocks:
-        raise InputError(f"{path}: task.name is {name!r}, but there is no such block; blocks: {sorted(blocks)}")
-    for other in sorted(blocks - {name}):
+    blocks = {key for key, value in tree.items() if isinstance(value, dict)} - SHARED
+    if not isinstance(name, str) or name not in blocks:
+        raise InputError(
+            f"{path}: task.name is {name!r}, but there is no such block; blocks: {sorted(blocks, key=str)}"
+        )
+    for other in sorted(blocks - {name}, key=str):
         typed(Block, tree[other], where=f"{path}: {other}")
     typed(Block, tree[name], where=f"{path}: {name}")
     shared = {key: value for key, value in tree.items() if key not in blocks}
-    return typed(Params, {**shared, "block": tree[name]}, where=str(path))
+    return typed(Params, {"block": tree[name], **shared}, where=str(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -258,11 +331,15 @@ def _sentence(error: Any, kind: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"{rule}; add it (docs/params.md lists every key)"
     if rule:
-        known = sorted(kind.model_fields) if len(error["loc"]) == 1 else None
+        names = sorted(field.alias or name for name, field in kind.model_fields.items())
+        known = names if len(error["loc"]) == 1 else None
         return f"{rule}, got {error['input']!r}" + (
             f"; known: {', '.join(known)}" if known else "; remove or rename it"
         )
-    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ").replace("should", "must", 1)
+    subject, should, demand = error["msg"].partition(" should ")
+    message = f"must {demand}" if should else subject.removeprefix("Value error, ")
+    for words, sign in COMPARISONS.items():
+        message = message.replace(words, sign)
     return f"{message}, got {error['input']!r}"
 
 
@@ -271,12 +348,9 @@ def load_task(params: TaskParams) -> Task:
     folder = Path(params.folder).resolve()
     if not (folder / "task.py").is_file():
         raise InputError(f"params.yaml: task.folder is {params.folder!r}, which holds no task.py")
-    if str(folder.parent) not in sys.path:
-        sys.path.insert(0, str(folder.parent))
-    try:
-        task = importlib.import_module(f"{folder.name}.task").TASK
-    except AttributeError:
-        raise InputError(f"{params.folder}/task.py must define TASK, an object that keeps wattline.task.Task") from None
+    task = getattr(_imported(folder, params.folder), "TASK", None)
+    if task is None:
+        raise InputError(f"{params.folder}/task.py must define TASK, an object that keeps wattline.task.Task")
     absent = list(missing_members(task))
     if absent:
         raise InputError(f"{params.folder}/task.py: TASK lacks {', '.join(absent)}; see wattline.task.Task")
@@ -284,3 +358,22 @@ def load_task(params: TaskParams) -> Task:
         described = f"{params.folder}/task.py describes {task.description.name!r}"
         raise InputError(f"params.yaml: task.name is {params.name!r}, but {described}")
     return task  # type: ignore[no-any-return]
+
+
+def _imported(folder: Path, shown: str) -> ModuleType:
+    """The module task.py in `folder`. Raises InputError saying why there is none."""
+    known = sys.modules.get(folder.name)
+    if known is not None and str(folder) not in getattr(known, "__path__", ()):
+        raise InputError(
+            f"params.yaml: task.folder is {shown!r}, but another package {folder.name!r} is imported already; "
+            "rename the folder"
+        )
+    if str(folder.parent) not in sys.path:
+        sys.path.insert(0, str(folder.parent))
+    try:
+        return importlib.import_module(f"{folder.name}.task")
+    except Exception as error:  # whatever a task does when it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{shown}/task.py cannot be imported: {reason}; correct it or install what it needs"
+        ) from error

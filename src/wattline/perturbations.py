@@ -17,7 +17,7 @@ def perturbations(
     """Predictors that disturb the rows before `answer` sees them, each unit with a generator of its own."""
     changes: dict[str, Change] = {
         f"noise of {evaluate.noise:g} standard deviations": _noisy(constants, evaluate.noise),
-        f"{evaluate.missing:.0%} of values missing": _lossy(evaluate.missing),
+        f"{100 * evaluate.missing:g}% of values missing": _lossy(evaluate.missing),
     }
     return {name: _disturbed(answer, change, constants, seed) for name, change in changes.items()}
 

@@ -5,19 +5,21 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wattline.errors import InputError
 
 
 class Settings(BaseSettings):
-    """Every environment variable that Wattline knows.
+    """Every environment variable that Wattline knows. One that is set to nothing counts as not set.
 
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
     state: Wattline's own folder for what is neither source nor output (checkpoints, local MLflow store)
     """
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     data_mirror: Path | None = Field(default=None, validation_alias="WATTLINE_DATA_MIRROR")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
@@ -33,8 +35,13 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """Read the environment once in a process."""
-    return Settings()
+    """Read the environment once in a process. Raises InputError naming a variable that cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, reason = first["loc"][0], first["msg"].removeprefix("Input ").replace("should", "must", 1)
+        raise InputError(f"environment variable {name} {reason}, got {first['input']!r}; correct or unset it") from None
 
 
 def silence_telemetry() -> None:

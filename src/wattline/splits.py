@@ -23,7 +23,7 @@ def read_raw(dataset: Dataset, unit: str, *, folder: Path = files.RAW) -> Series
     """Rows of one unit as `ingest` wrote them. Raises IntegrityError when its bytes are not those it recorded."""
     record = next(record for record in dataset.units if record.name == unit)
     path = folder / f"{unit}.parquet"
-    _verify(path, record.sha256, maker="ingest")
+    verify(path, record.sha256, maker="ingest")
     return files.read_series(path, [column.name for column in dataset.columns], group=record.group)
 
 
@@ -40,7 +40,7 @@ def read_split(split: str, *, folder: Path = files.PREPARED) -> Split:
     for part in manifest.parts:
         if part.split == split:
             path = folder / split / f"{part.unit}.parquet"
-            _verify(path, manifest.files[f"{split}/{part.unit}.parquet"], maker="prepare")
+            verify(path, manifest.files[f"{split}/{part.unit}.parquet"], maker="prepare")
             series[part.unit] = files.read_series(path, names, group=part.group)
     return series
 
@@ -98,11 +98,12 @@ def read_constants(folder: Path = files.PREPARED) -> Constants:
     from safetensors.numpy import load
 
     manifest = read_manifest(folder)
-    _verify(folder / CONSTANTS, manifest.files[CONSTANTS], maker="prepare")
+    verify(folder / CONSTANTS, manifest.files[CONSTANTS], maker="prepare")
     return Constants(units=tuple(manifest.units()), **load((folder / CONSTANTS).read_bytes()))
 
 
-def _verify(path: Path, expected: str, *, maker: str) -> None:
+def verify(path: Path, expected: str, *, maker: str) -> None:
+    """Raise IntegrityError when the bytes of `path` are not those that the stage `maker` recorded."""
     found = files.sha256(path)
     if found != expected:
         raise IntegrityError(

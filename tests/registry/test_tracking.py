@@ -103,6 +103,7 @@ def test_an_unreachable_server_is_one_error_that_keeps_its_password(unreachable:
     with pytest.raises(WattlineError) as caught:
         tracking.log_training(candidate, params=PARAMS, curves=CURVES)
     assert "127.0.0.1:9" in str(caught.value)
+    assert "no answer" in str(caught.value)
     assert "MLFLOW_TRACKING_URI" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)

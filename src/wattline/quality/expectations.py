@@ -108,7 +108,7 @@ def _single(bound: Any) -> Any:
 def named_columns(expectation: Expectation) -> tuple[str, ...]:
     """Columns that the arguments of `expectation` name; none when it is about the whole table."""
     found = [expectation.arguments[key] for key in COLUMN_ARGUMENTS if key in expectation.arguments]
-    return tuple(str(name) for item in found for name in ([item] if isinstance(item, str) else item))
+    return tuple(str(name) for item in found for name in (item if isinstance(item, list | tuple) else [item]))
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -1,12 +1,12 @@
 """Pictures of raw rows, as PNG bytes that are equal for equal rows."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wattline import charts
 from wattline.quality.profile import boundary
 from wattline.records import Column, Dataset
 from wattline.task import Series
@@ -43,10 +43,7 @@ def overview(dataset: Dataset, shown: Sequence[Series]) -> bytes:
     grid[-1, 0].set_xlabel("time [UTC]")
     grid[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(COLOURS), fontsize=9, frameon=False)
     figure.suptitle(_title(dataset, shown), x=0.01, ha="left", fontsize=11)
-    stream = io.BytesIO()
-    # Without this the file would name the version of the library that drew it.
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return charts.png(figure)
 
 
 def _title(dataset: Dataset, shown: Sequence[Series]) -> str:

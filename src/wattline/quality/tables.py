@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wattline import files
-from wattline.errors import InputError, IntegrityError
+from wattline import files, splits
+from wattline.errors import InputError
 from wattline.records import Dataset, UnitRows
 from wattline.task import Series
 
@@ -21,13 +21,7 @@ ADDED = ("unit", "group", "timestamp", "target", "step_seconds")
 def verify(dataset: Dataset, folder: Path = files.RAW) -> None:
     """Raise IntegrityError naming the first partition whose bytes are not those that `ingest` recorded."""
     for unit in dataset.units:
-        path = folder / f"{unit.name}.parquet"
-        found = files.sha256(path)
-        if found != unit.sha256:
-            raise IntegrityError(
-                f"{path} has SHA-256 {found[:12]}..., recorded was {unit.sha256[:12] or 'none'}...; "
-                "it was changed after `ingest` wrote it: `dvc repro --force ingest` makes it anew"
-            )
+        splits.verify(folder / f"{unit.name}.parquet", unit.sha256, maker="ingest")
 
 
 def layout_differences(dataset: Dataset, folder: Path = files.RAW) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,8 @@ def _translated() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and not type(error).__module__.startswith(LIBRARIES):
             raise
-        reason = _without_credentials(str(error)).split("\n", maxsplit=1)[0][:200]
+        reason = _without_credentials(str(error)).split("\n", maxsplit=1)[0]
+        reason = re.sub(r" failed with (timeout )?exception.*", " got no answer", reason)[:200]
         place = _without_credentials(settings().tracking_uri)
         raise WattlineError(
             f"the MLflow store {place} did not do its work: {reason}; start it, or check MLFLOW_TRACKING_URI"

@@ -81,7 +81,7 @@ def origin(candidate: Candidate) -> dict[str, str]:
 def commit() -> str:
     """The commit that is checked out here; "unknown" outside a repository."""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "unknown"
     return found.stdout.strip() if found.returncode == 0 else "unknown"

@@ -34,6 +34,9 @@ class Options(Section):
     column_units: unit of every other column, e.g. {power: W, inlet: degC, load: "1"}
     cadence_seconds: nominal distance of two rows [s]
     test_start: first instant of the official test part, where there is one
+    name: what the dataset is called
+    licence: under which its rows may be used, for the model card
+    citation: whom to cite, for the model card
     """
 
     path: Text

@@ -40,7 +40,7 @@ def run(*, evaluate: EvaluateParams, train: Mapping[str, Any], seed: int, task: 
         robustness={name: summarise(results[name])[headline.name] for name in disturbed},
     )
     files.write_report("evaluate", evaluation)
-    draw(evaluation, contenders["candidate"], test)
+    draw(evaluation, contenders["candidate"], test, unit=task.description.output_unit)
 
 
 def score_all(
@@ -66,8 +66,11 @@ def predictor(engine: Engine, columns: Sequence[Column]) -> Predictor:
     return partial(engine.predict, columns=[column.name for column in columns])
 
 
-def draw(evaluation: Evaluation, candidate: Predictor, test: Split) -> None:
-    """Write the pictures of reports/evaluate: contenders, slices, and the best and worst unit over time."""
+def draw(evaluation: Evaluation, candidate: Predictor, test: Split, *, unit: str) -> None:
+    """Write the pictures of reports/evaluate: contenders, slices, and the best and worst unit over time.
+
+    unit: of the candidate's score
+    """
     folder = files.REPORTS / "evaluate"
     files.write_bytes(folder / "contenders.png", charts.contenders(evaluation))
     files.write_bytes(folder / "slices.png", charts.slices(evaluation))
@@ -75,4 +78,5 @@ def draw(evaluation: Evaluation, candidate: Predictor, test: Split) -> None:
     for name, part in charts.extremes(units, evaluation.headline).items():
         series = test[part.name]
         outputs = candidate(series)
-        files.write_bytes(folder / f"{name}.png", charts.timeline(series.judged(), outputs, part, evaluation.headline))
+        picture = charts.timeline(series.judged(), outputs, part, evaluation.headline, unit=unit)
+        files.write_bytes(folder / f"{name}.png", picture)

@@ -17,7 +17,6 @@ from wattline.serving.engine import Engine
 from wattline.stages.evaluate import read_champion
 from wattline.task import FloatArray, Split
 
-PREDICTIONS = 1000
 WARM_UP_CALLS = 20
 
 
@@ -76,18 +75,17 @@ def take_turns(
     energy: EnergyParams,
 ) -> dict[str, Turns]:
     """Interleave the contenders, in alternating order, so that a change of the machine's state hits both."""
-    turns = {name: Turns() for name in engines}
+    meter, turns = meters.choose(energy), {name: Turns() for name in engines}
     for name, engine in engines.items():
         _single(engine, work[name], calls=WARM_UP_CALLS)
     for repeat in range(measure.repeats):
         for name in list(engines)[:: 1 if repeat % 2 == 0 else -1]:
             one = turns[name]
             one.latency_ms += _single(engines[name], work[name], calls=len(work[name][0]))
-            meter = meters.choose(energy)
             meter.start()
-            seconds = _batches(engines[name], work[name], batch=measure.batch)
-            one.energy_per_1000.append(meter.stop())
-            one.throughput_per_second.append(PREDICTIONS / seconds)
+            seconds = _batches(engines[name], work[name], measure)
+            one.energy_per_1000.append(meter.stop().scaled(1000 / measure.predictions))
+            one.throughput_per_second.append(measure.predictions / seconds)
     return turns
 
 
@@ -102,13 +100,13 @@ def _single(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], *, calls
     return latencies
 
 
-def _batches(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], *, batch: int) -> float:
-    """Run PREDICTIONS windows in batches; seconds it took."""
-    rows = np.arange(PREDICTIONS) % len(work[0])
-    windows, units = work[0][rows], work[1][rows]
+def _batches(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], measure: MeasureParams) -> float:
+    """Answer `measure.predictions` windows in batches, the sample over and over; seconds it took."""
+    rows = np.arange(measure.predictions) % len(work[0])
     begin = time.perf_counter()
-    for start in range(0, PREDICTIONS, batch):
-        engine.run(windows[start : start + batch], units[start : start + batch])
+    for start in range(0, measure.predictions, measure.batch):
+        batch = rows[start : start + measure.batch]
+        engine.run(work[0][batch], work[1][batch])
     return time.perf_counter() - begin
 
 

@@ -14,6 +14,8 @@ MAXIMUM_NODE_ROWS = 10_000_000
 class Options(Section):
     """A cluster and its week.
 
+    nodes: simulated nodes, one unit each
+    nodes_per_rack: nodes that share their air, one group each
     days: simulated time [d]
     cadence_seconds: distance of two rows [s]
     test_fraction: last share of the time, where faults are labelled

@@ -1,0 +1,161 @@
+"""Writes docs/params.md: every key of params.yaml with type, unit and meaning, as the code declares them.
+
+python docs/params.py
+"""
+
+import importlib
+import re
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from wattline.errors import InputError
+from wattline.params import Block, Params
+from wattline.sources.registry import MODULES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "params.md"
+HEAD = """\
+# params.yaml
+
+Every key, as the code declares it; `python docs/params.py` writes this page. A key that is not here is an error, and so
+is a value outside its range: `wattline run` names the key, the value and the rule. A stage is given the sections that
+the signature of its `run` names and nothing else; `dvc.yaml` lists the same ones, so that a changed knob reruns the
+stages that read it and no others.
+
+`TASK` stands for the name of a task: one file may hold the blocks of several, and `task` says which one runs.
+"""
+BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "pattern": "matches", "min_length": "length >="}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(render(), encoding="utf-8")
+
+
+def render() -> str:
+    """The page as text. Raises InputError for a key that no docstring explains."""
+    parts = [HEAD, "## Shared\n", *table(Params, "", leave_out={"block"})]
+    for name, field in Block.model_fields.items():
+        key = field.alias or name
+        parts.append(f"\n## {key}\n")
+        if key == "train":
+            for task, options in task_options().items():
+                parts += [f"Typed by the task itself; here by `{task}`.\n", *table(options, "TASK.train"), ""]
+            parts.pop()
+        else:
+            parts += table(field.annotation, f"TASK.{key}")
+        if key == "ingest":
+            parts += list(sources())
+    return "\n".join(parts) + "\n"
+
+
+def sources() -> Iterator[str]:
+    """Options of every source that comes with the platform."""
+    tables: dict[str, list[str]] = {}
+    for name, module in MODULES.items():
+        rows = list(table(importlib.import_module(module).Options, "TASK.ingest.options.NAME"))
+        tables.setdefault("\n".join(rows), []).append(name)
+    for text, names in tables.items():
+        yield f"\n### Source {' and '.join(f'`{name}`' for name in names)}\n"
+        yield text.replace(".NAME.", f".{names[0]}." if len(names) == 1 else ".NAME.")
+
+
+def task_options() -> dict[str, type[BaseModel]]:
+    """Folder of each task in this repository -> the type of its `train` section."""
+    found = {}
+    for path in [ROOT / "src" / "project" / "task.py", *sorted(ROOT.glob("examples/*/task.py"))]:
+        if str(path.parents[1]) not in sys.path:
+            sys.path.insert(0, str(path.parents[1]))
+        task = importlib.import_module(f"{path.parent.name}.task").TASK
+        found[str(path.parent.relative_to(ROOT))] = task.options
+    return found
+
+
+def table(section: Any, prefix: str, *, leave_out: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
+    """One row for each key, nested sections included."""
+    yield "| key | type | unit | default | meaning |"
+    yield "|---|---|---|---|---|"
+    yield from rows(section, prefix, leave_out)
+
+
+def rows(section: type[BaseModel], prefix: str, leave_out: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
+    meanings = explained(section)
+    for name, field in section.model_fields.items():
+        key = f"{prefix}.{field.alias or name}".lstrip(".")
+        kind = field.annotation
+        if name in leave_out:
+            continue
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from rows(kind, key)
+            continue
+        if name not in meanings:
+            raise InputError(f"{key} is not explained; add a line `{name}: ...` to the docstring of {section.__name__}")
+        meaning, unit = split_unit(meanings[name])
+        cells = (f"`{key}`", spelled(field), unit, default(field), meaning)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def explained(section: type[BaseModel]) -> dict[str, str]:
+    """Key -> what the docstring says after `key:` (or `key, other:`), up to the next key or an empty line."""
+    names = "|".join(section.model_fields)
+    parts = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", cleandoc(section.__doc__ or ""), flags=re.M)
+    found = {}
+    for keys, text in zip(parts[1::2], parts[2::2], strict=True):
+        meaning = " ".join(text.split("\n\n")[0].split()).rstrip(".")
+        found |= dict.fromkeys(keys.split(", "), meaning)
+    return found
+
+
+def split_unit(meaning: str) -> tuple[str, str]:
+    """Meaning and unit; the unit stands in brackets, wherever."""
+    found = re.search(r" ?\[([^]]+)\]", meaning)
+    if not found:
+        return meaning, ""
+    return meaning.replace(found.group(), ""), found.group(1)
+
+
+def spelled(field: FieldInfo) -> str:
+    """Type and range of a field, e.g. "float > 0"."""
+    limits = []
+    for constraint in field.metadata:
+        for name, sign in BOUNDS.items():
+            limit = getattr(constraint, name, None)
+            if limit is not None:
+                limits.append(f"{sign} `{limit}`" if name == "pattern" else f"{sign} {limit}")
+    return " ".join([type_name(field.annotation), ", ".join(limits)]).strip()
+
+
+def type_name(kind: Any) -> str:
+    """A type in words."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_name(one) for one in inner if one is not type(None))
+    if origin is tuple:
+        return f"list of {type_name(inner[0])}"
+    if origin is Mapping or origin is not None:
+        return "mapping"
+    return {"AwareDatetime": "instant with a time zone", "str": "text"}.get(kind.__name__, kind.__name__)
+
+
+def default(field: FieldInfo) -> str:
+    """What holds where the key is absent; "required" where it may not be."""
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value in ((), {}):
+        return "none"
+    return f"`{value}`"
+
+
+if __name__ == "__main__":
+    main()
