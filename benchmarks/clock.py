@@ -38,14 +38,16 @@ def conclude(figures: Sequence[Figure]) -> int:
     return 0 if all(figure.passed for figure in figures) else 1
 
 
-def in_turns(calls: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+def in_turns(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of every call in each round. The order alternates, so that a busy moment does not hit one alone."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds):
         for name in list(calls)[:: 1 if turn % 2 == 0 else -1]:
-            begin = time.perf_counter()
+            begin = clock()
             calls[name]()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(clock() - begin)
     return seconds
 
 

@@ -29,8 +29,10 @@ def contenders(evaluation: Evaluation) -> bytes:
     axes.set_yticks(range(len(scores)), list(reversed(scores)))
     axes.set_xlabel(_label(metric))
     axes.margins(x=0.12)
-    best = (max if metric.higher_is_better else min)(scores, key=lambda name: scores[name].value)
-    axes.set_title(f"Best of {len(scores)} on {evaluation.rows:,} test rows: {best}", loc="left")
+    defined = [name for name, score in scores.items() if np.isfinite(score.value)]
+    best = (max if metric.higher_is_better else min)(defined, key=lambda name: scores[name].value, default=None)
+    what = f"Best of {len(scores)}" if best else "No contender has a defined score"
+    axes.set_title(f"{what} on {evaluation.rows:,} test rows" + (f": {best}" if best else ""), loc="left")
     return png(figure)
 
 
@@ -60,7 +62,7 @@ def timeline(series: Series, outputs: Outputs, part: Slice, metric: Metric, *, u
     known = series.target[np.isfinite(series.target)]
     if set(np.unique(known)) <= {0.0, 1.0}:
         anomalous = series.target == 1
-        top = float(np.quantile(outputs["score"], 0.999)) * 1.2
+        top = float(np.quantile(outputs["score"], 0.999)) * 1.2 or 1.0
         axes.fill_between(
             times, 0, top, where=anomalous, color=ALARM, alpha=0.3, label="labelled anomalous", step="mid"
         )

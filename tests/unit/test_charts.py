@@ -67,7 +67,7 @@ def drawn(picture: bytes) -> tuple[int, int]:
 PICTURES = {
     "contenders": lambda: charts.contenders(evaluation(0.5, 0.3)),
     "slices": lambda: charts.slices(evaluation(0.5, 0.3)),
-    "timeline": lambda: charts.timeline(*labelled(), part("n0", 0.5), METRIC),
+    "timeline": lambda: charts.timeline(*labelled(), part("n0", 0.5), METRIC, unit="1"),
     "latency": lambda: charts.latency({"candidate": [1.0, 2.0, 3.0], "champion": [2.0, 4.0]}, unit="ms"),
 }
 
@@ -82,7 +82,8 @@ def test_equal_figures_give_equal_bytes(name):
 def test_another_process_draws_the_same_bytes(tmp_path):
     program = (
         "import sys; from pathlib import Path; from wattline import charts\n"
-        "Path(sys.argv[1]).write_bytes(charts.latency({'candidate': [1.0, 2.0, 3.0], 'champion': [2.0, 4.0]}, unit='ms'))"
+        "picture = charts.latency({'candidate': [1.0, 2.0, 3.0], 'champion': [2.0, 4.0]}, unit='ms')\n"
+        "Path(sys.argv[1]).write_bytes(picture)"
     )
     path = tmp_path / "latency.png"
     subprocess.run([sys.executable, "-c", program, str(path)], check=True, cwd=tmp_path)
@@ -149,13 +150,13 @@ def test_very_many_units_do_not_make_a_picture_without_end():
 
 @pytest.mark.parametrize("kind", ["anomalies", "quantity", "unknown", "partly known"])
 def test_a_timeline_can_be_drawn_of_any_target(kind):
-    drawn(charts.timeline(*labelled(kind), part("n0", 0.5), METRIC))
+    drawn(charts.timeline(*labelled(kind), part("n0", 0.5), METRIC, unit="1"))
 
 
 @pytest.mark.parametrize("score", [0.0, 1e-30, -1.0])
 def test_a_timeline_can_be_drawn_of_a_constant_score(score):
     rows, answers = labelled()
-    drawn(charts.timeline(rows, {"score": np.full_like(answers["score"], score)}, part("n0", 0.5), METRIC))
+    drawn(charts.timeline(rows, {"score": np.full_like(answers["score"], score)}, part("n0", 0.5), METRIC, unit="1"))
 
 
 class TestExtremes:

@@ -69,8 +69,7 @@ class TestOneFolder:
 
     def test_a_failure_keeps_the_former_folder_and_leaves_nothing_else(self, folder):
         with pytest.raises(DiedError), files.replace_directory(folder) as fresh:
-            (fresh / "new").write_text("half")
-            raise DiedError
+            raise DiedError((fresh / "new").write_text("half"))
         assert names(folder) == ["former"]
         assert names(folder.parent) == ["raw"]
 

@@ -30,8 +30,8 @@ class Evidence:
 
 
 @contextmanager
-def gather(name: str) -> Iterator[Evidence]:
-    """Copy candidate, reports and card `name`, check the copy and give it; it vanishes afterwards.
+def gather() -> Iterator[Evidence]:
+    """Copy candidate, reports and card, check the copy and give it; it vanishes afterwards.
 
     Raises RejectedError naming the gates that said no, IntegrityError when bytes or records do not belong together,
     InputError when something is missing or must not be published.
@@ -46,10 +46,8 @@ def gather(name: str) -> Iterator[Evidence]:
         )
         check_kinds(folder / "candidate")
         _copy(files.REPORTS.glob("*.json"), folder / "reports")
-        _copy(files.CARDS.glob(f"{name}.*"), folder / "cards")
-        if not (folder / "cards" / f"{name}.md").is_file():
-            raise InputError(f"{files.CARDS / name}.md is missing; run `dvc repro` to make it")
         evidence = _read(folder)
+        _copy_card(folder / "cards", evidence.candidate.task)
         check_bytes(folder / "candidate", evidence.candidate)
         _check_belonging(evidence)
         _check_accepted(evidence.decision)
@@ -90,6 +88,12 @@ def _copy(paths: Iterator[Path], folder: Path) -> None:
     folder.mkdir()
     for path in paths:
         shutil.copyfile(path, folder / path.name)
+
+
+def _copy_card(folder: Path, task: str) -> None:
+    _copy(files.CARDS.glob(f"{task}.*"), folder)
+    if not (folder / f"{task}.md").is_file():
+        raise InputError(f"{files.CARDS / task}.md is missing; run `dvc repro` to make it")
 
 
 def _read(folder: Path) -> Evidence:

@@ -31,7 +31,7 @@ def register(*, name: str) -> str:
     Raises RejectedError, IntegrityError or InputError when the candidate must not be registered, WattlineError when the
     store cannot be reached; a version exists only when all of its files do.
     """
-    with gather(name) as evidence, store.session() as client:
+    with gather() as evidence, store.session() as client:
         version = _find(client, name, evidence.candidate.digest) or _create(client, name, evidence)
         client.set_registered_model_alias(name, CHALLENGER, version)
     return version
