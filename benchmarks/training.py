@@ -1,6 +1,6 @@
 """Does the training loop of `project.gradient` cost anything beside the steps themselves?
 
-python benchmarks/training.py     steps per second of CPU time, against a bare torch loop on the same model and the same batches
+python benchmarks/training.py     steps per second of CPU time, against a bare torch loop on the same model and batches
 """
 
 import sys

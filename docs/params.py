@@ -7,7 +7,7 @@ import importlib
 import re
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -42,19 +42,27 @@ def main() -> None:
 
 def render() -> str:
     """The page as text. Raises InputError for a key that no docstring explains."""
-    parts = [HEAD, "## Shared\n", *table(Params, "", leave_out={"block"})]
+    parts = [HEAD, "## Shared\n", *table(Params, "", leave_out=("block",))]
     for name, field in Block.model_fields.items():
         key = field.alias or name
         parts.append(f"\n## {key}\n")
         if key == "train":
-            for task, options in task_options().items():
-                parts += [f"Typed by the task itself; here by `{task}`.\n", *table(options, "TASK.train"), ""]
-            parts.pop()
+            parts += list(training())
+        elif section := section_of(field):
+            parts += table(section, f"TASK.{key}")
         else:
-            parts += table(field.annotation, f"TASK.{key}")
+            parts.append(f"`TASK.{key}`: {explained(Block)[name]}.")
         if key == "ingest":
             parts += list(sources())
     return "\n".join(parts) + "\n"
+
+
+def training() -> Iterator[str]:
+    """Options of every task in this repository."""
+    yield "Typed by the task itself."
+    for folder, options in task_options().items():
+        yield f"\n### Task in `{folder}`\n"
+        yield from table(options, "TASK.train")
 
 
 def sources() -> Iterator[str]:
@@ -79,22 +87,22 @@ def task_options() -> dict[str, type[BaseModel]]:
     return found
 
 
-def table(section: Any, prefix: str, *, leave_out: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
+def table(section: Any, prefix: str, *, leave_out: Sequence[str] = ()) -> Iterator[str]:
     """One row for each key, nested sections included."""
     yield "| key | type | unit | default | meaning |"
     yield "|---|---|---|---|---|"
-    yield from rows(section, prefix, leave_out)
+    yield from rows(section, prefix, leave_out=leave_out)
 
 
-def rows(section: type[BaseModel], prefix: str, leave_out: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
+def rows(section: type[BaseModel], prefix: str, *, leave_out: Sequence[str] = ()) -> Iterator[str]:
+    """The rows alone. Raises InputError for a key that the section's docstring does not explain."""
     meanings = explained(section)
     for name, field in section.model_fields.items():
         key = f"{prefix}.{field.alias or name}".lstrip(".")
-        kind = field.annotation
         if name in leave_out:
             continue
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from rows(kind, key)
+        if nested := section_of(field):
+            yield from rows(nested, key)
             continue
         if name not in meanings:
             raise InputError(f"{key} is not explained; add a line `{name}: ...` to the docstring of {section.__name__}")
@@ -103,11 +111,17 @@ def rows(section: type[BaseModel], prefix: str, leave_out: frozenset[str] | set[
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The type of a field that holds keys of its own; None for one that is a value."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
 def explained(section: type[BaseModel]) -> dict[str, str]:
     """Key -> what the docstring says after `key:` (or `key, other:`), up to the next key or an empty line."""
     names = "|".join(section.model_fields)
     parts = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", cleandoc(section.__doc__ or ""), flags=re.M)
-    found = {}
+    found: dict[str, str] = {}
     for keys, text in zip(parts[1::2], parts[2::2], strict=True):
         meaning = " ".join(text.split("\n\n")[0].split()).rstrip(".")
         found |= dict.fromkeys(keys.split(", "), meaning)
@@ -142,9 +156,10 @@ def type_name(kind: Any) -> str:
         return " or ".join(type_name(one) for one in inner if one is not type(None))
     if origin is tuple:
         return f"list of {type_name(inner[0])}"
-    if origin is Mapping or origin is not None:
+    if origin is not None:
         return "mapping"
-    return {"AwareDatetime": "instant with a time zone", "str": "text"}.get(kind.__name__, kind.__name__)
+    name: str = kind.__name__
+    return {"AwareDatetime": "instant with a time zone", "str": "text"}.get(name, name)
 
 
 def default(field: FieldInfo) -> str:

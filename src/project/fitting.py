@@ -17,7 +17,7 @@ from project.forecasters import (
 )
 from project.least_squares import Autoregression, residual_projection, standardised
 from project.options import TrainOptions
-from wattline.task import FloatArray, Run, Split, TrainingData
+from wattline.task import FloatArray, InputError, Run, Split, TrainingData
 
 POOLED_ROWS = 20_000
 VALIDATION_WINDOWS = 4096
@@ -27,6 +27,7 @@ Curves = list[dict[str, float]]
 
 def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tuple[Detector, Curves]:
     """Fit and calibrate the detector that `model` names; curves hold one row of figures for each epoch."""
+    check(options, columns=len(data.columns))
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(run.seed)
@@ -49,6 +50,20 @@ def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tupl
     detector = _detector(forecaster, data, options).eval()
     losses = calibrate(detector, data, options)
     return detector, curves or [losses]
+
+
+def check(options: TrainOptions, *, columns: int) -> None:
+    """Raise InputError for options that do not fit together, or not to the number of columns."""
+    if options.components >= columns:
+        raise InputError(
+            f"params.yaml: train.components must be < {columns}, the number of columns, got {options.components}: "
+            "nothing would be left over to be surprised by"
+        )
+    if options.convolution.kernel > options.history_steps:
+        raise InputError(
+            f"params.yaml: train.convolution.kernel must be <= train.history_steps, {options.history_steps}, "
+            f"got {options.convolution.kernel}"
+        )
 
 
 def calibrate(detector: Detector, data: TrainingData, options: TrainOptions) -> dict[str, float]:

@@ -72,8 +72,6 @@ class ConvolutionalForecaster(Forecaster):
 
     def __init__(self, columns: int, *, channels: int, kernel: int, history: int) -> None:
         super().__init__()
-        if history < kernel:
-            raise ValueError(f"history_steps must be at least convolution.kernel, got {history} < {kernel}")
         self.history = history
         self.network = nn.Sequential(
             nn.Conv1d(columns, channels, kernel),

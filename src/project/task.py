@@ -97,8 +97,10 @@ class NodeAnomaly:
         return baselines.predictors(data, options)
 
     def score(self, truth: Series, outputs: Outputs, *, cadence_seconds: float) -> Mapping[str, float]:
-        """All metrics on the rows that somebody labelled."""
+        """All metrics on the rows that somebody labelled; NaN where nobody did."""
         labelled = np.isfinite(truth.target)
+        if not labelled.any():
+            return dict.fromkeys((metric.name for metric in DESCRIPTION.metrics), float("nan"))
         labels, score = truth.target[labelled] == 1, outputs["score"][labelled]
         alarms = score > outputs["threshold"][labelled]
         return {

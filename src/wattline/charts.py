@@ -74,7 +74,7 @@ def timeline(series: Series, outputs: Outputs, part: Slice, metric: Metric, *, u
         axes.plot(times, outputs["threshold"], color="black", linewidth=1, linestyle="--", label="alarm threshold")
     axes.set_xlabel("time [UTC]")
     axes.set_ylabel(f"score [{unit}]")
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8, frameon=False)
     axes.set_title(f"{part.name}: {metric.name} {part.scores[metric.name]:.3g}", loc="left")
     figure.autofmt_xdate()
     return png(figure)

@@ -95,6 +95,14 @@ def serve(
 
 
 @app.command()
+def ui(port: Annotated[int, typer.Option(help="where it listens on loopback")] = 5000) -> None:
+    """Open the MLflow UI on the local store."""
+    from wattline.registry import ui as page
+
+    page.run(port=port)
+
+
+@app.command()
 def demo(
     source: Annotated[str | None, typer.Option(help="set ingest.source of the task first, e.g. smd")] = None,
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from wattline.errors import InputError as InputError  # for tasks to raise: it becomes one line and exit code 2
 from wattline.records import Column, Dataset, Description, Record
 
 FloatArray = NDArray[np.float32]

@@ -42,7 +42,7 @@ def leaves(tree, prefix):
     """Dotted names of the values below `prefix`; what a source is given counts as one."""
     for name, value in tree.items():
         key = f"{prefix}.{name}"
-        nested = isinstance(value, dict) and key != "TASK.ingest.options"
+        nested = isinstance(value, dict) and key not in ("TASK.ingest.options", "TASK.presets")
         yield from leaves(value, key) if nested else [key]
 
 

@@ -27,6 +27,7 @@ def fork(tmp_path):
     (folder / "task.py").write_text(example)
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
     block = tree["node_anomaly"]
+    block.pop("presets")
     block["ingest"] |= {"source": "simulator", "options": {"simulator": SIMULATOR}}
     block["train"] = {"largest": 10.0}
     block["gates"]["quality"]["metric"] = "auc_pr"

@@ -17,7 +17,8 @@ from wattline.task import FloatArray, Outputs, Series
 GRAPH = "model.onnx"
 SIGNATURE = "signature.json"
 CANDIDATE = "candidate.json"
-BATCH = 1024
+BATCH = 64
+"""What fits into a core's cache: larger batches are slower for each window."""
 DTYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 
 

@@ -18,7 +18,7 @@ def run(*, evaluate: EvaluateParams, train: Mapping[str, Any], seed: int, task: 
     manifest, test = splits.read_manifest(), splits.read_test()
     candidate = files.read_record(files.CANDIDATE / "candidate.json", Candidate)
     champion = read_champion()
-    options = typed(task.options, train, where="params.yaml: train")
+    options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
     contenders: dict[str, Predictor] = {"candidate": predictor(Engine(files.CANDIDATE), manifest.columns)}
     if champion.version is not None:
         contenders["champion"] = predictor(Engine(files.CHAMPION), manifest.columns)
@@ -71,12 +71,12 @@ def draw(evaluation: Evaluation, candidate: Predictor, test: Split, *, unit: str
 
     unit: of the candidate's score
     """
-    folder = files.REPORTS / "evaluate"
-    files.write_bytes(folder / "contenders.png", charts.contenders(evaluation))
-    files.write_bytes(folder / "slices.png", charts.slices(evaluation))
     units = [part for part in evaluation.slices if part.kind == "unit"]
-    for name, part in charts.extremes(units, evaluation.headline).items():
-        series = test[part.name]
-        outputs = candidate(series)
-        picture = charts.timeline(series.judged(), outputs, part, evaluation.headline, unit=unit)
-        files.write_bytes(folder / f"{name}.png", picture)
+    with files.replace_directory(files.REPORTS / "evaluate") as folder:
+        files.write_bytes(folder / "contenders.png", charts.contenders(evaluation))
+        files.write_bytes(folder / "slices.png", charts.slices(evaluation))
+        for name, part in charts.extremes(units, evaluation.headline).items():
+            series = test[part.name]
+            outputs = candidate(series)
+            picture = charts.timeline(series.judged(), outputs, part, evaluation.headline, unit=unit)
+            files.write_bytes(folder / f"{name}.png", picture)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import inspect
 import io
 import math
 import shutil
@@ -43,15 +44,15 @@ class Training(Record):
 def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task) -> None:
     """Write models/candidate, reports/train.json with its curves, and the energy that training took."""
     data = splits.read_training_data()
-    options = typed(task.options, train, where="params.yaml: train")
+    options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
     meter = meters.choose(energy)
-    checkpoints = settings().state / "checkpoints" / _identity(options, seed)
+    checkpoints = settings().state / "checkpoints" / _identity(options, seed, task)
     checkpoints.mkdir(parents=True, exist_ok=True)
     with progress("train") as report:
         meter.start()
         trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=report))
         spent = meter.stop()
-    check_finite(trained.curves)
+    check_curves(trained.curves)
     candidate = write_candidate(trained, task, data, options)
     _report(candidate, trained, spent)
     tracking.log_training(
@@ -60,9 +61,16 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
     shutil.rmtree(checkpoints)
 
 
-def check_finite(curves: Sequence[Mapping[str, float]]) -> None:
-    """Raise WattlineError naming the first figure of the curves that is not finite."""
+def check_curves(curves: Sequence[Mapping[str, float]]) -> None:
+    """Raise WattlineError naming the first figure that is not finite, InputError when the curves are no table."""
+    if not curves:
+        raise InputError("the task gave no training curves; give at least one row of figures in Trained.curves")
     for epoch, figures in enumerate(curves):
+        if figures.keys() != curves[0].keys():
+            raise InputError(
+                f"epoch {epoch} of the training curves has figures {', '.join(figures)}, the first has "
+                f"{', '.join(curves[0])}; give the same ones for every epoch"
+            )
         for name, value in figures.items():
             if not math.isfinite(value):
                 raise WattlineError(f"training diverged: {name} is {value} at epoch {epoch}; lower the learning rate")
@@ -136,10 +144,11 @@ def _write_weights(path: Path, trained: Trained) -> None:
     files.write_bytes(path, save(tensors))
 
 
-def _identity(options: BaseModel, seed: int) -> str:
-    """Names the checkpoints of one training: other rows, options or seed never resume from them."""
+def _identity(options: BaseModel, seed: int, task: Task) -> str:
+    """Names the checkpoints of one training: other rows, options, seed or code of the task never resume from them."""
     manifest = files.sha256(files.PREPARED / splits.MANIFEST)
-    return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    code = [files.sha256(path) for path in sorted(Path(inspect.getfile(type(task))).parent.rglob("*.py"))]
+    return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed} {code}".encode()).hexdigest()[:16]
 
 
 def _report(candidate: Candidate, trained: Trained, spent: Energy) -> None:
@@ -150,7 +159,7 @@ def _report(candidate: Candidate, trained: Trained, spent: Energy) -> None:
         parameters=candidate.parameters,
         steps=trained.steps,
         epochs=len(trained.curves),
-        final=trained.curves[-1] if trained.curves else {},
+        final=trained.curves[-1],
         parity_max_abs=candidate.parity_max_abs,
     )
     files.write_report("train", report)
@@ -159,8 +168,6 @@ def _report(candidate: Candidate, trained: Trained, spent: Energy) -> None:
 
 
 def _csv(curves: Sequence[Mapping[str, float]]) -> str:
-    if not curves:
-        raise InputError("the task gave no training curves; give at least one row of figures in Trained.curves")
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=["epoch", *curves[0]], lineterminator="\n")
     writer.writeheader()

@@ -11,7 +11,7 @@ from wattline.errors import WattlineError
 from wattline.supply.card import Evidence
 
 JOULES_PER_KILOWATT_HOUR = 3.6e6
-RUNTIME = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch")
+RUNTIME = ("numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "skl2onnx", "torch")
 
 
 def render(evidence: Evidence) -> str:

@@ -87,9 +87,9 @@ def required(field: str, value: object) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
+    """A Markdown table; a cell is one line whatever is in it."""
     lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return ["| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in line) + " |" for line in lines]
 
 
 def _fields(values: Mapping[str, object]) -> list[str]:
@@ -121,10 +121,11 @@ def _decision(decision: Decision) -> list[str]:
             _figure(verdict.value, verdict.unit),
             _figure(verdict.limit, verdict.unit),
             verdict.provenance,
-            verdict.reason,
+            required(f"decision.{verdict.name}.reason", verdict.reason),
         ]
         for verdict in decision.verdicts
     ]
+    required("decision.verdicts", rows or None)
     outcome = "accepted" if decision.accepted else "rejected"
     return [f"The candidate is **{outcome}**.", "", *table(["gate", "", "value", "limit", "provenance", "why"], rows)]
 
@@ -134,7 +135,8 @@ def _use(description: Description) -> list[str]:
         {
             "intended use": description.intended_use,
             "out of scope": description.out_of_scope,
-            "output": f"{description.output} [{description.output_unit}]",
+            "output": description.output,
+            "unit of the output": description.output_unit,
         }
     )
 
@@ -146,7 +148,8 @@ def _data(evidence: Evidence) -> list[str]:
         rows[part.split] = rows.get(part.split, 0) + part.rows
     warnings = evidence.validation.failures("warning")
     fields = {
-        "dataset": f"{dataset.name}, {dataset.home}",
+        "dataset": dataset.name,
+        "home of the dataset": dataset.home,
         "dataset id": f"`{dataset.id}`",
         "licence": dataset.licence,
         "citation": dataset.citation,
@@ -228,7 +231,8 @@ def _latency(measurement: Measurement, pictures: str) -> list[str]:
         for name, performance in _performances(measurement)
     ]
     picture = f"![Distribution of latencies]({pictures}/measure/latency.png)"
-    return [f"Measured on {measurement.machine}, one thread.", "", *table(header, rows), "", picture]
+    machine = required("measurement.machine", measurement.machine)
+    return [f"Measured on {machine}, one thread.", "", *table(header, rows), "", picture]
 
 
 def _energy(measurement: Measurement) -> list[str]:
@@ -238,7 +242,8 @@ def _energy(measurement: Measurement) -> list[str]:
     ]
     rows.append(["training", _joules(measurement.training_energy)])
     energy = measurement.candidate.energy_per_1000
-    return [*table(["activity", "energy"], rows), "", f"Sensor: {energy.sensor}. Boundary: {energy.boundary}."]
+    sensor, boundary = required("energy.sensor", energy.sensor), required("energy.boundary", energy.boundary)
+    return [*table(["activity", "energy"], rows), "", f"Sensor: {sensor}. Boundary: {boundary}."]
 
 
 def _limits(description: Description) -> list[str]:

@@ -1,0 +1,22 @@
+"""The tracking server's web page on the local store, for a person at this machine."""
+
+import subprocess
+import sys
+
+from wattline.errors import WattlineError
+from wattline.settings import settings
+
+PORT = 5000
+
+
+def run(*, port: int = PORT) -> None:
+    """Serve the MLflow UI on loopback until interrupted. Raises WattlineError when it cannot start."""
+    settings().state.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings().tracking_uri]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return
+    if code:
+        raise WattlineError(f"the MLflow UI ended with exit code {code}; is port {port} taken?")

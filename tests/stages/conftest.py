@@ -1,0 +1,198 @@
+"""A small project: simulated rows of three nodes, the example's own task, and one that trains in no time."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import mean_abs, scorer
+from numpy.typing import NDArray
+
+from wattline import files, params
+from wattline.params import Block, EvaluateParams, IngestParams, PrepareParams
+from wattline.records import Champion, Dataset, Description, Metric, Record, Validation
+from wattline.settings import settings
+from wattline.stages import decide, evaluate, ingest, measure, prepare, train
+from wattline.task import Outputs, Predictor, Run, Series, Task, Trained, TrainingData
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = {"nodes": 3, "nodes_per_rack": 2, "days": 0.4}
+SEED = 7
+STEPS = 4
+
+
+class ScorerOptions(Record):
+    """The `train` section of `Scorer`."""
+
+    curves: Sequence[Mapping[str, float]] = ({"loss": 2.0}, {"loss": 1.0})
+
+
+class Scorer:
+    """A task whose model is the mean absolute value of a window: real stages around it, in milliseconds.
+
+    trains: what a test makes of the trained model before it is handed out
+    """
+
+    description = Description(
+        name="scorer",
+        purpose="Scores windows.",
+        intended_use="Tests of stages.",
+        out_of_scope="Everything else.",
+        limits="It learns nothing.",
+        output="mean absolute value",
+        output_unit="1",
+        metrics=(
+            Metric(name="separation", unit="1", higher_is_better=True, description="mean score of anomalies - normal"),
+            Metric(name="mean_score", unit="1", higher_is_better=False, description="mean score"),
+        ),
+    )
+    options = ScorerOptions
+
+    def __init__(self, trains: Callable[[Trained], Trained] = lambda trained: trained) -> None:
+        self.trains = trains
+
+    def expectations(self, dataset: Dataset) -> Sequence[Any]:
+        return []
+
+    def target(self, series: Series) -> NDArray[np.float64]:
+        return series.target
+
+    def train(self, data: TrainingData, options: ScorerOptions, run: Run) -> Trained:
+        run.report("all", 1.0, {})
+        graph = scorer(data.columns, steps=STEPS, optional=False)
+        return self.trains(
+            Trained(
+                model="mean-abs",
+                graph=graph.SerializeToString(),
+                steps=STEPS,
+                tensors={"centers": np.arange(3, dtype=np.float32)},
+                reference=lambda windows, units: {"score": mean_abs(windows, units)},
+                output_units={"score": "1"},
+                curves=options.curves,
+            )
+        )
+
+    def baselines(self, data: TrainingData, options: ScorerOptions) -> Mapping[str, Predictor]:
+        return {"constant": lambda series: {"score": np.zeros(len(series), np.float32)}}
+
+    def score(self, truth: Series, outputs: Outputs, *, cadence_seconds: float) -> Mapping[str, float]:
+        score, anomalous = outputs["score"], truth.target == 1
+        separation = score[anomalous].mean() - score[~anomalous].mean() if anomalous.any() else np.nan
+        return {"separation": float(separation), "mean_score": float(score.mean())}
+
+
+@pytest.fixture(scope="session")
+def block() -> Block:
+    """Every knob of the project's own params.yaml."""
+    return params.load(ROOT / "params.yaml").block
+
+
+@pytest.fixture(scope="session")
+def prepared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after `prepare`. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with contextlib.chdir(folder):
+        ingest.run(ingest=IngestParams(source="simulator", options={"simulator": CLUSTER}), seed=SEED)
+        prepare.run(prepare=small_splits(), task=Scorer())
+    return folder
+
+
+def small_splits() -> PrepareParams:
+    return PrepareParams(validation_fraction=0.25, test_fraction=0.4, minimum_rows=50)
+
+
+def few_resamples() -> EvaluateParams:
+    return EvaluateParams(resamples=100, noise=0.1, missing=0.05)
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings of the person who runs the tests."""
+    for name in ("WATTLINE_DATA_MIRROR", "WATTLINE_STATE", "MLFLOW_TRACKING_URI", "CI", "CI_JOB_URL"):
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def project(prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None) -> Path:
+    """A project after `prepare`, which is also the working directory."""
+    folder = tmp_path / "project"
+    shutil.copytree(prepared_folder, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `train` logged, instead of a run in MLflow."""
+    calls: list[dict[str, Any]] = []
+
+    def log_training(candidate: Any, **arguments: Any) -> str:
+        calls.append({"candidate": candidate} | arguments)
+        return "run"
+
+    monkeypatch.setattr(train.tracking, "log_training", log_training)
+    return calls
+
+
+@pytest.fixture
+def fit(project: Path, logged: list[dict[str, Any]], block: Block) -> Callable[..., None]:
+    """Run `train` with a task and its options."""
+
+    def run(task: Task | None = None, *, seed: int = SEED, **options: Any) -> None:
+        train.run(train=options, energy=block.energy, seed=seed, task=task or Scorer())
+
+    return run
+
+
+@pytest.fixture
+def trained(fit: Callable[..., None], project: Path) -> Path:
+    """A project after `train`."""
+    fit()
+    return project
+
+
+@pytest.fixture
+def finished(trained: Path, block: Block) -> Path:
+    """A project after `decide`: everything that a card is made from. What `validate` found is written by hand."""
+    dataset = files.read_record(files.RAW / "dataset.json", Dataset)
+    report = Validation(data=dataset.id, rows=dataset.rows, units=len(dataset.units), expectations=5)
+    files.write_report("validate", report)
+    evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
+    measure.run(
+        measure=block.measure.model_copy(update={"windows": 100, "repeats": 3, "predictions": 100}), energy=block.energy
+    )
+    limits = block.gates.model_copy(
+        update={"quality": block.gates.quality.model_copy(update={"metric": "separation", "limit": -1e9})}
+    )
+    decide.run(gates=limits, decide=block.decide)
+    return trained
+
+
+def promote_candidate() -> Champion:
+    """Make the candidate the champion, as `wattline champion` leaves it."""
+    champion = Champion(version="1", digest=train_candidate().digest)
+    shutil.copytree(files.CANDIDATE, files.CHAMPION)
+    files.write_text(files.CHAMPION / "champion.json", champion.to_json())
+    return champion
+
+
+def train_candidate() -> Any:
+    from wattline.records import Candidate
+
+    return files.read_record(files.CANDIDATE / "candidate.json", Candidate)
+
+
+def with_reference(change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Callable[[Trained], Trained]:
+    """A change of a trained model: what it says itself differs from its graph."""
+
+    def changed(trained: Trained) -> Trained:
+        return replace(trained, reference=lambda windows, units: change(trained.reference(windows, units)))
+
+    return changed
