@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -107,7 +107,7 @@ def rows(section: type[BaseModel], prefix: str, *, leave_out: Sequence[str] = ()
         if name not in meanings:
             raise InputError(f"{key} is not explained; add a line `{name}: ...` to the docstring of {section.__name__}")
         meaning, unit = split_unit(meanings[name])
-        cells = (f"`{key}`", spelled(field), unit, default(field), meaning)
+        cells = (f"`{key}`", spelled(field.annotation, field.metadata), unit, default(field), meaning)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -136,15 +136,15 @@ def split_unit(meaning: str) -> tuple[str, str]:
     return meaning.replace(found.group(), ""), found.group(1)
 
 
-def spelled(field: FieldInfo) -> str:
-    """Type and range of a field, e.g. "float > 0"."""
+def spelled(kind: Any, metadata: Sequence[Any]) -> str:
+    """Type and range in words, e.g. "float > 0"."""
     limits = []
-    for constraint in field.metadata:
+    for constraint in metadata:
         for name, sign in BOUNDS.items():
             limit = getattr(constraint, name, None)
             if limit is not None:
                 limits.append(f"{sign} `{limit}`" if name == "pattern" else f"{sign} {limit}")
-    return " ".join([type_name(field.annotation), ", ".join(limits)]).strip()
+    return " ".join([type_name(kind), ", ".join(limits)]).strip()
 
 
 def type_name(kind: Any) -> str:
@@ -154,6 +154,8 @@ def type_name(kind: Any) -> str:
         return " or ".join(f"`{value}`" for value in inner)
     if origin in (Union, types.UnionType):
         return " or ".join(type_name(one) for one in inner if one is not type(None))
+    if origin is Annotated:
+        return spelled(inner[0], inner[1].metadata)
     if origin is tuple:
         return f"list of {type_name(inner[0])}"
     if origin is not None:

@@ -179,6 +179,8 @@ class Score(Record):
     units: int = Field(ge=0)
 
     def __str__(self) -> str:
+        if not self.units:
+            return "undefined"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import pytest
 import yaml
@@ -58,14 +59,16 @@ def test_a_key_that_nobody_explains_is_refused_by_name(writer):
 
 def test_range_unit_and_default_are_those_of_the_declaration(writer):
     class Spoken(Section):
-        """first, second: wide open [s]. third: closed"""
+        """first, second: wide open [s]. third: closed. fourth: narrow"""
 
         first: float = Field(gt=0, le=2)
         second: float | None = None
         third: tuple[str, ...] = ("a",)
+        fourth: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
 
     assert list(writer.rows(Spoken, "x")) == [
         "| `x.first` | float > 0, <= 2 | s | required | wide open |",
         "| `x.second` | float | s | none | wide open |",
         "| `x.third` | list of text |  | `('a',)` | closed |",
+        "| `x.fourth` | list of int >= 1 length >= 1 |  | required | narrow |",
     ]

@@ -72,7 +72,7 @@ def test_a_span_without_rows_or_in_reverse_is_refused(project, refused, use_mirr
     use_mirror(write(project / "mirror", [(1, day) for day in days(1, 2)]))
     refused("m100", "no row from 2020-04-01 to 2020-04-02", first_day=date(2020, 4, 1), last_day=date(2020, 4, 2))
     refused("m100", "first_day must be before last_day", first_day="2021-01-02", last_day="2021-01-02")
-    refused("m100", "maximum_nodes must be less than or equal to 980", maximum_nodes=981)
+    refused("m100", "maximum_nodes must be <= 980", maximum_nodes=981)
 
 
 def test_the_real_file_gives_the_rows_that_were_asked_for(real_data):

@@ -13,8 +13,8 @@ from builders import mean_abs, scorer
 from numpy.typing import NDArray
 
 from wattline import files, params
-from wattline.params import Block, EvaluateParams, IngestParams, PrepareParams
-from wattline.records import Champion, Dataset, Description, Metric, Record, Validation
+from wattline.params import Block, EvaluateParams, IngestParams, MeasureParams, PrepareParams
+from wattline.records import Candidate, Champion, Dataset, Description, Metric, Record, Validation
 from wattline.settings import settings
 from wattline.stages import decide, evaluate, ingest, measure, prepare, train
 from wattline.task import Outputs, Predictor, Run, Series, Task, Trained, TrainingData
@@ -119,13 +119,66 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-@pytest.fixture
-def project(prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None) -> Path:
-    """A project after `prepare`, which is also the working directory."""
-    folder = tmp_path / "project"
+@pytest.fixture(scope="session")
+def trained_folder(prepared_folder: Path, tmp_path_factory: pytest.TempPathFactory, block: Block) -> Path:
+    """A project after `train` with `Scorer`. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("trained") / "project"
     shutil.copytree(prepared_folder, folder)
-    monkeypatch.chdir(folder)
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.tracking, "log_training", lambda *_, **__: "run")
+        train.run(train={}, energy=block.energy, seed=SEED, task=Scorer())
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory, block: Block) -> Path:
+    """A project after `decide`. What `validate` found is written by hand. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(trained_folder, folder)
+    with contextlib.chdir(folder):
+        dataset = files.read_record(files.RAW / "dataset.json", Dataset)
+        report = Validation(data=dataset.id, rows=dataset.rows, units=len(dataset.units), expectations=5)
+        files.write_report("validate", report)
+        evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
+        measure.run(measure=few_windows(block), energy=block.energy)
+        decide.run(gates=block.gates, decide=block.decide)
+    return folder
+
+
+def few_windows(block: Block) -> MeasureParams:
+    update = {"windows": 100, "repeats": 3, "batch": 32, "predictions": 100}
+    return block.measure.model_copy(update=update)
+
+
+@pytest.fixture
+def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None) -> Callable[[Path], Path]:
+    """Make a copy of a project the working directory."""
+
+    def into(folder: Path) -> Path:
+        copy = tmp_path / "project"
+        shutil.copytree(folder, copy)
+        monkeypatch.chdir(copy)
+        return copy
+
+    return into
+
+
+@pytest.fixture
+def project(enter: Callable[[Path], Path], prepared_folder: Path) -> Path:
+    """A project after `prepare`, which is also the working directory."""
+    return enter(prepared_folder)
+
+
+@pytest.fixture
+def trained(enter: Callable[[Path], Path], trained_folder: Path) -> Path:
+    """A project after `train`, which is also the working directory."""
+    return enter(trained_folder)
+
+
+@pytest.fixture
+def finished(enter: Callable[[Path], Path], finished_folder: Path) -> Path:
+    """A project after `decide`, which is also the working directory: everything that a card is made from."""
+    return enter(finished_folder)
 
 
 @pytest.fixture
@@ -142,37 +195,13 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def fit(project: Path, logged: list[dict[str, Any]], block: Block) -> Callable[..., None]:
-    """Run `train` with a task and its options."""
+def fit(logged: list[dict[str, Any]], block: Block) -> Callable[..., None]:
+    """Run `train` with a task and its options in the working directory."""
 
     def run(task: Task | None = None, *, seed: int = SEED, **options: Any) -> None:
         train.run(train=options, energy=block.energy, seed=seed, task=task or Scorer())
 
     return run
-
-
-@pytest.fixture
-def trained(fit: Callable[..., None], project: Path) -> Path:
-    """A project after `train`."""
-    fit()
-    return project
-
-
-@pytest.fixture
-def finished(trained: Path, block: Block) -> Path:
-    """A project after `decide`: everything that a card is made from. What `validate` found is written by hand."""
-    dataset = files.read_record(files.RAW / "dataset.json", Dataset)
-    report = Validation(data=dataset.id, rows=dataset.rows, units=len(dataset.units), expectations=5)
-    files.write_report("validate", report)
-    evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
-    measure.run(
-        measure=block.measure.model_copy(update={"windows": 100, "repeats": 3, "predictions": 100}), energy=block.energy
-    )
-    limits = block.gates.model_copy(
-        update={"quality": block.gates.quality.model_copy(update={"metric": "separation", "limit": -1e9})}
-    )
-    decide.run(gates=limits, decide=block.decide)
-    return trained
 
 
 def promote_candidate() -> Champion:
@@ -183,9 +212,8 @@ def promote_candidate() -> Champion:
     return champion
 
 
-def train_candidate() -> Any:
-    from wattline.records import Candidate
-
+def train_candidate() -> Candidate:
+    """The record of the candidate in the working directory."""
     return files.read_record(files.CANDIDATE / "candidate.json", Candidate)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.conftest import STEPS, promote_candidate, train_candidate
+from stages.conftest import STEPS, few_windows, promote_candidate, train_candidate
 from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
@@ -19,7 +19,7 @@ from wattline.stages.measure import sample
 
 @pytest.fixture
 def small(block) -> Any:
-    return block.measure.model_copy(update={"windows": 100, "repeats": 3, "batch": 32, "predictions": 100})
+    return few_windows(block)
 
 
 @pytest.fixture

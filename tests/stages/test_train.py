@@ -43,8 +43,9 @@ class TestCandidate:
     """What `train` writes about a model is complete and true."""
 
     @pytest.fixture(autouse=True)
-    def training(self, trained):
-        return trained
+    def training(self, project, fit):
+        fit()
+        return project
 
     def test_the_folder_holds_the_four_files(self):
         assert sorted(files.digests(files.CANDIDATE)) == [
@@ -251,6 +252,10 @@ def test_two_processes_train_the_same_bytes(project, block):
 
 class TestInterruption:
     """The real task's gradient descent, interrupted and resumed."""
+
+    @pytest.fixture(autouse=True)
+    def prepared(self, project):
+        return project
 
     @pytest.fixture
     def options(self, block) -> dict[str, Any]:

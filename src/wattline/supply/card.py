@@ -106,8 +106,8 @@ def _identity(evidence: Evidence) -> list[str]:
             "contact": evidence.card.contact,
             "licence": evidence.card.licence,
             "format": "one ONNX graph from raw telemetry to score",
-            "code (SHA-256 of sources)": f"`{evidence.code_sha256}`",
-            "training params (SHA-256)": f"`{evidence.candidate.params_sha256}`",
+            "code (SHA-256 of sources)": f"`{required('code_sha256', evidence.code_sha256)}`",
+            "training params (SHA-256)": f"`{required('params_sha256', evidence.candidate.params_sha256)}`",
             "environment": evidence.python,
         }
     )
