@@ -37,6 +37,7 @@ test: check ## checks and tests
 check: setup ## lint, types, layers, scripts
 	ruff check . && ruff format --check .
 	mypy src
+	MYPYPATH=src:examples mypy -p tabular
 	PYTHONPATH=examples lint-imports
 	shellcheck $$(git ls-files '*.sh' tests/run .ci/run)
 

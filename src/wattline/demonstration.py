@@ -1,8 +1,6 @@
 """The whole story once: pipeline, decision, registry, promotion, a live server and its answer."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,12 +94,11 @@ def reproduce() -> None:
 def served(folder: Path) -> Iterator[str]:
     """A server of the model in `folder` on a free port; gives its address, and ends it afterwards."""
     command = [sys.executable, "-m", "wattline", "serve", "--folder", str(folder), "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        yield _address(server)
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(SECONDS_TO_START)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield _address(server)
+        finally:
+            server.terminate()
 
 
 def _address(server: "subprocess.Popen[str]") -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ class Clone:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder / "src"),
             "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "site"),
+            "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"),
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
         }
@@ -54,6 +55,7 @@ class Clone:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def run(self, *command: str) -> tuple[int, str]:
@@ -108,7 +110,7 @@ def small(block: Any) -> None:
     block["profile"]["rows"] = 1000
     block["train"]["model"] = "linear"
     block["evaluate"]["resamples"] = 100
-    block["measure"] |= {"windows": 100, "repeats": 3, "predictions": 200}
+    block["measure"] |= {"windows": 100, "repeats": 3, "predictions": 1000}
     block["gates"]["quality"]["limit"] = 0.999
 
 
@@ -129,7 +131,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clones(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clone, Clone]]:
+def clones(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone]:
     """Two clean clones, in each of which the pipeline ran once, at the same time."""
     both = []
     for name in ("one", "another"):
@@ -144,9 +146,10 @@ def clones(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
             assert ran(said) == list(STAGES)
     finally:
         for process in processes:
-            process.kill()
-            process.wait()
-    yield both[0], both[1]
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+    return both[0], both[1]
 
 
 @pytest.fixture
@@ -229,8 +232,9 @@ class TestFailure:
         yield clone
         assert clone.digests() == before
         assert (clone.folder / "dvc.lock").read_bytes() == lock
-        for top in ("data", "models", "reports", "."):
-            assert not [path for path in (clone.folder / top).iterdir() if path.suffix == f".{os.getpid()}"]
+        for top in ("data", "models", "reports"):
+            hidden = {path.name for path in (clone.folder / top).glob(".*")}
+            assert hidden <= {".gitignore"}
 
     def test_a_corrupted_partition_is_refused_and_made_anew(self, unharmed):
         partition = next((unharmed.folder / "data" / "raw").glob("*.parquet"))
@@ -264,3 +268,29 @@ class TestFailure:
         assert code != 0
         assert "gates.energy.budget_joules must be > 0, got -1" in said
         assert "Traceback" not in said
+
+
+def within_reach(block: Any) -> None:
+    """Limits that any working candidate meets."""
+    block["gates"]["quality"] |= {"limit": 0.0, "margin_over_baselines": 0.0}
+    block["train"]["model"] = "pca"
+    block["gates"]["slices"]["limit"] = 0.0
+    block["gates"]["robustness"]["maximum_loss"] = 1.0
+
+
+def test_the_demonstration_ends_with_the_answer_of_the_promoted_model(clones):
+    clone = clones[1]
+    clone.params(within_reach)
+    code, said = clone.run("wattline", "demo")
+    assert code == 0, said
+    digest = clone.report("train")["candidate"]
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("answer")
+    assert digest in last
+    assert said.count("PASS ") == 8
+    assert "model_cards/node_anomaly.md" in said
+    assert "node_anomaly-simulator version 1" in said
+    champion = json.loads((clone.folder / "champion" / "champion.json").read_text())
+    assert champion == {"version": "1", "digest": digest}
+    assert clone.repro() == ["evaluate", "measure", "decide", "card"]
+    assert clone.report("evaluate")["versus_champion"]["vus_pr"]["value"] == 0

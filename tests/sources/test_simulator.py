@@ -168,9 +168,9 @@ def test_samples_are_lost_as_absent_rows_and_as_gaps_of_an_agent():
     [
         ({"days": 0.05}, "days must give at least 100 rows"),
         ({"nodes": 100_000}, "nodes x days must stay under 10,000,000 rows"),
-        ({"nodes": 0}, "ingest.options.simulator.nodes must be greater than or equal to 1, got 0"),
-        ({"test_fraction": 1.0}, "test_fraction must be less than 1"),
-        ({"missing_share": 1.5}, "missing_share must be less than or equal to 1"),
+        ({"nodes": 0}, "ingest.options.simulator.nodes must be >= 1, got 0"),
+        ({"test_fraction": 1.0}, "test_fraction must be < 1"),
+        ({"missing_share": 1.5}, "missing_share must be <= 1"),
         ({"cadence_seconds": "often"}, "cadence_seconds must be a valid number"),
     ],
 )
