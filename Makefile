@@ -1,9 +1,8 @@
 # The verbs people type. Each sets up what it needs and skips what is there.
 PYTHON ?= python3.11
 VENV ?= .venv
-# torch stays out of the hashed locks, because its CPU and CUDA builds share a version. To choose a build:
-#   make TORCH_OPTIONS="--index-url <index of the build>"
-TORCH ?= torch==2.13.0
+# torch has a lock of its own, because its CPU and CUDA builds share a version. To choose a build:
+#   make setup TORCH_OPTIONS="--index-url <index of the build>"
 TORCH_OPTIONS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -18,10 +17,11 @@ help: ## list these verbs
 
 setup: $(VENV)/.ready ## install everything, pinned and hashed
 
-$(VENV)/.ready: requirements/dev.lock pyproject.toml
+$(VENV)/.ready: requirements/dev.lock requirements/torch.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --no-deps -r requirements/dev.lock
-	$(PIP) install --no-deps $(TORCH_OPTIONS) $(TORCH)
+	$(PIP) install --require-hashes --no-deps $(TORCH_OPTIONS) -r requirements/torch.lock
+	$(PIP) install torch==2.13.0 # what its build needs beside the locks: nothing for CPU, CUDA's libraries otherwise
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 

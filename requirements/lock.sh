@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Regenerates the hashed locks from the .in files. torch stays out of them: its CPU and CUDA builds share a version, so
-# the Makefile installs it beside the locks. FIND_LINKS names a folder with a torch wheel where the index has no CPU build.
+# requirements/torch.lock holds the hashes of both, and is written by hand. FIND_LINKS names a folder with a torch wheel
+# where the index has no CPU build.
 set -euo pipefail
 cd "$(dirname "$0")"
 links=()

@@ -2,12 +2,18 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from wattline.records import Record
 
 
-class ConvolutionOptions(Record):
+class Options(Record):
+    """Knobs are finite numbers."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class ConvolutionOptions(Options):
     """Knobs of the convolutional forecaster.
 
     channels: width of the hidden layers
@@ -28,7 +34,7 @@ class ConvolutionOptions(Record):
     windows_per_epoch: int = Field(ge=1)
 
 
-class TrainOptions(Record):
+class TrainOptions(Options):
     """Knobs of training.
 
     model: which forecaster is fitted

@@ -66,6 +66,9 @@ def choose_source(source: str, *, path: Path = params.FILE) -> None:
         raise InputError(f"SOURCE={source}: {path} has no {name}.ingest.options.{source}; known: {', '.join(known)}")
     block["ingest"]["source"] = source
     for section, values in block.get("presets", {}).get(source, {}).items():
+        if section not in block:
+            place = f"{path}: {name}.presets.{source}.{section}"
+            raise InputError(f"{place} is not a section of {name}; remove or rename it")
         block[section].update(values)
     stream = StringIO()
     yaml.dump(tree, stream)
@@ -77,7 +80,9 @@ def replace_checked(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.draft")
     files.write_text(draft, text)
     try:
-        params.load(draft)
+        loaded = params.load(draft)
+        task = params.load_task(loaded.task)
+        params.typed(task.options, loaded.block.train, where=f"{path}: {loaded.task.name}.train")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

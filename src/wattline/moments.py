@@ -23,6 +23,11 @@ class Moments:
         self._center.append(np.where(never, np.nan, np.nanmedian(values, axis=0)))
         self._spread.append(np.where(never, np.nan, np.nanstd(values, axis=0)))
 
+    @property
+    def varies(self) -> bool:
+        """Whether any column of any unit has a spread."""
+        return any((spread > 0).any() for spread in self._spread)
+
     def constants(self) -> Constants:
         """Per-unit figures, and pooled ones: the median unit's centre, and within plus between units' spread.
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from wattline.errors import InputError
 from wattline.task import Task, missing_members
@@ -24,8 +24,26 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_disguised_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `true` and "7" for a number: YAML has numbers, and a quoted one is a slip of the pen."""
+        if cls.model_fields[str(info.field_name)].annotation in (int, float) and _looks_like_a_number(value):
+            raise ValueError("must be a number")
+        return value
+
 
 AnySection = TypeVar("AnySection", bound=BaseModel)
+
+
+def _looks_like_a_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, bool)
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 class TaskParams(Section):
@@ -296,9 +314,20 @@ def load(path: Path = FILE) -> Params:
     return typed(Params, {"block": tree[name], **shared}, where=str(path))
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key stands once: of two values nobody could tell which one counts."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), Loader=_UniqueKeys)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run this in the project's root folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -316,7 +345,8 @@ def typed(kind: type[AnySection], values: Any, *, where: str) -> AnySection:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one: the misspelling is what a person wants to hear of.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         separator = "." if ": " in where else ": "
         place = f"{where}{separator}{key}" if key else where
@@ -331,7 +361,7 @@ def _sentence(error: Any, kind: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"{rule}; add it (docs/params.md lists every key)"
     if rule:
-        names = sorted(field.alias or name for name, field in kind.model_fields.items())
+        names = sorted(field.alias or name for name, field in kind.model_fields.items() if name != "block")
         known = names if len(error["loc"]) == 1 else None
         return f"{rule}, got {error['input']!r}" + (
             f"; known: {', '.join(known)}" if known else "; remove or rename it"

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").symlink_to(ROOT / "src")
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     return tmp_path / "params.yaml"
 
@@ -47,11 +48,11 @@ def test_an_unknown_source_is_named_with_the_known_ones_and_nothing_is_written(p
 
 def test_a_preset_that_params_would_not_allow_is_refused_and_nothing_is_written(path):
     path.write_text(path.read_text().replace("    smd: {train: {", "    smd: {evaluate: {resamples: 1}, train: {"))
-    before = path.read_bytes()
+    before, unwritten = path.read_bytes(), [entry.name for entry in path.parent.iterdir()]
     with pytest.raises(InputError, match="resamples"):
         demonstration.choose_source("smd", path=path)
     assert path.read_bytes() == before
-    assert [entry.name for entry in path.parent.iterdir()] == ["params.yaml"]
+    assert [entry.name for entry in path.parent.iterdir()] == unwritten
 
 
 def test_a_failed_pipeline_ends_the_demonstration(path, monkeypatch):
@@ -77,3 +78,20 @@ def test_a_rejected_candidate_is_shown_and_not_registered(path, monkeypatch):
 def test_a_server_that_dies_is_reported_with_its_exit_code(path):
     with pytest.raises(WattlineError, match="exit code 2"), demonstration.served(Path("nothing here")):
         pytest.fail("there is no model to serve")
+
+
+@pytest.mark.parametrize(
+    ("preset", "complaint"),
+    [
+        ("{trian: {model: pca}}", r"presets\.smd\.trian is not a section"),
+        ("{train: {modle: pca}}", r"node_anomaly\.train\.modle is not a known key"),
+    ],
+)
+def test_a_misspelt_preset_is_named_and_nothing_is_written(path, preset, complaint):
+    lines = path.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("    smd: {train: {"))
+    path.write_text("\n".join([*lines[:start], f"    smd: {preset}", *lines[start + 1 :]]))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=complaint):
+        demonstration.choose_source("smd", path=path)
+    assert path.read_bytes() == before

@@ -7,7 +7,7 @@ import pytest
 
 from wattline import files, splits
 from wattline.errors import InputError
-from wattline.sources import open_source
+from wattline.sources import check_names, open_source
 from wattline.sources.registry import MODULES
 
 from .conftest import run
@@ -101,3 +101,8 @@ def test_a_module_that_cannot_be_imported_is_refused(own, name):
     own("pass")
     with pytest.raises(InputError, match=r"cannot be imported"):
         open_source(name, {}, seed=0)
+
+
+def test_options_of_a_source_that_does_not_exist_are_refused():
+    with pytest.raises(InputError, match=r"ingest\.options\.simulatr is for no source; known: simulator"):
+        check_names(["smd", "my.own", "simulatr"])

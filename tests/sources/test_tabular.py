@@ -288,3 +288,16 @@ def test_parquet_columns_of_two_types_are_read_as_one(project, refused):
     parquet.write_table(table(node=node, timestamp=pyarrow.array(["2026-01-07T00:00:00Z"] * 4)), "in/3.parquet")
     run("simulator", nodes=2, nodes_per_rack=1, days=0.5)
     refused("parquet", "columns of different types", "make them equal", **options("in", unit="node"))
+
+
+@pytest.mark.parametrize("year", ["2500", "0001"])
+def test_a_year_that_no_timestamp_can_hold_is_refused(project, refused, year):
+    csv("n1.csv", HEADER, f"{year}-01-05T00:00:00Z,1,2", f"{year}-01-05T00:01:00Z,1,2")
+    refused("csv", "n1.csv", "'timestamp'", f"{year}-01-05", "outside of the years", **options("n1.csv"))
+
+
+def test_a_header_that_is_no_text_is_refused(project, refused):
+    csv("n1.csv", HEADER, *ROWS)
+    path = project / "n1.csv"
+    path.write_bytes(b"\xff\xfe" + path.read_bytes())
+    refused("csv", "n1.csv", **options("n1.csv"))

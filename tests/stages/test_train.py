@@ -348,3 +348,16 @@ def test_nothing_ever_loads_a_pickle():
         assert "import pickle" not in text
         assert "allow_pickle=True" not in text
         assert text.count("torch.load(") == text.count("weights_only=True"), path
+
+
+def test_a_tracking_server_that_fails_leaves_the_former_candidate_and_reports(project, fit, monkeypatch):
+    fit()
+    before = files.CANDIDATE.stat().st_ino, files.report_path("train").stat().st_ino
+
+    def fail(*_: object, **__: object) -> None:
+        raise WattlineError("no answer")
+
+    monkeypatch.setattr("wattline.registry.tracking.log_training", fail)
+    with pytest.raises(WattlineError, match="no answer"):
+        fit()
+    assert (files.CANDIDATE.stat().st_ino, files.report_path("train").stat().st_ino) == before

@@ -268,3 +268,25 @@ class TestLoadTask:
         message = refused(lambda: load_task(self.write(text, folder=folder)))
         assert folder in message
         assert "rename" in message
+
+
+@pytest.mark.parametrize("value", ["true", '"25.0"'])
+def test_a_truth_value_or_a_quoted_number_is_not_a_number(tmp_path, value):
+    text = (ROOT / "params.yaml").read_text().replace("p99_ms: 25.0", f"p99_ms: {value}")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"gates\.latency\.p99_ms must be a number"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    text = (ROOT / "params.yaml").read_text() + "\nseed: 8\n"
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match="'seed' stands twice"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_misspelt_key_is_named_rather_than_the_one_that_is_missing_for_it(tmp_path):
+    text = (ROOT / "params.yaml").read_text().replace("first_rows:", "first_row:", 1)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"validate\.first_row is not a known key"):
+        params.load(tmp_path / "params.yaml")

@@ -26,7 +26,9 @@ def read(path: Path, options: Options) -> "pyarrow.Table":
     texts = [column for column in (options.timestamp, options.unit, options.group) if column]
     conversion = csv.ConvertOptions(column_types=dict.fromkeys(texts, pyarrow.string()), strings_can_be_null=False)
     try:
-        return csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=conversion)
-    except pyarrow.ArrowInvalid as error:
+        table = csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=conversion)
+        table.column_names  # noqa: B018  # decodes the header, whose bytes nobody has looked at so far
+        return table
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{path} is not comma-separated rows below a header: {first}; repair that row") from None

@@ -1,7 +1,7 @@
 """Sources by name: the ones that come with Wattline, and a fork's own by dotted name."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +32,13 @@ def open_source(name: str, options: Mapping[str, Any], *, seed: int) -> Source:
     if not isinstance(source, Source):
         raise InputError(f"{module.__name__}.open must return a wattline.sources.Source, got {type(source).__name__}")
     return source
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise InputError for the first source that does not exist: its options would be ignored without a word."""
+    for name in names:
+        if name not in MODULES and "." not in name:
+            raise InputError(f"params.yaml: ingest.options.{name} is for no source; known: {', '.join(MODULES)}")
 
 
 def _module(name: str) -> ModuleType:

@@ -100,7 +100,11 @@ def _units_by_column(paths: tuple[Path, ...], options: Options, read: Read) -> I
         raise InputError(
             f"the files of {options.path} have columns of different types: {error}; make them equal"
         ) from None
-    owners = compute.cast(table[options.unit], pyarrow.string())
+    try:
+        owners = compute.cast(table[options.unit], pyarrow.string())
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        kind = table[options.unit].type
+        raise InputError(f"column {options.unit!r} is {kind}, which names no unit; write names or numbers") from None
     if owners.null_count:
         raise InputError(f"column {options.unit!r} names no unit in {owners.null_count} rows; fill or remove them")
     for name in sorted(compute.unique(owners).to_pylist()):

@@ -18,13 +18,20 @@ def instants(column: "pyarrow.ChunkedArray", name: str, *, timezone: str | None,
     timezone: IANA name of the zone in which naive ones were taken; None refuses them
     Raises InputError naming `where`, the column and the first value that is wrong.
     """
+    import pandas
+
     times = _parsed(column, name, where=where)
     if times.isna().any():
         row = int(np.flatnonzero(times.isna())[0])
         raise InputError(f"{where}: column {name!r} is empty in row {row}; every row needs a timestamp")
     if times.tz is None:
         times = _localized(times, name, timezone, where=where)
-    return times.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[ns]")
+    utc = times.tz_convert("UTC").tz_localize(None)
+    outside = (utc < pandas.Timestamp.min) | (utc > pandas.Timestamp.max)
+    if outside.any():
+        first = utc[outside][0]
+        raise InputError(f"{where}: column {name!r} has {first}, outside of the years 1678 to 2261; correct it")
+    return utc.to_numpy().astype("datetime64[ns]")
 
 
 def _parsed(column: "pyarrow.ChunkedArray", name: str, *, where: str) -> "pandas.DatetimeIndex":

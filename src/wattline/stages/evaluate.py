@@ -39,8 +39,8 @@ def run(*, evaluate: EvaluateParams, train: Mapping[str, Any], seed: int, task: 
         slices=comparison.slices(results["candidate"], test),
         robustness={name: summarise(results[name])[headline.name] for name in disturbed},
     )
-    files.write_report("evaluate", evaluation)
     draw(evaluation, contenders["candidate"], test, unit=task.description.output_unit)
+    files.write_report("evaluate", evaluation)
 
 
 def score_all(

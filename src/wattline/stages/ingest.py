@@ -11,7 +11,7 @@ from wattline.errors import InputError
 from wattline.params import IngestParams
 from wattline.progress import progress
 from wattline.records import Dataset, Figure, Record, UnitRows
-from wattline.sources import Source, UnitSeries, open_source
+from wattline.sources import Source, UnitSeries, check_names, open_source
 from wattline.sources.checks import check_columns, check_unit
 
 
@@ -57,6 +57,7 @@ class Tally:
 
 def run(*, ingest: IngestParams, seed: int) -> None:
     """Write data/raw/<unit>.parquet and data/raw/dataset.json. Raises InputError when the source has no usable rows."""
+    check_names(name for name in ingest.options if name != ingest.source)
     source = open_source(ingest.source, ingest.options.get(ingest.source, {}), seed=seed)
     check_columns(source.columns)
     tally = Tally()

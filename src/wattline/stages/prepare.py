@@ -45,6 +45,7 @@ def run(*, prepare: PrepareParams, task: Task) -> None:
                 if split == "train":
                     moments.add(judged)
         check_order(parts, moments)
+        check_variation(moments)
         digests[splits.CONSTANTS] = splits.write_constants(folder / splits.CONSTANTS, moments.constants())
         manifest = _manifest(dataset, parts, digests)
         files.write_text(folder / splits.MANIFEST, manifest.to_json())
@@ -67,6 +68,12 @@ def with_target(rows: Series, task: Task) -> Series:
     if target.shape != rows.timestamps.shape:
         raise InputError(f"task.target gave shape {target.shape} for {len(rows.timestamps)} rows of unit {rows.unit}")
     return Series(rows.unit, rows.group, rows.timestamps, rows.values, target)
+
+
+def check_variation(moments: Moments) -> None:
+    """Raise InputError when no column of any unit varies in train: there is nothing to learn from."""
+    if not moments.varies:
+        raise InputError("every column is constant in the train part of every unit; look at the source of the rows")
 
 
 def _part(rows: Series, split: str) -> Part:

@@ -6,7 +6,7 @@ import inspect
 import io
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,13 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
         trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=report))
         spent = meter.stop()
     check_curves(trained.curves)
-    candidate = write_candidate(trained, task, data, options)
+    logged = _flat(options.model_dump()) | {"seed": seed}
+
+    def log(candidate: Candidate) -> None:
+        tracking.log_training(candidate, params=logged, curves=trained.curves, energy=spent)
+
+    candidate = write_candidate(trained, task, data, options, log=log)
     _report(candidate, trained, spent)
-    tracking.log_training(
-        candidate, params=_flat(options.model_dump()) | {"seed": seed}, curves=trained.curves, energy=spent
-    )
     shutil.rmtree(checkpoints)
 
 
@@ -76,9 +78,17 @@ def check_curves(curves: Sequence[Mapping[str, float]]) -> None:
                 raise WattlineError(f"training diverged: {name} is {value} at epoch {epoch}; lower the learning rate")
 
 
-def write_candidate(trained: Trained, task: Task, data: TrainingData, options: BaseModel) -> Candidate:
+def write_candidate(
+    trained: Trained,
+    task: Task,
+    data: TrainingData,
+    options: BaseModel,
+    *,
+    log: Callable[[Candidate], None] = lambda _: None,
+) -> Candidate:
     """Write models/candidate with the graph's parity checked, or leave what was there.
 
+    log: called with the complete candidate; when it fails, nothing is replaced
     Raises WattlineError when graph and trained model differ by more than PARITY_TOLERANCE.
     """
     manifest = splits.read_manifest()
@@ -106,6 +116,7 @@ def write_candidate(trained: Trained, task: Task, data: TrainingData, options: B
             parity_windows=windows,
         )
         files.write_text(folder / "candidate.json", candidate.to_json())
+        log(candidate)
     return candidate
 
 
