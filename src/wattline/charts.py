@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattline.records import Evaluation, Metric, Slice
+from wattline.records import Evaluation, Metric, Slice, worst_first
 from wattline.task import Outputs, Series
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def contenders(evaluation: Evaluation) -> bytes:
 def slices(evaluation: Evaluation) -> bytes:
     """Headline metric of the candidate by unit, worst first; beyond MAXIMUM_BARS units, the worst of them."""
     metric = evaluation.headline
-    units = _ordered([part for part in evaluation.slices if part.kind == "unit"], metric)[:MAXIMUM_BARS]
+    units = worst_first([part for part in evaluation.slices if part.kind == "unit"], metric)[:MAXIMUM_BARS]
     figure, axes = _figure(height=0.22 * len(units) + 1.4)
     axes.barh([part.name for part in units], [part.scores[metric.name] for part in units], color=CANDIDATE)
     axes.axvline(evaluation.contenders["candidate"][metric.name].value, color="black", linewidth=1)
@@ -51,7 +51,7 @@ def slices(evaluation: Evaluation) -> bytes:
 
 def extremes(units: Sequence[Slice], metric: Metric) -> dict[str, Slice]:
     """The worst and the best unit; empty when no unit has a defined score."""
-    ordered = _ordered(units, metric)
+    ordered = worst_first(units, metric)
     return {"worst_unit": ordered[0], "best_unit": ordered[-1]} if ordered else {}
 
 
@@ -92,11 +92,6 @@ def latency(values: Mapping[str, Sequence[float]], *, unit: str) -> bytes:
     axes.legend()
     axes.set_title("Latency of single windows, one thread", loc="left")
     return png(figure)
-
-
-def _ordered(units: Sequence[Slice], metric: Metric) -> list[Slice]:
-    defined = [part for part in units if np.isfinite(part.scores[metric.name])]
-    return sorted(defined, key=lambda part: part.scores[metric.name], reverse=not metric.higher_is_better)
 
 
 def _label(metric: Metric) -> str:

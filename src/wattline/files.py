@@ -97,6 +97,13 @@ def directory_digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def sources_digest(*folders: Path) -> str:
+    """One SHA-256 over names and bytes of all Python sources below `folders`."""
+    sources = [(folder, path) for folder in folders for path in sorted(folder.rglob("*.py"))]
+    lines = [f"{path.relative_to(folder)} {sha256(path)}" for folder, path in sources]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def report_path(stage: str) -> Path:
     return REPORTS / f"{stage}.json"
 

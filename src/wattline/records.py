@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -286,6 +286,12 @@ class Slice(Record):
     name: str
     rows: int
     scores: Mapping[str, Figure]
+
+
+def worst_first(slices: Iterable[Slice], metric: Metric) -> list[Slice]:
+    """The slices in which `metric` is defined, the worst one first."""
+    defined = [part for part in slices if math.isfinite(part.scores[metric.name])]
+    return sorted(defined, key=lambda part: part.scores[metric.name], reverse=not metric.higher_is_better)
 
 
 class Evaluation(Record):

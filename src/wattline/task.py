@@ -1,5 +1,6 @@
 """The contract between the platform and a project: what a task must be able to do, and what it is handed."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,6 +164,11 @@ class Task(Protocol):
     def score(self, truth: Series, outputs: Outputs, *, cadence_seconds: float) -> Mapping[str, float]:
         """Every metric of the description for one unit; NaN where it is undefined."""
         ...
+
+
+def folder_of(task: Task) -> Path:
+    """Where the sources of `task` lie."""
+    return Path(inspect.getfile(type(task))).parent
 
 
 MEMBERS = ("description", "options", "expectations", "target", "train", "baselines", "score")

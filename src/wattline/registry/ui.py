@@ -6,10 +6,8 @@ import sys
 from wattline.errors import WattlineError
 from wattline.settings import settings
 
-PORT = 5000
 
-
-def run(*, port: int = PORT) -> None:
+def run(*, port: int) -> None:
     """Serve the MLflow UI on loopback until interrupted. Raises WattlineError when it cannot start."""
     settings().state.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings().tracking_uri]

@@ -94,10 +94,15 @@ class Engine:
             raise InputError(f"a series of {values.shape[1]} columns was given with {len(present)} column names")
         if present == wanted:
             return values
-        absent = [name for name in wanted if name not in present]
+        return values[:, self.places(present)]
+
+    def places(self, columns: Sequence[str]) -> list[int]:
+        """Where the signature's columns stand among `columns`. Raises InputError naming the first that does not."""
+        wanted = [column.name for column in self.signature.columns]
+        absent = [name for name in wanted if name not in columns]
         if absent:
             raise InputError(f"the model needs column {absent[0]!r}, which the rows do not have; retrain or add it")
-        return values[:, [present.index(name) for name in wanted]]
+        return [columns.index(name) for name in wanted]
 
 
 def _verified(folder: Path, candidate: Candidate) -> dict[str, bytes]:

@@ -1,6 +1,5 @@
 """card: write the model card and the bill of materials from all that was found out."""
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -21,7 +20,7 @@ from wattline.records import (
 from wattline.stages.train import Training
 from wattline.supply import bom
 from wattline.supply import card as model_card
-from wattline.task import Task
+from wattline.task import Task, folder_of
 
 
 class CardReport(Record):
@@ -95,12 +94,4 @@ def gather(card: CardParams, task: Task) -> model_card.Evidence:
 
 def code_digest(task: Task) -> str:
     """SHA-256 over the Python sources of the platform and of the task."""
-    import inspect
-
-    folders = [Path(__file__).parents[1], Path(inspect.getfile(type(task))).parent]
-    lines = [
-        f"{path.relative_to(folder)} {files.sha256(path)}"
-        for folder in folders
-        for path in sorted(folder.rglob("*.py"))
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return files.sources_digest(Path(__file__).parents[1], folder_of(task))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from wattline import charts, files, splits
 from wattline.energy import meters
-from wattline.errors import InputError
 from wattline.params import EnergyParams, MeasureParams
 from wattline.records import Energy, Measurement, Performance
 from wattline.serving.engine import Engine
@@ -58,11 +57,7 @@ def sample(
     engine: Engine, test: Split, columns: Sequence[str], measure: MeasureParams
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Raw windows spread over units and time, and the units' indices, as `engine` wants them."""
-    names = [column.name for column in engine.signature.columns]
-    absent = [name for name in names if name not in columns]
-    if absent:
-        raise InputError(f"the model needs column {absent[0]!r}, which the rows do not have; retrain or add it")
-    wanted = [columns.index(name) for name in names]
+    wanted = engine.places(columns)
     share = -(-measure.windows // len(test))
     windows, units = [], []
     for unit, series in test.items():

@@ -2,11 +2,11 @@
 
 import csv
 import hashlib
-import inspect
 import io
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from wattline.records import Candidate, Energy, Record, Signature
 from wattline.registry import tracking
 from wattline.serving.engine import Engine
 from wattline.settings import settings
-from wattline.task import FloatArray, Run, Task, Trained, TrainingData
+from wattline.task import FloatArray, Run, Task, Trained, TrainingData, folder_of
 
 PARITY_WINDOWS = 1000
 PARITY_TOLERANCE = 1e-5
@@ -54,10 +54,7 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
         spent = meter.stop()
     check_curves(trained.curves)
     logged = _flat(options.model_dump()) | {"seed": seed}
-
-    def log(candidate: Candidate) -> None:
-        tracking.log_training(candidate, params=logged, curves=trained.curves, energy=spent)
-
+    log = partial(tracking.log_training, params=logged, curves=trained.curves, energy=spent)
     candidate = write_candidate(trained, task, data, options, log=log)
     _report(candidate, trained, spent)
     shutil.rmtree(checkpoints)
@@ -84,7 +81,7 @@ def write_candidate(
     data: TrainingData,
     options: BaseModel,
     *,
-    log: Callable[[Candidate], None] = lambda _: None,
+    log: Callable[[Candidate], object],
 ) -> Candidate:
     """Write models/candidate with the graph's parity checked, or leave what was there.
 
@@ -158,7 +155,7 @@ def _write_weights(path: Path, trained: Trained) -> None:
 def _identity(options: BaseModel, seed: int, task: Task) -> str:
     """Names the checkpoints of one training: other rows, options, seed or code of the task never resume from them."""
     manifest = files.sha256(files.PREPARED / splits.MANIFEST)
-    code = [files.sha256(path) for path in sorted(Path(inspect.getfile(type(task))).parent.rglob("*.py"))]
+    code = files.sources_digest(folder_of(task))
     return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed} {code}".encode()).hexdigest()[:16]
 
 

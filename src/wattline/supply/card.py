@@ -24,6 +24,7 @@ from wattline.records import (
     Performance,
     Signature,
     Validation,
+    worst_first,
 )
 
 WORST_SLICES = 5
@@ -195,8 +196,7 @@ def _evaluation(evaluation: Evaluation, pictures: str) -> list[str]:
 
 def _slices(evaluation: Evaluation, pictures: str) -> list[str]:
     metric = evaluation.headline
-    defined = [part for part in evaluation.slices if np.isfinite(part.scores[metric.name])]
-    defined.sort(key=lambda part: part.scores[metric.name], reverse=not metric.higher_is_better)
+    defined = worst_first(evaluation.slices, metric)
     rows = [
         [part.kind, part.name, f"{part.rows:,}", f"{part.scores[metric.name]:.4g}"]
         for kind in ("group", "unit")
