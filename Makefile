@@ -1,28 +1,39 @@
 # The verbs people type. Each sets up what it needs and skips what is there.
 PYTHON ?= python3.11
 VENV ?= .venv
-# torch has a lock of its own, because its CPU and CUDA builds share a version. To choose a build:
-#   make setup TORCH_OPTIONS="--index-url <index of the build>"
+# torch has locks of its own: one for the CPU build, taken wherever pip finds that build, and one for the build of the
+# package index, which brings CUDA's libraries. To choose:
+#   make setup TORCH=index
+#   make setup TORCH_OPTIONS="--index-url <an index with the build>"
+TORCH ?= cpu
 TORCH_OPTIONS ?=
+TORCH_CPU = $(UV) $(TORCH_OPTIONS) -r requirements/torch-cpu.lock || $(PIP_LOCK) $(TORCH_OPTIONS) -r requirements/torch-cpu.lock
+# The second command installs what this build needs beside the lock: CUDA's libraries, if it has CUDA.
+TORCH_INDEX = { $(PIP_LOCK) $(TORCH_OPTIONS) -r requirements/torch.lock && $(PIP) torch==2.13.0; }
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# uv installs a lock in a tenth of pip's time, but does not read pip's configuration: it is told of the folder with wheels,
+# and where it finds no index, pip does it.
+UV := UV_FIND_LINKS="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null)}" \
+      $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+PIP_LOCK := $(PIP) --require-hashes --no-deps
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test check fmt mlflow serve bench
+.PHONY: help setup demo repro test check fmt mlflow serve image bench
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
 setup: $(VENV)/.ready ## install everything, pinned and hashed
 
-$(VENV)/.ready: requirements/dev.lock requirements/torch.lock pyproject.toml
+$(VENV)/.ready: requirements/uv.lock requirements/dev.lock requirements/torch-cpu.lock requirements/torch.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --no-deps -r requirements/dev.lock
-	$(PIP) install --require-hashes --no-deps $(TORCH_OPTIONS) -r requirements/torch.lock
-	$(PIP) install torch==2.13.0 # what its build needs beside the locks: nothing for CPU, CUDA's libraries otherwise
-	$(PIP) install --no-deps --no-build-isolation -e .
+	$(PIP_LOCK) -r requirements/uv.lock
+	$(UV) -r requirements/dev.lock || $(PIP_LOCK) -r requirements/dev.lock
+	$(if $(filter cpu,$(TORCH)),$(TORCH_CPU) ||) $(TORCH_INDEX)
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: setup ## the whole story once: pipeline, gates, card, registry, server (SOURCE=smd: real data)
@@ -49,6 +60,9 @@ mlflow: setup ## open the MLflow UI
 
 serve: setup ## serve the champion
 	wattline serve
+
+image: setup ## build the image of the server with the champion in it
+	docker/build.sh
 
 bench: setup ## measure against peers and limits
 	for benchmark in benchmarks/*.py; do python $$benchmark || exit 1; done

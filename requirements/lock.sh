@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Regenerates the hashed locks from the .in files. torch stays out of them: its CPU and CUDA builds share a version, so
-# requirements/torch.lock holds the hashes of both, and is written by hand. FIND_LINKS names a folder with a torch wheel
-# where the index has no CPU build.
+# Regenerates the hashed locks from the .in files. torch stays out of them: which of its builds is installed
+# is chosen with the locks torch-cpu.lock and torch.lock, which are written by hand. FIND_LINKS names a folder with a
+# torch wheel where the index has no CPU build.
 set -euo pipefail
 cd "$(dirname "$0")"
 links=()
@@ -11,3 +11,9 @@ lock() {
 }
 lock dev.in -o dev.lock # the superset first: the smaller set is constrained by it
 lock core.in -c dev.lock -o core.lock
+lock serve.in -c dev.lock -o serve.lock
+for client in clients/*.in; do
+    uv pip compile --python-version 3.11 --generate-hashes --no-header -q "$client" -o "${client%.in}.lock"
+done
+# uv alone, because it installs the others
+sed -n '/^uv==/,/^    # via/p' dev.lock | grep -v '# via' > uv.lock

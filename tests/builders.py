@@ -1,6 +1,7 @@
 """Small things to test with: a real ONNX graph with its records, made in milliseconds."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from wattline import files
+from wattline import files, keys, signing
+from wattline.keys import PrivateKey
 from wattline.records import (
     Candidate,
     Champion,
@@ -27,6 +30,9 @@ from wattline.records import (
     Tensor,
     Verdict,
 )
+from wattline.serving.inference.engine import Engine
+from wattline.serving.inference.golden import make as make_golden
+from wattline.statement import CardSummary, Statement, compose
 from wattline.task import FloatArray, Series
 
 COLUMNS = (
@@ -159,14 +165,30 @@ def write_candidate(
     model: onnx.ModelProto | None = None,
     declared: Signature | None = None,
     weights: bytes = b"weights",
+    golden: bool = False,
 ) -> Candidate:
-    """Write model.onnx, signature.json, weights.safetensors and candidate.json to `folder`, as `train` does."""
+    """Write model.onnx, signature.json, weights.safetensors and candidate.json to `folder`, as `train` does.
+
+    golden: whether golden.json is written too, with answers of the graph to two windows
+    """
     folder.mkdir(parents=True, exist_ok=True)
     graph = model or scorer(columns)
     (folder / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "signature.json").write_text((declared or signature(columns)).to_json())
     (folder / "weights.safetensors").write_bytes(weights)
+    if golden:
+        (folder / "golden.json").write_bytes(golden_answers(folder))
     return write_record(folder)
+
+
+def golden_answers(folder: Path) -> bytes:
+    """Content of golden.json for the graph in `folder`: a known unit, and an unknown one with a missing value."""
+    described = Signature.from_json((folder / "signature.json").read_text())
+    windows = np.arange(2 * described.steps * len(described.columns), dtype=np.float32)
+    windows = windows.reshape(2, described.steps, len(described.columns))
+    windows[1, 0, 0] = np.nan
+    engine = Engine.of(folder / "model.onnx", described)
+    return make_golden(engine, windows, np.array([0, -1], dtype=np.int64))
 
 
 def write_record(folder: Path) -> Candidate:
@@ -185,6 +207,55 @@ def write_record(folder: Path) -> Candidate:
     )
     (folder / "candidate.json").write_text(candidate.to_json())
     return candidate
+
+
+def signing_key(seed: int = 0) -> PrivateKey:
+    """A key pair that follows from `seed`."""
+    return PrivateKey.of(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"%d" % seed).digest()))
+
+
+def write_keys(folder: Path, *, seed: int = 0) -> PrivateKey:
+    """Write the pair of `signing_key` as private.pem and public.pem to `folder`, whatever is there."""
+    key = signing_key(seed)
+    for name in (keys.PRIVATE, keys.PUBLIC):
+        (folder / name).unlink(missing_ok=True)
+    keys.write(folder, key)
+    return key
+
+
+def statement(candidate: Candidate, *, name: str = "anomaly", version: str = "1") -> Statement:
+    """What is said of `candidate` as a version of the registered model `name`."""
+    return compose(
+        candidate,
+        name=name,
+        version=version,
+        commit="c" * 40,
+        dirty=False,
+        registered=datetime(2026, 1, 1, tzinfo=UTC),
+        decision=decision(candidate),
+        evaluation=evaluation(candidate),
+        measurement=measurement(candidate),
+        card=CardSummary(purpose="to be tested", owner="nobody"),
+        evidence={"reports/decide.json": "d" * 64},
+    )
+
+
+def write_served(
+    folder: Path, key: PrivateKey, *, version: str = "1", name: str = "anomaly", **candidate: Any
+) -> Candidate:
+    """Write what `wattline champion` leaves: files, candidate.json, champion.json and the statement signed by `key`.
+
+    It takes the place of the folder that is there, as it does in earnest.
+    candidate: options of `write_candidate`
+    """
+    fresh = folder.with_name(f"{folder.name}.new")
+    written = write_candidate(fresh, **({"golden": True} | candidate))
+    champion = Champion(version=version, digest=written.digest, name=name)
+    (fresh / "champion.json").write_text(champion.to_json())
+    (fresh / signing.FILE).write_bytes(signing.sign(statement(written, name=name, version=version), key))
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return written
 
 
 def write_reports(folder: Path, candidate: Candidate, *, failed: Sequence[str] = ()) -> Decision:

@@ -29,7 +29,7 @@ class Judgement(NamedTuple):
     contribution: Tensor
 
 
-class Detector(nn.Module):
+class Detector(nn.Module):  # type: ignore[misc]
     """Per-unit constants around a forecaster; the last entry of each serves units that were never seen.
 
     center, scale: (units + 1, columns) location and spread of raw values
@@ -116,7 +116,8 @@ class Detector(nn.Module):
                 self.errors(torch.from_numpy(windows[rows].copy()), unit[: rows.stop - rows.start])[:, -1]
                 for rows in _batches(len(windows))
             ]
-        return torch.cat(parts).numpy()
+        errors: FloatArray = torch.cat(parts).numpy()
+        return errors
 
 
 def _reaching_back(series: Series, rows: int) -> Series:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Forecaster(nn.Module):
+class Forecaster(nn.Module):  # type: ignore[misc]
     """What they share.
 
     history: rows that one forecast looks back on

@@ -59,7 +59,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, windows: Tensor) ->
     """One descent; the loss before it."""
     optimizer.zero_grad(set_to_none=True)
     loss = _loss(model, windows)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return float(loss.detach())
 

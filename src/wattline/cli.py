@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs 0.1 s at every start
 )
+keys = typer.Typer(help="Keys that sign what is promoted.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keys, name="keys")
 
 
 @app.command()
@@ -82,16 +84,45 @@ def promote(version: Annotated[str | None, typer.Option(help="default: the chall
 
 @app.command()
 def serve(
-    folder: Annotated[Path, typer.Option(help="where model.onnx lies")] = Path("champion"),
+    folder: Annotated[Path, typer.Option(help="where the champion lies")] = Path("champion"),
+    challenger: Annotated[Path | None, typer.Option(help="where a version to try lies; see serving.canary")] = None,
     host: Annotated[str | None, typer.Option(help="default: serving.host")] = None,
     port: Annotated[int | None, typer.Option(help="default: serving.port; 0 for any free one")] = None,
 ) -> None:
     """Serve the champion."""
-    from wattline import params
-    from wattline.serving import app as server
+    from wattline import params, settings
+    from wattline.serving import server
+    from wattline.serving.job import Job
 
-    knobs = params.load().serving
-    server.serve(folder, host=host or knobs.host, port=knobs.port if port is None else port)
+    loaded = params.load()
+    chosen = {"host": host, "port": port}
+    knobs = loaded.serving.model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    server.serve(
+        Job(
+            params=knobs,
+            model=loaded.model,
+            folder=folder,
+            challenger=challenger,
+            state=settings.settings().state,
+            watts_per_core=loaded.block.energy.watts_per_core,
+        )
+    )
+
+
+@app.command()
+def apikey(
+    name: Annotated[str, typer.Argument(help="who will use it")],
+    role: Annotated[list[str], typer.Option(help="predict, feedback, operate or audit; may be repeated")],
+) -> None:
+    """Make an API key for the server: shown once, kept as a hash."""
+    from wattline import params
+    from wattline.serving.access import keys
+
+    key, entry = keys.new_key(name, role)
+    path = Path(params.load().serving.auth.keys_file)
+    keys.add_key(path, entry)
+    typer.echo(key)
+    typer.echo(f"its hash is in {path}; nobody can show the key again", err=True)
 
 
 @app.command()
@@ -110,6 +141,20 @@ def demo(
     from wattline import demonstration
 
     demonstration.run(source)
+
+
+@keys.command("new")
+def new_keys(
+    folder: Annotated[Path | None, typer.Option(help="default: keys below WATTLINE_STATE, .wattline/keys")] = None,
+) -> None:
+    """Make a key pair; with WATTLINE_SIGNING_PASSPHRASE set, the private half is encrypted."""
+    from wattline import keys as pairs
+
+    place = folder or pairs.default_folder()
+    public = pairs.new(place)
+    typer.echo(f"private key: {place / pairs.PRIVATE} (keep it, it signs promotions)")
+    typer.echo(f"public key: {place / pairs.PUBLIC} (for serving.model.trusted_keys)")
+    typer.echo(f"key id: {public.id}")
 
 
 def main() -> None:

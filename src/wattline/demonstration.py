@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wattline import files, params, splits
+from wattline import files, keys, params, splits
 from wattline.errors import InputError, RejectedError, WattlineError
 from wattline.gates import report
 from wattline.records import Decision, Signature
@@ -37,6 +37,9 @@ def run(source: str | None, *, say: Say = print) -> None:
     say("MLflow UI    make mlflow")
     if not decision.accepted:
         raise RejectedError("the candidate was rejected; nothing was registered or promoted")
+    if not keys.exists():
+        public = keys.new(keys.default_folder())
+        say(f"signing key  {keys.default_folder()}, made for this machine: {public.id[:12]}")
     version = versions.register(name=name)
     versions.promote(version, name=name)
     versions.fetch_champion(files.CHAMPION, name=name)

@@ -242,10 +242,14 @@ class Candidate(Record):
 
 
 class Champion(Record):
-    """What `wattline champion` fetched. No version: nothing was promoted yet, and that is what was found out."""
+    """What `wattline champion` fetched. No version: nothing was promoted yet, and that is what was found out.
+
+    name: of the registered model
+    """
 
     version: str | None = None
     digest: str | None = None
+    name: str | None = Field(default=None, exclude_if=lambda name: name is None)
 
 
 class Finding(Record):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wattline.errors import InputError
@@ -16,14 +16,24 @@ class Settings(BaseSettings):
 
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
-    state: Wattline's own folder for what is neither source nor output (checkpoints, local MLflow store)
+    mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
+    state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
+    signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
+    signing_passphrase: of the private key, where it is encrypted
+    metrics_folder: where workers of one server keep their counters; the supervisor sets it
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     data_mirror: Path | None = Field(default=None, validation_alias="WATTLINE_DATA_MIRROR")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_tracking_username: str = Field(default="", validation_alias="MLFLOW_TRACKING_USERNAME")
+    mlflow_tracking_password: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_PASSWORD")
+    mlflow_tracking_token: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_TOKEN")
     state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
+    signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
+    signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
+    metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
@@ -46,7 +56,7 @@ def settings() -> Settings:
 
 def silence_telemetry() -> None:
     """Forbid libraries to call home. Effective for those that are imported afterwards."""
-    os.environ.update({"DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false"})
+    os.environ.update({"DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "ORT_DISABLE_TELEMETRY": "1"})
 
 
 def preset(variables: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from wattline import graph
 from wattline.params import Block
 from wattline.quality import expectations
 from wattline.quality.tables import ADDED
-from wattline.serving.engine import Engine
+from wattline.serving.inference.engine import Engine
 from wattline.stages.train import PARITY_TOLERANCE, check_curves, check_parity
 from wattline.task import MEMBERS, Series, Task, missing_members
 

@@ -1,6 +1,7 @@
 """examples/tabular: tomorrow's power of a node, from what was recorded of it until today."""
 
 import dataclasses
+import importlib
 
 import numpy as np
 import pytest
@@ -11,14 +12,14 @@ from hypothesis import strategies as st
 from wattline import graph
 from wattline.grid import cut
 from wattline.records import Column
-from wattline.serving.engine import Engine
+from wattline.serving.inference.engine import Engine
 from wattline.stages.prepare import with_target
 from wattline.stages.train import PARITY_TOLERANCE
 from wattline.task import Constants, Series
 
 # The platform finds examples/tabular by its folder, so the folder is known from here on.
 TASK = tiny.load("node_power")
-from tabular import baselines, columns, fitting, scores  # noqa: E402
+from tabular import baselines, columns, scores  # noqa: E402
 from tabular.deviations import Deviations  # noqa: E402
 
 CONSTANTS = Constants(
@@ -39,6 +40,12 @@ def node(power, *, unit="a", history=0, inlet=20.0):
     values = np.stack([power, np.full(len(power), inlet, np.float32)], axis=1)
     timestamps = tiny.START + np.arange(len(power)) * np.timedelta64(1, "D")
     return Series(unit, "rack-0", timestamps, values, np.full(len(power), NAN), history)
+
+
+@pytest.fixture(scope="module")
+def fitting():
+    """Imported here, because scikit-learn takes seconds that a process which only collects tests need not spend."""
+    return importlib.import_module("tabular.fitting")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +126,7 @@ def test_a_missing_reading_is_a_usual_one_and_a_wild_one_is_bounded():
     np.testing.assert_array_equal(DEVIATIONS.features(window, np.array([0, 0])), expected)
 
 
-def test_only_days_with_a_known_tomorrow_are_learnt_from():
+def test_only_days_with_a_known_tomorrow_are_learnt_from(fitting):
     series = node([100, 110, 120, 130])
     series = dataclasses.replace(series, target=np.array([110, NAN, 130, NAN]), history=1)
     features, change = fitting.examples({"a": series}, DEVIATIONS, units=("a", "b"), steps=2)
@@ -127,13 +134,13 @@ def test_only_days_with_a_known_tomorrow_are_learnt_from():
     np.testing.assert_array_equal(features[:, ::2], [[1, 2]])
 
 
-def test_a_node_keeps_its_own_place_whatever_the_order_of_the_split():
+def test_a_node_keeps_its_own_place_whatever_the_order_of_the_split(fitting):
     one, other = (dataclasses.replace(node([100, 100], unit=unit), target=np.full(2, 150.0)) for unit in "ab")
     _, change = fitting.examples({"b": other, "a": one}, DEVIATIONS, units=("a", "b"), steps=1)
     np.testing.assert_array_equal(change, [-150, -150, 50, 50])
 
 
-def test_the_penalty_with_the_least_validation_error_stays(data, tmp_path):
+def test_the_penalty_with_the_least_validation_error_stays(fitting, data, tmp_path):
     run = tiny.Run(seed=0, checkpoints=tmp_path, report=lambda *_: None)
     penalties = (1e-3, 10.0, 1e-2)
     forecaster, curves = fitting.fit(data, tiny.options("node_power", penalties=penalties), run)

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import write_candidate, write_reports
+from builders import write_candidate, write_keys, write_reports
 
 from wattline import files
 from wattline.registry import store
 from wattline.settings import settings
 
-VARIABLES = ("MLFLOW_TRACKING_URI", "WATTLINE_STATE", "CI_JOB_URL")
+VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "WATTLINE_STATE",
+    "WATTLINE_SIGNING_KEY",
+    "WATTLINE_SIGNING_PASSPHRASE",
+    "CI_JOB_URL",
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +38,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder, with models/candidate, reports and a card named "anomaly"."""
+    """The current folder, with models/candidate, reports, a card named "anomaly" and a key pair."""
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -40,6 +46,7 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / ".wattline").mkdir()
     shutil.copyfile(empty_store, tmp_path / ".wattline" / "mlflow.db")
     settings.cache_clear()
+    write_keys(tmp_path / ".wattline" / "keys")
     write_reports(files.REPORTS, write_candidate(files.CANDIDATE))
     files.write_text(files.CARDS / "anomaly.md", "# anomaly\n")
     files.write_text(files.CARDS / "anomaly.cdx.json", "{}\n")

@@ -1,22 +1,44 @@
 """The engine answers like the function its graph was made from, and refuses every other file."""
 
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from builders import COLUMNS, STEPS, mean_abs, scorer, series, signature, write_candidate, write_record
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Column
-from wattline.serving.engine import Engine
+from wattline.serving.inference import contents
+from wattline.serving.inference.engine import Engine, GraphError, StoppedError
+from wattline.serving.inference.session import CUDA
 
 NAMES = [column.name for column in COLUMNS]
 
 
+def test_the_library_beneath_is_forbidden_to_call_home_before_it_is_imported():
+    # It keeps an identifier of the machine in the home folder, and says on stderr when it cannot.
+    done = subprocess.run(
+        [sys.executable, "-c", "import wattline.serving.inference.session"],
+        env={"PATH": os.environ["PATH"], "HOME": "/proc"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_candidate(tmp_path)
+    write_candidate(tmp_path, golden=True)
     return tmp_path
 
 
@@ -83,7 +105,7 @@ def test_windows_of_another_shape_are_refused(folder: Path):
         Engine(folder).run(np.zeros((2, 5, 3), np.float32), np.zeros(2, np.int64))
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "signature.json", "weights.safetensors"])
+@pytest.mark.parametrize("name", ["model.onnx", "signature.json", "weights.safetensors", "golden.json"])
 def test_one_changed_byte_in_any_recorded_file_is_found(folder: Path, name: str):
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
@@ -158,3 +180,166 @@ def test_a_graph_that_is_no_candidate_yet_answers_but_has_no_record(folder: Path
     np.testing.assert_array_equal(engine.predict(rows)["score"], Engine(folder).predict(rows)["score"])
     with pytest.raises(InputError, match=r"candidate\.json"):
         _ = engine.candidate
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_windows_that_are_no_contiguous_float32_are_answered_alike(folder: Path, threads: int):
+    engine = Engine(folder, threads=threads)
+    windows, units = np.random.default_rng(1).normal(size=(6, STEPS, 3)), np.array([0, 1, 2, -1, 0, 1])
+    expected = engine.run(windows.astype(np.float32), units)["score"]
+    backwards = np.asfortranarray(windows.astype(np.float32))
+    every_second = np.repeat(windows, 2, axis=1)[:, ::2]
+    for same in (windows, backwards, every_second):
+        np.testing.assert_array_equal(engine.run(same, units.astype(np.int32))["score"], expected)
+
+
+def test_a_waiting_thread_of_the_graph_does_not_spin(folder: Path):
+    options = Engine(folder, threads=2)._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def counting(trips: int) -> onnx.ModelProto:
+    """A graph that keeps the contract and runs as long as one likes."""
+    make, value = helper.make_node, helper.make_tensor_value_info
+    body = helper.make_graph(
+        [make("Identity", ["go"], ["go_on"]), make("Add", ["sum", "one"], ["more"])],
+        "body",
+        [
+            value("trip", TensorProto.INT64, []),
+            value("go", TensorProto.BOOL, []),
+            value("sum", TensorProto.FLOAT, ["n"]),
+        ],
+        [value("go_on", TensorProto.BOOL, []), value("more", TensorProto.FLOAT, ["n"])],
+        initializer=[numpy_helper.from_array(np.float32(1), "one")],
+    )
+    constants = {"axes": np.array([1, 2]), "trips": np.int64(trips), "true": np.asarray(True)}
+    graph = helper.make_graph(
+        [
+            make("ReduceMean", ["window", "axes"], ["mean"], keepdims=0),
+            make("Loop", ["trips", "true", "mean"], ["score"], body=body),
+        ],
+        "counting",
+        [value("window", TensorProto.FLOAT, ["batch", STEPS, 3]), value("unit", TensorProto.INT64, ["batch"])],
+        [value("score", TensorProto.FLOAT, ["batch"])],
+        initializer=[numpy_helper.from_array(np.asarray(content), name) for name, content in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def windows_of_zeros(batch: int) -> tuple[Any, Any]:
+    return np.zeros((batch, STEPS, 3), np.float32), np.zeros(batch, np.int64)
+
+
+def test_a_run_that_would_never_end_is_stopped_by_another_thread(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(counting(2**62).SerializeToString())
+    engine = Engine.of(path, signature(optional=False))
+    options, errors = engine.options(), []
+
+    def run() -> None:
+        try:
+            engine.run(*windows_of_zeros(1), options=options)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(0.1)
+    assert thread.is_alive()
+    options.terminate = True
+    thread.join(60)
+    assert [type(error) for error in errors] == [StoppedError]
+
+
+def test_one_stopped_run_does_not_stop_the_next(folder: Path):
+    engine = Engine(folder)
+    stopped = engine.options()
+    stopped.terminate = True
+    with pytest.raises(StoppedError):
+        engine.run(*windows_of_zeros(2), options=stopped)
+    assert engine.run(*windows_of_zeros(2), options=engine.options())["score"].shape == (2,)
+
+
+def test_a_graph_that_fails_on_a_window_says_so_and_answers_the_next(tmp_path: Path):
+    model = scorer()
+    for node in model.graph.node:
+        if node.op_type == "Gather":
+            node.input[1] = "unit"  # places are not checked any more
+    write_candidate(tmp_path, model=model)
+    engine = Engine(tmp_path)
+    windows, units = windows_of_zeros(1)
+    with pytest.raises(GraphError, match="the graph failed") as caught:
+        engine.run(windows, units + 99)
+    assert not isinstance(caught.value, StoppedError)
+    assert engine.run(windows, units)["score"].shape == (1,)
+
+
+class TestDevice:
+    """What was asked for is what is used."""
+
+    @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA")
+    def test_cuda_without_cuda_is_refused_with_the_remedy(self, folder: Path):
+        with pytest.raises(InputError, match=r"serving\.batching\.device is cuda.*install onnxruntime-gpu"):
+            Engine(folder, device="cuda")
+
+    @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA")
+    @pytest.mark.filterwarnings("ignore:Specified provider")
+    def test_cuda_whose_libraries_do_not_load_does_not_become_the_cpu(self, folder: Path, monkeypatch):
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
+        with pytest.raises(InputError, match="libraries could not be loaded"):
+            Engine(folder, device="cuda")
+
+    def test_another_device_is_refused(self, folder: Path):
+        with pytest.raises(InputError, match="cpu, cuda, got 'tpu'"):
+            Engine(folder, device="tpu")
+
+
+@pytest.mark.parametrize(("name", "limit"), [("model.onnx", 2 * 1024**3), ("candidate.json", 64 * 1024**2)])
+def test_a_huge_file_is_refused_unread(folder: Path, name: str, limit: int):
+    os.truncate(folder / name, limit + 1)
+    with pytest.raises(InputError, match=f"{name} has {limit + 1} bytes, at most {limit} are loaded"):
+        Engine(folder)
+
+
+@pytest.mark.parametrize("name", ["../weights.bin", "/etc/passwd", "a/../../b", "..\\b", ""])
+def test_a_record_that_names_files_elsewhere_is_refused(folder: Path, name: str):
+    record = contents.read(folder).candidate
+    (folder / "candidate.json").write_text(record.model_copy(update={"files": {**record.files, name: "0"}}).to_json())
+    with pytest.raises(IntegrityError, match="outside of its folder"):
+        Engine(folder)
+
+
+def test_what_was_verified_is_what_is_loaded_also_when_files_are_exchanged_meanwhile(folder: Path, monkeypatch):
+    read_bounded = contents.read_bounded
+
+    def read_then_exchange(path: Path) -> bytes:
+        content = read_bounded(path)
+        path.write_bytes(b"exchanged")
+        return content
+
+    monkeypatch.setattr(contents, "read_bounded", read_then_exchange)
+    engine = Engine(folder)
+    assert engine.signature == signature()
+    assert engine.run(*windows_of_zeros(1))["score"].shape == (1,)
+
+
+def test_a_graph_with_an_operator_of_somebody_else_is_refused(tmp_path: Path):
+    model = scorer()
+    model.graph.node.append(helper.make_node("Run", ["window"], ["nothing_else"], domain="custom"))
+    model.opset_import.append(helper.make_opsetid("custom", 1))
+    write_candidate(tmp_path, model=model)
+    with pytest.raises(InputError, match="custom:Run"):
+        Engine(tmp_path)
+
+
+def test_the_other_format_of_onnx_runtime_is_refused(tmp_path: Path):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(scorer().SerializeToString(), options, providers=["CPUExecutionProvider"])
+    write_candidate(tmp_path)
+    (tmp_path / "model.onnx").write_bytes((tmp_path / "model.ort").read_bytes())
+    (tmp_path / "model.ort").unlink()
+    write_record(tmp_path)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        Engine(tmp_path)

@@ -12,7 +12,7 @@ from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
 from wattline.records import Energy, Measurement
-from wattline.serving.engine import Engine
+from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
 from wattline.stages.measure import sample
 

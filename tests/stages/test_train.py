@@ -22,7 +22,9 @@ from stages.conftest import ROOT, SEED, STEPS, Scorer, train_candidate, with_ref
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
 from wattline.records import Energy, Signature
-from wattline.serving.engine import Engine
+from wattline.serving.inference import golden
+from wattline.serving.inference.engine import Engine
+from wattline.serving.inference.golden import Golden
 from wattline.stages.train import PARITY_TOLERANCE, Training, sample_windows
 from wattline.task import Run, Trained, TrainingData
 
@@ -47,9 +49,10 @@ class TestCandidate:
         fit()
         return project
 
-    def test_the_folder_holds_the_four_files(self):
+    def test_the_folder_holds_the_five_files(self):
         assert sorted(files.digests(files.CANDIDATE)) == [
             "candidate.json",
+            "golden.json",
             "model.onnx",
             "signature.json",
             "weights.safetensors",
@@ -85,6 +88,19 @@ class TestCandidate:
         assert engine.signature.index(unit) == 0
         assert engine.predict(series, columns=columns)["score"].shape == (len(series),)
 
+    def test_it_carries_real_windows_with_the_answers_of_its_graph(self):
+        engine, found = Engine(files.CANDIDATE), files.read_record(files.CANDIDATE / "golden.json", Golden)
+        golden.check(engine, found)
+        windows = np.array(found.windows, np.float32)
+        validation = splits.read_training_data().validation
+        assert found.units == (0, -1)
+        assert np.isnan(windows).sum(axis=(1, 2)).tolist() == [0, 1]
+        for window, series in zip(windows, (list(validation.values())[place] for place in (0, -1)), strict=True):
+            rows = series.windows(STEPS)
+            same = (rows == window) | np.isnan(window)
+            assert same.all(axis=(1, 2)).any(), "a window of the recorded rows"
+        assert (files.CANDIDATE / "golden.json").stat().st_size < 10_000
+
     def test_the_weights_are_those_of_the_task(self):
         weights = load((files.CANDIDATE / "weights.safetensors").read_bytes())
         np.testing.assert_array_equal(weights["centers"], [0, 1, 2])
@@ -118,6 +134,20 @@ class TestCandidate:
         for path in [*files.CANDIDATE.iterdir(), *files.REPORTS.rglob("*.json")]:
             assert str(training).encode() not in path.read_bytes()
             assert str(ROOT).encode() not in path.read_bytes()
+
+
+def test_golden_windows_are_the_most_complete_ones_that_there_are(trained):
+    data = splits.read_training_data()
+    signature = files.read_record(files.CANDIDATE / "signature.json", Signature)
+    for series in data.validation.values():
+        series.values[: len(series.values) // 2] = np.nan
+    windows, _ = golden.sample(data.validation, signature)
+    assert np.isnan(windows).sum() == 1
+    for series in data.validation.values():
+        series.values[:] = np.nan
+    windows, units = golden.sample(data.validation, signature)
+    assert np.isnan(windows).all()
+    assert golden.make(Engine(files.CANDIDATE), windows, units).count(b"null") == windows.size
 
 
 def test_parity_is_looked_for_with_missing_values_and_unknown_units(trained):

@@ -76,11 +76,12 @@ def test_what_a_person_has_set_stays_as_it_is(environment):
 
 
 def test_libraries_are_told_not_to_call_home(environment):
-    for name in ("DO_NOT_TRACK", "GX_ANALYTICS_ENABLED"):
+    for name in ("DO_NOT_TRACK", "GX_ANALYTICS_ENABLED", "ORT_DISABLE_TELEMETRY"):
         environment.setenv(name, "unset")
     silence_telemetry()
     assert os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_nothing_else_reads_the_environment():

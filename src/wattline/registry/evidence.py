@@ -1,6 +1,7 @@
 """What goes into the registry with a candidate, taken at one moment and checked before anything is sent."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from wattline.records import Candidate, Decision, Energy, Evaluation, Measuremen
 
 ALLOWED = (".onnx", ".safetensors", ".json", ".md")
 RECORD = "candidate.json"
+STAGES = ("decide", "evaluate", "measure")
+WRITTEN = ("dvc.lock", "reports", "model_cards")
+"""What the pipeline writes into the working tree: it changes with each run and is no source."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,20 @@ class Evidence:
     decision: Decision
     evaluation: Evaluation
     measurement: Measurement
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """Stage -> digest of the candidate that its report is about."""
+        return {
+            "decide": self.decision.candidate,
+            "evaluate": self.evaluation.candidate,
+            "measure": self.measurement.candidate.digest,
+        }
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Stage -> id of the dataset that its report rests on."""
+        return {"decide": self.decision.data, "evaluate": self.evaluation.data}
 
 
 @contextmanager
@@ -46,12 +64,26 @@ def gather() -> Iterator[Evidence]:
         )
         check_kinds(folder / "candidate")
         _copy(files.REPORTS.glob("*.json"), folder / "reports")
-        evidence = _read(folder)
+        for stage in STAGES:
+            if not (folder / "reports" / f"{stage}.json").is_file():
+                raise InputError(f"{files.report_path(stage)} is missing; run `dvc repro` to make it")
+        evidence = read(folder)
         _copy_card(folder / "cards", evidence.candidate.task)
         check_bytes(folder / "candidate", evidence.candidate)
         _check_belonging(evidence)
         _check_accepted(evidence.decision)
         yield evidence
+
+
+def read(folder: Path) -> Evidence:
+    """The records in `folder`, which holds candidate/ and reports/. Raises InputError when one cannot be read."""
+    return Evidence(
+        folder=folder,
+        candidate=files.read_record(folder / "candidate" / RECORD, Candidate),
+        decision=files.read_record(folder / "reports" / "decide.json", Decision),
+        evaluation=files.read_record(folder / "reports" / "evaluate.json", Evaluation),
+        measurement=files.read_record(folder / "reports" / "measure.json", Measurement),
+    )
 
 
 def check_kinds(folder: Path) -> None:
@@ -78,6 +110,17 @@ def check_bytes(folder: Path, candidate: Candidate) -> None:
         )
 
 
+def dirty() -> bool | None:
+    """Whether something but the pipeline's own outputs differs from the commit; None outside a repository."""
+    outputs = [f":(exclude){path}" for path in WRITTEN]
+    command = ["git", "status", "--porcelain", "--", ".", *outputs]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return bool(found.stdout) if found.returncode == 0 else None
+
+
 def energy_text(energy: Energy) -> str:
     """An energy with its interval and where it comes from."""
     low, high = energy.interval
@@ -96,37 +139,20 @@ def _copy_card(folder: Path, task: str) -> None:
         raise InputError(f"{files.CARDS / task}.md is missing; run `dvc repro` to make it")
 
 
-def _read(folder: Path) -> Evidence:
-    for stage in ("decide", "evaluate", "measure"):
-        if not (folder / "reports" / f"{stage}.json").is_file():
-            raise InputError(f"{files.report_path(stage)} is missing; run `dvc repro` to make it")
-    return Evidence(
-        folder=folder,
-        candidate=files.read_record(folder / "candidate" / RECORD, Candidate),
-        decision=files.read_record(folder / "reports" / "decide.json", Decision),
-        evaluation=files.read_record(folder / "reports" / "evaluate.json", Evaluation),
-        measurement=files.read_record(folder / "reports" / "measure.json", Measurement),
-    )
-
-
 def _check_belonging(evidence: Evidence) -> None:
     digest = evidence.candidate.digest
-    judged = {
-        "decide": evidence.decision.candidate,
-        "evaluate": evidence.evaluation.candidate,
-        "measure": evidence.measurement.candidate.digest,
-    }
-    for stage, found in judged.items():
+    for stage, found in evidence.subjects.items():
         if found != digest:
             raise IntegrityError(
                 f"{files.report_path(stage)} is about candidate {found[:12]}, models/candidate is {digest[:12]}; "
                 "run `dvc repro`"
             )
-    if evidence.decision.data != evidence.candidate.data:
-        raise IntegrityError(
-            f"{files.report_path('decide')} rests on data {evidence.decision.data[:12]}, the candidate was trained "
-            f"on {evidence.candidate.data[:12]}; run `dvc repro`"
-        )
+    for stage, found in evidence.data.items():
+        if found != evidence.candidate.data:
+            raise IntegrityError(
+                f"{files.report_path(stage)} rests on data {found[:12]}, the candidate was trained "
+                f"on {evidence.candidate.data[:12]}; run `dvc repro`"
+            )
 
 
 def _check_accepted(decision: Decision) -> None:

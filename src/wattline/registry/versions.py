@@ -1,27 +1,24 @@
 """Versions of the model: registered once, promoted after another check, fetched as files."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from wattline import files
-from wattline.errors import InputError, IntegrityError, RejectedError
-from wattline.records import Candidate, Champion, Decision
-from wattline.registry import store, tracking
-from wattline.registry.evidence import RECORD, Evidence, check_bytes, check_kinds, energy_text, gather
+from wattline import files, keys, signing
+from wattline.errors import InputError
+from wattline.records import Candidate, Champion
+from wattline.registry import statements, store, tracking
+from wattline.registry.evidence import Evidence, dirty, energy_text, gather
+from wattline.registry.stored import ACCEPTED, DECISION, check_accepted, downloaded
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
-DECISION = "wattline.decision"
 PREVIOUS = "wattline.previous"
-ACCEPTED = "accepted"
 
 
 def register(*, name: str) -> str:
@@ -38,14 +35,13 @@ def register(*, name: str) -> str:
 
 
 def promote(version: str | None = None, *, name: str) -> str:
-    """Make `version`, or else the challenger, the champion of `name`, after downloading and checking its files again.
+    """Make `version`, or else the challenger, the champion of `name`, after it was signed as `sign` does.
 
     returns: the version; its tag `wattline.previous` names the champion before it
     """
+    key = keys.load_private()
     with store.session() as client:
-        chosen = _version(client, name, version)
-        with _downloaded(client, chosen) as folder:
-            _check_decision(chosen, folder)
+        chosen = _signed(client, name, version, key=key)
         former = _by_alias(client, name, CHAMPION)
         if former is None or former.version != chosen.version:
             client.set_model_version_tag(name, chosen.version, PREVIOUS, str(former.version) if former else "none")
@@ -53,10 +49,24 @@ def promote(version: str | None = None, *, name: str) -> str:
     return str(chosen.version)
 
 
-def fetch_champion(destination: Path, *, name: str) -> Champion:
-    """Replace `destination` by the champion's files and champion.json, in one step; a `.gitignore` in it stays.
+def sign(version: str | None = None, *, name: str) -> str:
+    """Sign `version`, or else the challenger, so that a server may try it beside the champion; no alias moves.
 
-    Without a champion, champion.json with nulls is all that there is. When anything fails, nothing was changed.
+    Its files and verdicts are downloaded and checked again. One that was signed before carries today's key then.
+
+    returns: the version
+    Raises InputError without a signing key, RejectedError or IntegrityError when the version must not be served.
+    """
+    key = keys.load_private()
+    with store.session() as client:
+        return str(_signed(client, name, version, key=key).version)
+
+
+def fetch_champion(destination: Path, *, name: str) -> Champion:
+    """Replace `destination` by the champion's files, its statement and champion.json, in one step.
+
+    A `.gitignore` in it stays. The signature is verified by who serves the files. Without a champion, champion.json
+    with nulls is all that there is. When anything fails, nothing was changed.
     """
     if store.is_empty():
         return _place(destination, Champion())
@@ -64,9 +74,10 @@ def fetch_champion(destination: Path, *, name: str) -> Champion:
         found = _by_alias(client, name, CHAMPION)
         if found is None:
             return _place(destination, Champion())
-        with _downloaded(client, found) as folder:
-            champion = Champion(version=str(found.version), digest=found.tags[tracking.DIGEST])
-            return _place(destination, champion, folder / "candidate")
+        with downloaded(client, found) as evidence:
+            champion = Champion(version=str(found.version), digest=evidence.candidate.digest, name=name)
+            statement = statements.fetch(client, found)
+            return _place(destination, champion, source=evidence.folder / "candidate", statement=statement)
 
 
 def _find(client: "MlflowClient", name: str, digest: str) -> str | None:
@@ -78,7 +89,7 @@ def _find(client: "MlflowClient", name: str, digest: str) -> str | None:
 def _create(client: "MlflowClient", name: str, evidence: Evidence) -> str:
     """Upload everything, then create the version that points to it."""
     candidate = evidence.candidate
-    known = tracking.runs(client, candidate)
+    known = _own_runs(client, name, candidate)
     run = known[0] if known else tracking.start_run(client, candidate)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
     if not known:
@@ -91,6 +102,23 @@ def _create(client: "MlflowClient", name: str, evidence: Evidence) -> str:
     if version != str(created.version):
         client.delete_model_version(name, str(created.version))
     return version
+
+
+def _own_runs(client: "MlflowClient", name: str, candidate: Candidate) -> list["Run"]:
+    """Runs of `candidate` that hold no version of another model: its reports and statements would be overwritten."""
+    return [
+        run
+        for run in tracking.runs(client, candidate)
+        if all(one.name == name for one in client.search_model_versions(f"run_id = '{run.info.run_id}'"))
+    ]
+
+
+def _signed(client: "MlflowClient", name: str, version: str | None, *, key: keys.PrivateKey) -> "ModelVersion":
+    chosen = _version(client, name, version)
+    with downloaded(client, chosen) as evidence:
+        check_accepted(chosen, evidence)
+        statements.attach(client, chosen, evidence, key=key)
+    return chosen
 
 
 def _ensure_model(client: "MlflowClient", name: str) -> None:
@@ -111,6 +139,9 @@ def _tags(evidence: Evidence) -> dict[str, str]:
         "wattline.energy_per_1000": energy_text(cost.candidate.energy_per_1000),
         "wattline.latency_p99_ms": f"{cost.candidate.latency_p99_ms:.4g}",
     }
+    changed = dirty()
+    if changed is not None:
+        tags[statements.DIRTY] = str(changed).lower()
     if cost.training_energy is not None:
         tags["wattline.training_energy"] = energy_text(cost.training_energy)
     for metric, score in evidence.evaluation.contenders["candidate"].items():
@@ -145,46 +176,15 @@ def _by_alias(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | 
         raise
 
 
-@contextmanager
-def _downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Path]:
-    """A version's candidate/ and reports/ in a folder that vanishes. Raises IntegrityError unless all bytes fit."""
-    digest = version.tags.get(tracking.DIGEST, "")
-    with TemporaryDirectory(prefix="wattline-") as temporary:
-        folder = Path(temporary)
-        for part in ("candidate", "reports"):
-            client.download_artifacts(version.run_id, part, temporary)
-        for wanted in (folder / "candidate" / RECORD, folder / "reports" / "decide.json"):
-            if not wanted.is_file():
-                raise IntegrityError(
-                    f"version {version.version} of {version.name} holds no {wanted.name}; register the candidate again"
-                )
-        check_kinds(folder / "candidate")
-        candidate = files.read_record(folder / "candidate" / RECORD, Candidate)
-        check_bytes(folder / "candidate", candidate)
-        if candidate.digest != digest:
-            raise IntegrityError(
-                f"version {version.version} of {version.name} holds candidate {candidate.digest[:12]}, its tag says "
-                f"{digest[:12] or 'nothing'}; register the candidate again"
-            )
-        yield folder
-
-
-def _check_decision(version: "ModelVersion", folder: Path) -> None:
-    decision = files.read_record(folder / "reports" / "decide.json", Decision)
-    if version.tags.get(DECISION) != ACCEPTED or not decision.accepted:
-        raise RejectedError(f"version {version.version} of {version.name} was not accepted; it cannot be promoted")
-    if decision.candidate != version.tags[tracking.DIGEST]:
-        raise IntegrityError(
-            f"the decision of version {version.version} of {version.name} is about candidate "
-            f"{decision.candidate[:12]}; register the candidate again"
-        )
-
-
-def _place(destination: Path, champion: Champion, source: Path | None = None) -> Champion:
+def _place(
+    destination: Path, champion: Champion, *, source: Path | None = None, statement: bytes | None = None
+) -> Champion:
     ignored = destination / ".gitignore"
     with files.replace_directory(destination) as fresh:
         if source is not None:
             shutil.copytree(source, fresh, dirs_exist_ok=True)
+        if statement is not None:
+            files.write_bytes(fresh / signing.FILE, statement)
         if ignored.exists():
             shutil.copyfile(ignored, fresh / ".gitignore")
         files.write_text(fresh / "champion.json", champion.to_json())

@@ -9,7 +9,7 @@ from wattline.params import EvaluateParams, typed
 from wattline.perturbations import perturbations
 from wattline.progress import progress
 from wattline.records import Candidate, Champion, Column, Evaluation
-from wattline.serving.engine import Engine
+from wattline.serving.inference.engine import Engine
 from wattline.task import Predictor, Split, Task
 
 

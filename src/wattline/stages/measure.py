@@ -13,7 +13,7 @@ from wattline import charts, files, splits
 from wattline.energy import meters
 from wattline.params import EnergyParams, MeasureParams
 from wattline.records import Energy, Measurement, Performance
-from wattline.serving.engine import Engine
+from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
 from wattline.task import FloatArray, Split
 

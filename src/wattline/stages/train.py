@@ -20,7 +20,9 @@ from wattline.params import EnergyParams, typed
 from wattline.progress import progress
 from wattline.records import Candidate, Energy, Record, Signature
 from wattline.registry import tracking
-from wattline.serving.engine import Engine
+from wattline.serving.inference import golden
+from wattline.serving.inference.contents import GOLDEN
+from wattline.serving.inference.engine import Engine
 from wattline.settings import settings
 from wattline.task import FloatArray, Run, Task, Trained, TrainingData, folder_of
 
@@ -100,7 +102,9 @@ def write_candidate(
         files.write_bytes(folder / "model.onnx", graph.canonical(trained.graph))
         files.write_text(folder / "signature.json", signature.to_json())
         _write_weights(folder / "weights.safetensors", trained)
-        parity, windows = check_parity(trained, Engine.of(folder / "model.onnx", signature), data, signature)
+        engine = Engine.of(folder / "model.onnx", signature)
+        parity, windows = check_parity(trained, engine, data, signature)
+        files.write_bytes(folder / GOLDEN, golden.make(engine, *golden.sample(data.validation, signature)))
         candidate = Candidate(
             task=task.description.name,
             model=trained.model,

@@ -1,0 +1,197 @@
+"""Ed25519 keys: made, read from PEM, and told apart by their ids. None of their content gets into a message."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from wattline.errors import InputError
+from wattline.settings import settings
+
+PRIVATE = "private.pem"
+PUBLIC = "public.pem"
+VARIABLE = "WATTLINE_SIGNING_KEY"
+PASSPHRASE = "WATTLINE_SIGNING_PASSPHRASE"  # noqa: S105 - the name of a variable
+LARGEST_PEM = 16384
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """What a signature is held against.
+
+    id: SHA-256 of the DER-encoded SubjectPublicKeyInfo
+    """
+
+    id: str
+    _key: Ed25519PublicKey = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, key: Ed25519PublicKey) -> "PublicKey":
+        """Wrap a key and compute its id."""
+        encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return cls(hashlib.sha256(encoded).hexdigest(), key)
+
+    def pem(self) -> bytes:
+        """The key as PEM."""
+        return self._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` of `message` was made with the private half."""
+        try:
+            self._key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """What signs. It shows nothing of itself but the public half."""
+
+    public: PublicKey
+    _key: Ed25519PrivateKey = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, key: Ed25519PrivateKey) -> "PrivateKey":
+        """Wrap a key."""
+        return cls(PublicKey.of(key.public_key()), key)
+
+    def pem(self, passphrase: str | None) -> bytes:
+        """The key as PEM (PKCS 8), encrypted where there is a passphrase."""
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if passphrase is not None:
+            encryption = serialization.BestAvailableEncryption(passphrase.encode())
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of `message` [64 bytes]: equal messages, equal signatures."""
+        return self._key.sign(message)
+
+
+def default_folder() -> Path:
+    """Where keys lie on a laptop, out of git's sight."""
+    return settings().state / "keys"
+
+
+def exists() -> bool:
+    """Whether there is a signing key, readable or not."""
+    return settings().signing_key is not None or (default_folder() / PRIVATE).exists()
+
+
+def new(folder: Path) -> PublicKey:
+    """Make a pair and write it to `folder`; returns the public half. Raises InputError as `write` does."""
+    key = PrivateKey.of(Ed25519PrivateKey.generate())
+    write(folder, key)
+    return key.public
+
+
+def write(folder: Path, key: PrivateKey) -> None:
+    """Write private.pem (mode 0600, encrypted where a passphrase is set) and public.pem to `folder`.
+
+    Raises InputError when either is there already.
+    """
+    passphrase = settings().signing_passphrase
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (folder / PRIVATE).exists():
+        raise _taken(folder / PRIVATE)
+    # The public half first: of two who start at once, the second stops here and no halves of two pairs meet.
+    _write_once(folder / PUBLIC, key.public.pem(), mode=0o644)
+    _write_once(folder / PRIVATE, key.pem(passphrase.get_secret_value() if passphrase else None), mode=0o600)
+
+
+def load_private() -> PrivateKey:
+    """The key of WATTLINE_SIGNING_KEY (a PEM text or the path of a PEM file), or else of the default folder.
+
+    Raises InputError when there is none, others may read it, it is encrypted otherwise than the passphrase says, or it
+    is no private Ed25519 key.
+    """
+    secret = settings().signing_key
+    if secret is not None and secret.get_secret_value().lstrip().startswith("-----BEGIN"):
+        return _private(secret.get_secret_value().encode(), place=VARIABLE)
+    path = default_folder() / PRIVATE if secret is None else Path(secret.get_secret_value())
+    try:
+        return _private(_read(path, private=True), place=str(path))
+    except (OSError, ValueError):
+        if secret is None:
+            raise InputError(f"{path} cannot be read; run `wattline keys new`, or set {VARIABLE}") from None
+        # What is no path may be a key that lost its first line, so it is not repeated.
+        raise InputError(f"{VARIABLE} is neither a PEM text nor a file that can be read; correct it") from None
+
+
+def load_public(paths: Iterable[Path | str]) -> tuple[PublicKey, ...]:
+    """The keys in PEM files. Raises InputError naming the first file that holds no public Ed25519 key."""
+    return tuple(_public(Path(path)) for path in paths)
+
+
+def _private(content: bytes, *, place: str) -> PrivateKey:
+    passphrase = settings().signing_passphrase
+    password = passphrase.get_secret_value().encode() if passphrase is not None else None
+    if b"PUBLIC KEY-----" in content:
+        raise InputError(f"{place} is a public key; sign with the private one")
+    try:
+        key = serialization.load_pem_private_key(content, password)
+    except TypeError:
+        reason = f"is encrypted; set {PASSPHRASE}"
+        if password is not None:
+            reason = f"is not encrypted, but {PASSPHRASE} is set; unset it or encrypt the key"
+        raise InputError(f"{place} {reason}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        hint = f"or {PASSPHRASE} is wrong" if b"ENCRYPTED" in content else "as PEM"
+        raise InputError(f"{place} holds no private key, {hint}; make one with `wattline keys new`") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _other_kind(key, place=place)
+    return PrivateKey.of(key)
+
+
+def _public(path: Path) -> PublicKey:
+    try:
+        content = _read(path, private=False)
+    except (OSError, ValueError):
+        raise InputError(
+            f"the public key {path} cannot be read; copy it from who promotes, or run `wattline keys new`"
+        ) from None
+    if b"PRIVATE KEY-----" in content:
+        raise InputError(f"{path} is a private key; name the public one and keep the private one where it is used")
+    try:
+        key = serialization.load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm):
+        raise InputError(f"{path} holds no public key as PEM; copy public.pem from who promotes") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise _other_kind(key, place=str(path))
+    return PublicKey.of(key)
+
+
+def _other_kind(key: object, *, place: str) -> InputError:
+    found = type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")
+    return InputError(f"{place} is a key of kind {found}, not Ed25519; make one with `wattline keys new`")
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    """Content of a PEM file. Raises OSError or ValueError when there is none, InputError when others may read it."""
+    with path.open("rb") as stream:
+        if private and os.fstat(stream.fileno()).st_mode & 0o077:
+            raise InputError(f"{path} can be read or written by others than its owner; run `chmod 600` on it")
+        content = stream.read(LARGEST_PEM + 1)
+    if len(content) > LARGEST_PEM:
+        raise InputError(f"{path} is larger than {LARGEST_PEM} bytes, which no key is; name another file")
+    return content
+
+
+def _write_once(path: Path, content: bytes, *, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise _taken(path) from None
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{path} exists already and is not overwritten; choose another --folder or move it away")

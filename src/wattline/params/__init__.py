@@ -1,0 +1,246 @@
+"""params.yaml as frozen, typed sections: what is not declared here is refused by name."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from wattline.errors import InputError
+from wattline.params.gates import (
+    ChampionLimits,
+    DataLimits,
+    EnergyLimits,
+    GatesParams,
+    LatencyLimits,
+    QualityLimits,
+    RobustnessLimits,
+    SlicesLimits,
+)
+from wattline.params.section import Fraction, Positive, Section
+from wattline.params.serving import ServingParams
+from wattline.params.stages import (
+    CardParams,
+    DecideParams,
+    EnergyParams,
+    EvaluateParams,
+    IngestParams,
+    MeasureParams,
+    PrepareParams,
+    ProfileParams,
+    ValidateParams,
+)
+from wattline.task import Task, missing_members
+
+__all__ = [
+    "Block",
+    "CardParams",
+    "ChampionLimits",
+    "DataLimits",
+    "DecideParams",
+    "EnergyLimits",
+    "EnergyParams",
+    "EvaluateParams",
+    "Fraction",
+    "GatesParams",
+    "IngestParams",
+    "LatencyLimits",
+    "MeasureParams",
+    "Params",
+    "Positive",
+    "PrepareParams",
+    "ProfileParams",
+    "QualityLimits",
+    "RobustnessLimits",
+    "Section",
+    "ServingParams",
+    "SlicesLimits",
+    "TaskParams",
+    "ValidateParams",
+    "load",
+    "load_task",
+    "typed",
+]
+
+FILE = Path("params.yaml")
+
+AnySection = TypeVar("AnySection", bound=BaseModel)
+
+
+class TaskParams(Section):
+    """Which task runs.
+
+    name: what the task, its block in params.yaml and its model are called
+    folder: where its task.py lies, seen from the project's root
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    folder: str
+
+
+class Block(Section):
+    """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
+
+    presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
+    """
+
+    ingest: IngestParams
+    validate_: ValidateParams = Field(alias="validate")
+    profile: ProfileParams
+    prepare: PrepareParams
+    train: Mapping[str, Any]
+    evaluate: EvaluateParams
+    measure: MeasureParams
+    energy: EnergyParams
+    decide: DecideParams
+    gates: GatesParams
+    card: CardParams
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+
+
+class Params(Section):
+    """One params.yaml, resolved for the task it names.
+
+    seed: of everything that is drawn at random
+    """
+
+    task: TaskParams
+    seed: int = Field(ge=0)
+    serving: ServingParams
+    block: Block
+
+    @property
+    def model(self) -> str:
+        """Name in the registry. Models of one task on different sources do not succeed each other."""
+        return f"{self.task.name}-{self.block.ingest.source.replace('.', '-')}"
+
+    def section(self, name: str) -> Any:
+        """The section that a stage asks for by its parameter name."""
+        if name in ("task", "seed", "serving"):
+            return getattr(self, name)
+        return getattr(self.block, "validate_" if name == "validate" else name)
+
+
+SHARED = set(Params.model_fields) - {"block"}
+
+COMPARISONS = {
+    "greater than or equal to": ">=",
+    "less than or equal to": "<=",
+    "greater than": ">",
+    "less than": "<",
+}
+
+
+def load(path: Path = FILE) -> Params:
+    """Read and check `path`. Raises InputError naming the key, its value and the rule it breaks."""
+    tree = _read(path)
+    name = tree.get("task", {}).get("name") if isinstance(tree.get("task"), dict) else None
+    blocks = {key for key, value in tree.items() if isinstance(value, dict)} - SHARED
+    if not isinstance(name, str) or name not in blocks:
+        raise InputError(
+            f"{path}: task.name is {name!r}, but there is no such block; blocks: {sorted(blocks, key=str)}"
+        )
+    for other in sorted(blocks - {name}, key=str):
+        typed(Block, tree[other], where=f"{path}: {other}")
+    typed(Block, tree[name], where=f"{path}: {name}")
+    shared = {key: value for key, value in tree.items() if key not in blocks}
+    return typed(Params, {"block": tree[name], **shared}, where=str(path))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key stands once: of two values nobody could tell which one counts."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.load(path.read_text(), Loader=_UniqueKeys)  # noqa: S506  # a SafeLoader
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; run this in the project's root folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} must hold a mapping of sections, got {type(tree).__name__}")
+    return tree
+
+
+def typed(kind: type[AnySection], values: Any, *, where: str) -> AnySection:
+    """Check `values` against `kind`. Raises InputError with one sentence that names the first offending key.
+
+    where: prefix for the message, e.g. "params.yaml: project.ingest"
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: the misspelling is what a person wants to hear of.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        key = ".".join(str(part) for part in first["loc"])
+        separator = "." if ": " in where else ": "
+        place = f"{where}{separator}{key}" if key else where
+        raise InputError(f"{place} {_sentence(first, kind)}") from None
+
+
+def _sentence(error: Any, kind: type[BaseModel]) -> str:
+    rule = {
+        "extra_forbidden": "is not a known key",
+        "missing": "is missing",
+    }.get(error["type"])
+    if error["type"] == "missing":
+        return f"{rule}; add it (docs/params.md lists every key)"
+    if rule:
+        names = sorted(field.alias or name for name, field in kind.model_fields.items() if name != "block")
+        known = names if len(error["loc"]) == 1 else None
+        return f"{rule}, got {error['input']!r}" + (
+            f"; known: {', '.join(known)}" if known else "; remove or rename it"
+        )
+    subject, should, demand = error["msg"].partition(" should ")
+    message = f"must {demand}" if should else subject.removeprefix("Value error, ")
+    for words, sign in COMPARISONS.items():
+        message = message.replace(words, sign)
+    return f"{message}, got {error['input']!r}"
+
+
+def load_task(params: TaskParams) -> Task:
+    """Import the task that `params` names. Raises InputError when it cannot be, or does not keep the contract."""
+    folder = Path(params.folder).resolve()
+    if not (folder / "task.py").is_file():
+        raise InputError(f"params.yaml: task.folder is {params.folder!r}, which holds no task.py")
+    task = getattr(_imported(folder, params.folder), "TASK", None)
+    if task is None:
+        raise InputError(f"{params.folder}/task.py must define TASK, an object that keeps wattline.task.Task")
+    absent = list(missing_members(task))
+    if absent:
+        raise InputError(f"{params.folder}/task.py: TASK lacks {', '.join(absent)}; see wattline.task.Task")
+    if task.description.name != params.name:
+        described = f"{params.folder}/task.py describes {task.description.name!r}"
+        raise InputError(f"params.yaml: task.name is {params.name!r}, but {described}")
+    return task  # type: ignore[no-any-return]
+
+
+def _imported(folder: Path, shown: str) -> ModuleType:
+    """The module task.py in `folder`. Raises InputError saying why there is none."""
+    known = sys.modules.get(folder.name)
+    if known is not None and str(folder) not in getattr(known, "__path__", ()):
+        raise InputError(
+            f"params.yaml: task.folder is {shown!r}, but another package {folder.name!r} is imported already; "
+            "rename the folder"
+        )
+    if str(folder.parent) not in sys.path:
+        sys.path.insert(0, str(folder.parent))
+    try:
+        return importlib.import_module(f"{folder.name}.task")
+    except Exception as error:  # whatever a task does when it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{shown}/task.py cannot be imported: {reason}; correct it or install what it needs"
+        ) from error

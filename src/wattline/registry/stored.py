@@ -1,0 +1,55 @@
+"""What a version holds in the store, downloaded to a folder that vanishes and checked like new."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from wattline.errors import IntegrityError, RejectedError
+from wattline.registry import tracking
+from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+DECISION = "wattline.decision"
+ACCEPTED = "accepted"
+PARTS = ("candidate", "reports", "cards")
+
+
+@contextmanager
+def downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Evidence]:
+    """A version's candidate, reports and cards. Raises IntegrityError unless all bytes of the candidate fit."""
+    digest = version.tags.get(tracking.DIGEST, "")
+    with TemporaryDirectory(prefix="wattline-") as temporary:
+        folder = Path(temporary)
+        for part in PARTS:
+            client.download_artifacts(version.run_id, part, temporary)
+        for wanted in (f"candidate/{RECORD}", *(f"reports/{stage}.json" for stage in STAGES)):
+            if not (folder / wanted).is_file():
+                raise _wrong(version, f"holds no {wanted}")
+        check_kinds(folder / "candidate")
+        evidence = read(folder)
+        check_bytes(folder / "candidate", evidence.candidate)
+        if evidence.candidate.digest != digest:
+            found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
+            raise _wrong(version, f"holds candidate {found}, its tag says {said}")
+        yield evidence
+
+
+def check_accepted(version: "ModelVersion", evidence: Evidence) -> None:
+    """Raise RejectedError unless every gate said yes, IntegrityError when a report is about something else."""
+    if version.tags.get(DECISION) != ACCEPTED or not evidence.decision.accepted:
+        raise RejectedError(f"version {version.version} of {version.name} was not accepted; it cannot be promoted")
+    for stage, found in evidence.subjects.items():
+        if found != evidence.candidate.digest:
+            raise _wrong(version, f"holds a reports/{stage}.json about candidate {found[:12]}")
+    for stage, found in evidence.data.items():
+        if found != evidence.candidate.data:
+            raise _wrong(version, f"holds a reports/{stage}.json that rests on data {found[:12]}")
+
+
+def _wrong(version: "ModelVersion", what: str) -> IntegrityError:
+    return IntegrityError(f"version {version.version} of {version.name} {what}; register the candidate again")

@@ -1,0 +1,1 @@
+"""The newest samples of every unit, kept between requests and across restarts."""

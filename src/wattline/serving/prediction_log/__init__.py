@@ -1,0 +1,1 @@
+"""Answers and feedback on their way to Parquet, without making anybody wait."""

@@ -1,0 +1,194 @@
+"""From windows to the outputs of the version that should answer them: canary, shadow, counting and logging included."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattline.serving.batching import Outputs, Ticket
+from wattline.serving.call import Call
+from wattline.serving.metrics.counters import Metrics
+from wattline.serving.prediction_log.log import PredictionLog
+from wattline.serving.refusal import RefusedError
+from wattline.serving.versions.models import Models, Serving
+from wattline.task import FloatArray
+
+LOG = logging.getLogger("wattline.serving")
+
+
+@dataclass(slots=True)
+class Asked:
+    """What is asked of the graph.
+
+    windows: (n, steps, columns) float32
+    units: (n,) places in the units of the stable version's signature
+    names: of the units, for the log, where the caller gave names
+    key: what a canary's share is sticky by
+    """
+
+    windows: FloatArray
+    units: NDArray[np.int64]
+    key: str
+    names: tuple[str, ...] = ()
+
+
+class Answered(Protocol):
+    """Called once: with the version that answered, its outputs and the first row of this asked in them."""
+
+    def __call__(self, serving: Serving, outputs: Outputs | RefusedError, row: int, /) -> None: ...
+
+
+class Scoring:
+    """Asks the right version, and writes down what it said."""
+
+    def __init__(self, models: Models, *, metrics: Metrics, log: PredictionLog | None) -> None:
+        self._models, self._metrics, self._log = models, metrics, log
+
+    def ask(self, call: Call, asked: Asked, answered: Answered, *, only: Serving | None = None) -> Callable[[], None]:
+        """Queue `asked`. Returns what gives its place back. Raises RefusedError when there is no room or no model.
+
+        only: the version that must answer; None: the one that the split says
+        """
+        serving, shadow = (only, None) if only else self._models.pick(asked.key)
+        attempt = _Attempt(self, call, asked, answered)
+        attempt.submit(serving)
+        if shadow is not None:
+            self._copy(call, asked, shadow)
+        return attempt.cancel
+
+    @property
+    def stable(self) -> Serving | None:
+        """The version that answers where no canary does."""
+        return self._models.stable
+
+    def places(self, units: NDArray[np.int64], serving: Serving) -> NDArray[np.int64]:
+        """`units` of the stable version as places in the units of `serving`."""
+        return self._models.places(units, serving)
+
+    async def outputs(self, call: Call, asked: Asked) -> tuple[Serving, Outputs]:
+        """The same for handlers that wait. Cancelling the task gives the place back."""
+        future: asyncio.Future[tuple[Serving, Outputs]] = asyncio.get_running_loop().create_future()
+
+        def answered(serving: Serving, outputs: Outputs | RefusedError, row: int) -> None:
+            if future.done():
+                return
+            if isinstance(outputs, RefusedError):
+                future.set_exception(outputs)
+            else:
+                count = len(asked.units)
+                future.set_result((serving, {name: values[row : row + count] for name, values in outputs.items()}))
+
+        cancel = self.ask(call, asked, answered)
+        try:
+            return await future
+        finally:
+            cancel()
+
+    def record(self, serving: Serving, call: Call, asked: Asked, outputs: Outputs, row: int) -> None:
+        """Count what `serving` said and put it into the log."""
+        count = len(asked.units)
+        scores = outputs["score"][row : row + count].tolist()
+        limits = outputs["threshold"][row : row + count].tolist() if "threshold" in outputs else None
+        self._metrics.answered(serving.version, serving.role, scores, limits)
+        if self._log is None:
+            return
+        now = time.time_ns()
+        units = serving.signature.units
+        for at in range(count):
+            index = int(asked.units[at])
+            name = asked.names[at] if asked.names else units[index] if 0 <= index < len(units) else str(index)
+            score, limit = scores[at], limits[at] if limits else math.nan
+            self._log.record(
+                call.id if count == 1 else f"{call.id}.{at}",
+                now,
+                name,
+                asked.windows[at],
+                score,
+                limit,
+                None if math.isnan(score - limit) else score > limit,
+                serving.name,
+                serving.version,
+                serving.digest,
+                call.route.template if call.route else call.path,
+                call.principal.name,
+                serving.role,
+            )
+
+    def failed(self, serving: Serving, error: RefusedError) -> None:
+        """Count that `serving` gave no answer."""
+        self._metrics.unanswered(serving.version, serving.role, error.reason)
+        if error.reason != "queue":
+            self._models.judged(serving, ok=False)
+
+    def succeeded(self, serving: Serving, asked: Asked, outputs: Outputs, row: int) -> bool:
+        """Whether the answer can be used; a canary that makes no number out of a complete window has failed."""
+        if serving.role == "stable":
+            return True
+        count = len(asked.units)
+        finite = np.isfinite(outputs["score"][row : row + count])
+        ok = bool(finite.all()) or bool(np.isnan(asked.windows[~finite]).any())
+        self._models.judged(serving, ok=ok)
+        return ok
+
+    def _copy(self, call: Call, asked: Asked, shadow: Serving) -> None:
+        """Let the shadow answer too. Nothing of it reaches the caller, not even a lack of room."""
+
+        def answered(outputs: Outputs | RefusedError, row: int) -> None:
+            if isinstance(outputs, RefusedError):
+                self.failed(shadow, outputs)
+            elif self.succeeded(shadow, asked, outputs, row):
+                self.record(shadow, call, asked, outputs, row)
+
+        try:
+            shadow.batcher.submit(
+                asked.windows, self._models.places(asked.units, shadow), deadline=call.deadline, done=answered
+            )
+        except RefusedError as error:
+            self.failed(shadow, error)
+
+
+class _Attempt:
+    """One asked on its way to an answer: a canary's failure is asked again of the stable version."""
+
+    __slots__ = ("_answered", "_asked", "_call", "_scoring", "_serving", "_ticket")
+
+    def __init__(self, scoring: Scoring, call: Call, asked: Asked, answered: Answered) -> None:
+        self._scoring, self._call, self._asked, self._answered = scoring, call, asked, answered
+        self._ticket: Ticket | None = None
+
+    def submit(self, serving: Serving) -> None:
+        self._serving = serving
+        asked = self._asked
+        units = self._scoring.places(asked.units, serving)
+        self._ticket = serving.batcher.submit(asked.windows, units, deadline=self._call.deadline, done=self._done)
+
+    def cancel(self) -> None:
+        if self._ticket is not None:
+            self._ticket.cancel()
+
+    def _done(self, outputs: Outputs | RefusedError, row: int) -> None:
+        serving, scoring = self._serving, self._scoring
+        if isinstance(outputs, RefusedError):
+            scoring.failed(serving, outputs)
+            if serving.role == "stable" or outputs.reason == "deadline" or not self._again():
+                self._answered(serving, outputs, row)
+        elif scoring.succeeded(serving, self._asked, outputs, row) or not self._again():
+            scoring.record(serving, self._call, self._asked, outputs, row)
+            self._answered(serving, outputs, row)
+
+    def _again(self) -> bool:
+        """Ask the stable version instead of the canary."""
+        stable = self._scoring.stable
+        if stable is None or stable is self._serving:
+            return False
+        try:
+            self.submit(stable)
+        except RefusedError:
+            return False
+        return True

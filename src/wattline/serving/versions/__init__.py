@@ -1,0 +1,1 @@
+"""The versions of a model: found, verified, loaded, swapped, tried beside one another, taken back."""

@@ -1,0 +1,60 @@
+"""The newest version of an origin, loaded: once for each change, and from the last copy where the origin is down."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from wattline.serving.versions.loading import Loaded, LoadError
+from wattline.serving.versions.origin import Origin
+
+LOG = logging.getLogger("wattline.serving")
+
+
+class Newest:
+    """What an origin has. Calls block, and must not overlap."""
+
+    def __init__(self, origin: Origin, load: Callable[[Path], Loaded]) -> None:
+        """load: verifies and loads a copy"""
+        self._origin, self._load = origin, load
+        self._tried: str | None = None
+        self._failure: LoadError | None = None
+        self._served = False
+
+    def __call__(self) -> Loaded | None:
+        """Load the newest version; None when it was loaded before.
+
+        Before anything was loaded, and where the origin does not answer, that is the copy that served last.
+        Raises LoadError, with the reason "unchanged" when the same files failed before.
+        """
+        try:
+            found = self._origin.fingerprint()
+            if found == self._tried:
+                self._again()
+                return None
+            return self._new(found)
+        except LoadError as error:
+            copy = None if self._served or error.reason != "unreachable" else self._origin.last()
+            if copy is None:
+                raise
+            LOG.error("%s; the version that served last is loaded again", error)
+            return self._taken(copy)
+
+    def _again(self) -> None:
+        if self._failure is not None:
+            raise LoadError(str(self._failure), reason="unchanged")
+
+    def _new(self, fingerprint: str) -> Loaded:
+        try:
+            loaded = self._taken(self._origin.fetch())
+        except LoadError as error:
+            if error.reason != "unreachable":
+                self._tried, self._failure = fingerprint, error
+            raise
+        self._tried, self._failure = fingerprint, None
+        return loaded
+
+    def _taken(self, copy: Path) -> Loaded:
+        loaded = self._load(copy)
+        self._origin.accept(copy)
+        self._served = True
+        return loaded

@@ -1,0 +1,39 @@
+"""The Dockerfile and the scripts around it, as linters read them."""
+
+import re
+import shutil
+import subprocess
+
+from image.containers import ROOT
+
+DOCKERFILE = ROOT / "docker" / "server.Dockerfile"
+TEXT = DOCKERFILE.read_text(encoding="utf-8")
+
+
+def test_hadolint_has_nothing_to_say():
+    command = shutil.which("hadolint")
+    assert command, "hadolint is missing; make setup"
+    done = subprocess.run([command, "--no-color", str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_an_ignored_rule_has_its_reason_beside_it():
+    for match in re.finditer(r"# hadolint ignore=\S+(.*)", TEXT):
+        assert match[1].strip(), match[0]
+
+
+def test_it_needs_no_frontend_from_a_registry_and_adds_nothing_from_outside():
+    assert not re.search(r"^#\s*syntax\s*=", TEXT, flags=re.MULTILINE)
+    assert not re.search(r"^(ADD|RUN.*(curl|wget|apt-get))", TEXT, flags=re.MULTILINE)
+
+
+def test_only_what_is_named_enters_the_build():
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    assert rules[0] == "*"
+    assert not [rule for rule in rules if rule.startswith("!") and ("private" in rule or rule.endswith("keys"))]
+    for name in re.findall(r"^COPY (?!--from)(.*) \S+$", TEXT, flags=re.MULTILINE):
+        assert all(f"!{path}" in rules for path in name.split()), name
+
+
+def test_each_stage_starts_from_the_same_base():
+    assert re.findall(r"^FROM (\S+)", TEXT, flags=re.MULTILINE) == ["${BASE}", "packages", "${BASE}"]

@@ -1,0 +1,8 @@
+"""How tests of the server wait: coroutines run on asyncio."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,129 @@
+"""A change is loaded once, a failure is tried again only when something changed, and a start survives its origin."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattline.serving.versions.loading import LoadError, Reason
+from wattline.serving.versions.newest import Newest
+
+
+class FakeOrigin:
+    """What a test says there is; an error instead of a text is raised."""
+
+    def __init__(self) -> None:
+        self.there: str | LoadError = "one"
+        self.fetched: list[str] = []
+        self.accepted: list[Path] = []
+        self.kept: Path | None = None
+
+    def fingerprint(self) -> str:
+        if isinstance(self.there, LoadError):
+            raise self.there
+        return self.there
+
+    def fetch(self) -> Path:
+        found = self.fingerprint()
+        self.fetched.append(found)
+        return Path(found)
+
+    def accept(self, copy: Path) -> None:
+        self.accepted.append(copy)
+
+    def last(self) -> Path | None:
+        return self.kept
+
+
+@pytest.fixture
+def origin() -> FakeOrigin:
+    return FakeOrigin()
+
+
+def load(path: Path) -> Any:
+    """Stands for a loaded version; one called "bad" cannot be."""
+    if path.name == "bad":
+        raise LoadError("it is bad", reason="golden")
+    return path.name
+
+
+def down() -> LoadError:
+    return LoadError("nobody answers", reason="unreachable")
+
+
+def refused(newest: Newest, reason: Reason) -> LoadError:
+    with pytest.raises(LoadError) as caught:
+        newest()
+    assert caught.value.reason == reason
+    return caught.value
+
+
+def test_a_change_is_loaded_once(origin: FakeOrigin):
+    newest = Newest(origin, load)
+    assert newest() == "one"
+    assert newest() is None
+    origin.there = "two"
+    assert newest() == "two"
+    assert newest() is None
+    assert origin.fetched == ["one", "two"]
+    assert origin.accepted == [Path("one"), Path("two")]
+
+
+def test_going_back_is_a_change_too(origin: FakeOrigin):
+    newest = Newest(origin, load)
+    for there in ("one", "two", "one"):
+        origin.there = there
+        assert newest() == there
+
+
+def test_what_failed_is_not_tried_again_but_still_said(origin: FakeOrigin):
+    newest = Newest(origin, load)
+    origin.there = "bad"
+    first = refused(newest, "golden")
+    again = refused(newest, "unchanged")
+    assert str(again) == str(first)
+    assert origin.fetched == ["bad"]
+    assert origin.accepted == []
+    origin.there = "two"
+    assert newest() == "two"
+    assert newest() is None
+
+
+def test_a_start_without_the_origin_takes_the_copy_that_served_last(origin: FakeOrigin, caplog):
+    newest = Newest(origin, load)
+    origin.there, origin.kept = down(), Path("former")
+    assert newest() == "former"
+    assert "served last" in caplog.text
+    refused(newest, "unreachable")
+    origin.there = "two"
+    assert newest() == "two"
+
+
+def test_an_origin_that_goes_down_in_the_middle_counts_as_down(origin: FakeOrigin, monkeypatch):
+    def fetch() -> Path:
+        raise down()
+
+    monkeypatch.setattr(origin, "fetch", fetch)
+    newest = Newest(origin, load)
+    refused(newest, "unreachable")
+    origin.kept = Path("former")
+    assert newest() == "former"
+    refused(newest, "unreachable")
+    monkeypatch.undo()
+    assert newest() == "one", "what could not be fetched is tried again although it did not change"
+
+
+def test_without_a_copy_a_start_fails(origin: FakeOrigin):
+    origin.there = down()
+    refused(Newest(origin, load), "unreachable")
+
+
+def test_a_copy_that_cannot_be_loaded_any_more_is_not_served(origin: FakeOrigin):
+    origin.there, origin.kept = down(), Path("bad")
+    refused(Newest(origin, load), "golden")
+
+
+@pytest.mark.parametrize("reason", ["missing", "untrusted", "mismatch", "digest"])
+def test_a_bad_version_is_never_replaced_by_an_older_copy(origin: FakeOrigin, reason: Reason):
+    origin.there, origin.kept = LoadError("no", reason=reason), Path("former")
+    refused(Newest(origin, load), reason)

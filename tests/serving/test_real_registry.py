@@ -1,0 +1,143 @@
+"""The server and MLflow's own tracking server understand each other."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from builders import signing_key, write_candidate, write_keys, write_reports
+
+from wattline import files
+from wattline.params.serving import ModelParams
+from wattline.registry import versions
+from wattline.serving import web
+from wattline.serving.versions import loading
+from wattline.serving.versions.loading import Loaded, LoadError
+from wattline.serving.versions.newest import Newest
+from wattline.serving.versions.origin import RegistryOrigin
+from wattline.settings import settings
+
+pytestmark = pytest.mark.slow
+NAME = "anomaly"
+SECONDS_TO_START = 240
+MODEL = ModelParams(origin="registry", signature="required", trusted_keys=(), poll_seconds=0, reload_seconds=60)
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_DISABLE_AGENT_HINT": "true", "GIT_PYTHON_REFRESH": "quiet"}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Mlflow:
+    """A tracking server in its own process group: killing its parent alone would leave its workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port, self._folder = free_port(), folder
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db"]
+        command += ["--artifacts-destination", str(self._folder / "artifacts")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=os.environ | QUIET, cwd=self._folder
+            )
+        until = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < until and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.uri}/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise AssertionError((self._folder / "log").read_text())
+
+    def stop(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    server = Mlflow(tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def publish(folder: Path, weights: bytes) -> str:
+    """Register and promote a candidate from `folder`; returns its version."""
+    written = write_candidate(folder / files.CANDIDATE, weights=weights, golden=True)
+    write_reports(folder / files.REPORTS, written)
+    files.write_text(folder / files.CARDS / f"{written.task}.md", "# anomaly\n")
+    version = versions.register(name=NAME)
+    versions.promote(version, name=NAME)
+    return version
+
+
+def load(copy: Path) -> Loaded:
+    trusted = (signing_key().public,)
+    return loading.load(copy, model=MODEL, trusted=trusted, threads=1, device="cpu", maximum_windows=2)
+
+
+def served_by(newest: Newest) -> str | None:
+    """Version of what is loaded now; None where nothing is."""
+    loaded = newest()
+    return loaded.version if loaded else None
+
+
+def test_what_was_registered_and_promoted_there_is_served_from_there_and_without_it(
+    mlflow: Mlflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.uri)
+    monkeypatch.setenv("WATTLINE_STATE", str(tmp_path / "state"))
+    for variable in ("WATTLINE_SIGNING_KEY", "WATTLINE_SIGNING_PASSPHRASE", "CI_JOB_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(web, "BACKOFF_SECONDS", 0.01)
+    settings.cache_clear()
+    write_keys(tmp_path / "state" / "keys")
+    champion = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / "cache")
+    newest = Newest(champion, load)
+    with pytest.raises(LoadError, match="wattline promote"):
+        newest()
+
+    first = publish(tmp_path, b"first")
+    loaded = newest()
+    assert loaded is not None
+    assert (loaded.name, loaded.version) == (NAME, first)
+    assert newest() is None
+
+    second = publish(tmp_path, b"second")
+    assert served_by(newest) == second != first
+    versions.promote(first, name=NAME)
+    assert served_by(newest) == first
+    nobody = RegistryOrigin(mlflow.uri, NAME, "nobody", cache=tmp_path / "other")
+    with pytest.raises(LoadError, match="has no nobody"):
+        nobody.fetch()
+    nobody.close()
+
+    mlflow.stop()
+    with pytest.raises(LoadError) as caught:
+        newest()
+    assert caught.value.reason == "unreachable"
+    restarted = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / "cache")
+    again = Newest(restarted, load)
+    assert served_by(again) == first
+    mlflow.start()
+    versions.promote(second, name=NAME)
+    assert served_by(again) == second
+    for one in (champion, restarted):
+        one.close()
+    settings.cache_clear()
