@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from debian import install
 
 from image.containers import ROOT, Containers
 from image.project import write_project
 
-INSTALL = Path(__file__).with_name("install.sh")
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 BASE = "docker.io/library/python:3.11-slim"
 TAG = "localhost/wattline-server:test"
@@ -21,31 +21,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="session")
-def cache() -> Path:
-    """A folder outside of the checkout that later runs find again: base image, wheels, unpacked tools."""
-    folder = Path(tempfile.gettempdir()) / f"wattline-image-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    assert folder.stat().st_uid == os.getuid(), f"{folder} is somebody else's; remove it"
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tools(cache: Path) -> Path:
-    """Install what is needed. Without root or apt the tests are skipped, except in CI: there they must run."""
-    reason = None
-    if os.getuid() != 0:
-        reason = "building images here needs root"
-    elif shutil.which("apt-get") is None:
-        reason = "tests/image/install.sh needs apt"
-    if reason:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    subprocess.run([INSTALL, cache], check=True)
-    return cache / "tools" / "usr" / "bin"
-
-
-@pytest.fixture(scope="session")
-def containers(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """buildah and podman on a storage of their own."""
+def containers(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """buildah and podman on a storage of their own. Without root or apt the tests are skipped, except in CI."""
+    install(cache, "containers")
     # Memory is much faster for the many small files of an image, and it is gone in any case.
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 1024**3

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from debian import Tools
 
 from image.containers import ROOT, until
 from wattline.serving.metrics.counters import Metrics
@@ -30,11 +31,10 @@ RULES = yaml.safe_load((MONITORING / "rules.yml").read_text(encoding="utf-8"))["
 class TestTools:
     """What Prometheus' own tools and a real Prometheus say."""
 
-    def run(self, tools: Path, command: str, *arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-        found = shutil.which(command) or str(tools / command)
-        return subprocess.run([found, *arguments], capture_output=True, text=True, check=False, cwd=cwd)
+    def run(self, tools: Tools, command: str, *arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([tools.path(command), *arguments], capture_output=True, text=True, check=False, cwd=cwd)
 
-    def test_promtool_accepts_the_configuration(self, tools: Path, tmp_path: Path):
+    def test_promtool_accepts_the_configuration(self, tools: Tools, tmp_path: Path):
         text = (MONITORING / "prometheus.yml").read_text()
         (tmp_path / "key").write_text("wl_prometheus_")
         shutil.copyfile(MONITORING / "rules.yml", tmp_path / "rules.yml")
@@ -43,16 +43,16 @@ class TestTools:
         done = self.run(tools, "promtool", "check", "config", "prometheus.yml", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
 
-    def test_alarms_go_off_when_they_should_and_only_then(self, tools: Path):
+    def test_alarms_go_off_when_they_should_and_only_then(self, tools: Tools):
         done = self.run(tools, "promtool", "test", "rules", "tests/image/rules_test.yml")
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def test_amtool_accepts_the_configuration(self, tools: Path):
+    def test_amtool_accepts_the_configuration(self, tools: Tools):
         done = self.run(tools, "amtool", "check-config", str(MONITORING / "alertmanager.yml"))
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def test_a_real_prometheus_understands_every_panel(self, tools: Path, tmp_path: Path):
-        with prometheus(shutil.which("prometheus") or str(tools / "prometheus"), tmp_path) as address:
+    def test_a_real_prometheus_understands_every_panel(self, tools: Tools, tmp_path: Path):
+        with prometheus(tools.path("prometheus"), tmp_path) as address:
             for title, query in QUERIES:
                 answer = httpx.post(f"{address}/api/v1/query", data={"query": expanded(query)}, timeout=30)
                 assert answer.json()["status"] == "success", f"{title}: {answer.text}"
