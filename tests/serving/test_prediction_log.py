@@ -24,7 +24,7 @@ from wattline.params.serving import LogParams
 from wattline.serving.ids import new_id
 from wattline.serving.prediction_log import log as prediction_log
 from wattline.serving.prediction_log import partitions
-from wattline.serving.prediction_log.log import PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog
 from wattline.serving.protocol.feedback import Feedback
 
 NOON = 1_773_144_000 * 10**9
@@ -47,6 +47,16 @@ class Counted:
         return sum(self.numbers)
 
 
+def answers(name: str, **changes: Any) -> Answers:
+    """The answer to one window, or to as many as there are scores in `changes`."""
+    fields = {
+        "id": name, "answered_ns": NOON, "units": ["node-01"], "scores": [1.5], "thresholds": [2.0],
+        "model": "anomaly", "version": "7", "digest": "d" * 64, "route": "/predict", "principal": "key-1",
+        "role": "stable", "single": True, **changes,
+    }  # fmt: skip
+    return Answers(**fields)
+
+
 class Log:
     """A log with everything that is counted about it."""
 
@@ -56,17 +66,13 @@ class Log:
         self.log = PredictionLog(params, worker=worker, on_drop=self.dropped, on_write=self.written)
 
     def put(self, name: str, **changes: Any) -> None:
-        row = {
-            "id": name, "answered_ns": NOON, "unit": "node-01", "window": WINDOW, "score": 1.5, "threshold": 2.0,
-            "alarm": False, "model": "anomaly", "version": "7", "digest": "d" * 64, "route": "/predict",
-            "principal": "key-1", "role": "stable", **changes,
-        }  # fmt: skip
-        self.log.record(*row.values())
+        window = changes.pop("window", WINDOW)
+        self.log.record(answers(name, **changes), window[None])
 
     def flush(self) -> None:
         """Have everything written that waits, as the writer does when its queue fills up."""
         wanted = self.written.total + self.dropped.total + self.log._answers.waiting
-        self.log._wake.set()
+        self.log.flush()
         until(lambda: self.written.total + self.dropped.total >= wanted)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -119,8 +125,8 @@ def parquet_files(folder: Path) -> list[Path]:
 def test_what_was_answered_is_what_is_read(open_log):
     log = open_log()
     window = np.array([[1.5, np.nan, -0.0]] * 4, dtype=np.float32)
-    log.put("a", window=window, unit="nœud ✓", answered_ns=NOON + 1_999)
-    log.put("b", score=math.nan, threshold=math.nan, alarm=None, answered_ns=NOON + 5_000)
+    log.put("a", window=window, units=["nœud ✓"], answered_ns=NOON + 1_999)
+    log.put("b", scores=[math.nan], thresholds=[math.nan], answered_ns=NOON + 5_000)
     log.log.close()
     a, b = log.rows()
     assert a == {
@@ -131,6 +137,26 @@ def test_what_was_answered_is_what_is_read(open_log):
     assert a["answered_at"].isoformat() == "2026-03-10T12:00:00.000001+00:00"
     assert (b["score"], b["threshold"], b["alarm"]) == (None, None, None)
     assert (log.written.total, log.dropped.total) == (2, 0)
+
+
+def test_each_window_of_a_large_request_has_a_row_of_its_own(open_log):
+    log = open_log()
+    windows = np.arange(300 * 12, dtype=np.float32).reshape(300, 4, 3)
+    scores = [float(at) for at in range(300)]
+    units = [f"node-{at:03}" for at in range(300)]
+    many = {"units": units, "scores": scores, "single": False}
+    log.log.record(answers("with", thresholds=[149.5] * 300, **many), windows)
+    log.log.record(answers("without", thresholds=None, answered_ns=NOON + 10**9, **many), windows)
+    log.log.close()
+    rows = {row["id"]: row for row in log.rows()}
+    assert len(rows) == 600
+    assert log.written.total == 600
+    for at in range(300):
+        row = rows[f"with.{at}"]
+        assert (row["unit"], row["score"], row["alarm"]) == (units[at], at, at > 149)
+        assert row["input_sha256"] == hashlib.sha256(windows[at].tobytes()).hexdigest()
+        row = rows[f"without.{at}"]
+        assert (row["score"], row["threshold"], row["alarm"]) == (at, None, None)
 
 
 def test_answers_reach_a_file_without_anybody_asking(open_log):
@@ -244,7 +270,7 @@ WRITER = """
 import sys, time
 import numpy as np
 from wattline.params.serving import LogParams
-from wattline.serving.prediction_log.log import PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog
 
 def written(count):
     print(count, flush=True)
@@ -253,7 +279,8 @@ params = LogParams(folder=sys.argv[1], queue_records=10000, flush_seconds=0.02)
 log = PredictionLog(params, worker="0", on_drop=lambda _: None, on_write=written)
 window = np.zeros((4, 3), dtype=np.float32)
 for place in range(10**9):
-    log.record(f"{place:09}", time.time_ns(), "u", window, 1.0, 2.0, False, "m", "1", "d", "/predict", "p", "stable")
+    identity = ("m", "1", "d", "/predict", "p", "stable", True)
+    log.record(Answers(f"{place:09}", time.time_ns(), ["u"], [1.0], [2.0], *identity), window[None])
     time.sleep(0.0002)
     if place == 0:
         assert "pyarrow" not in sys.modules
@@ -384,8 +411,8 @@ def test_a_file_of_ours_that_broke_stays_and_holds_nothing_up(open_log, monkeypa
 
 def test_a_callers_broken_text_is_written_and_takes_nobody_with_it(open_log):
     log = open_log()
-    log.put("a", unit="\ud800", principal="half \udfff")
-    log.put("b", unit="x" * 10**6)
+    log.put("a", units=["\ud800"], principal="half \udfff")
+    log.put("b", units=["x" * 10**6])
     log.log.close()
     a, b = log.rows()
     assert (a["unit"], a["principal"]) == ("?", "half ?")

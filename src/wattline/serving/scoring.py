@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from wattline.serving.batching import Outputs, Ticket
 from wattline.serving.call import Call
 from wattline.serving.metrics.counters import Metrics
-from wattline.serving.prediction_log.log import PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog
 from wattline.serving.refusal import RefusedError
 from wattline.serving.versions.models import Models, Serving
 from wattline.task import FloatArray
@@ -98,27 +97,25 @@ class Scoring:
         self._metrics.answered(serving.version, serving.role, scores, limits)
         if self._log is None:
             return
-        now = time.time_ns()
-        units = serving.signature.units
-        for at in range(count):
-            index = int(asked.units[at])
-            name = asked.names[at] if asked.names else units[index] if 0 <= index < len(units) else str(index)
-            score, limit = scores[at], limits[at] if limits else math.nan
-            self._log.record(
-                call.id if count == 1 else f"{call.id}.{at}",
-                now,
-                name,
-                asked.windows[at],
-                score,
-                limit,
-                None if math.isnan(score - limit) else score > limit,
+        known = serving.signature.units
+        names = asked.names or [known[at] if 0 <= at < len(known) else str(at) for at in asked.units.tolist()]
+        self._log.record(
+            Answers(
+                call.id,
+                time.time_ns(),
+                names,
+                scores,
+                limits,
                 serving.name,
                 serving.version,
                 serving.digest,
                 call.route.template if call.route else call.path,
                 call.principal.name,
                 serving.role,
-            )
+                count == 1,
+            ),
+            asked.windows,
+        )
 
     def failed(self, serving: Serving, error: RefusedError) -> None:
         """Count that `serving` gave no answer."""

@@ -3,8 +3,8 @@
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wattline.serving.prediction_log.partitions import Partitions
 
@@ -17,10 +17,18 @@ CHUNK_ROWS = 128
 MICROSECONDS = 86_400_000_000
 """In a day."""
 Row = tuple[Any, ...]
+Entry = TypeVar("Entry")
 
 
-class Lane:
-    """One thread appends to `queue`, another one, always the same, flushes.
+class _Queued(NamedTuple, Generic[Entry]):
+    """An entry, and how many rows will be made of it."""
+
+    rows: int
+    entry: Entry
+
+
+class Lane(Generic[Entry]):
+    """One thread puts entries of one or more rows, another one, always the same, prepares and writes.
 
     taken: rows that left the queue and are not in a file yet
     """
@@ -31,7 +39,7 @@ class Lane:
         *,
         what: str,
         instant: int,
-        finish: Callable[[Row], Row],
+        rows: Callable[[Entry], Iterable[Row]],
         on_write: Callable[[int], None] | None = None,
         on_drop: Callable[[int], None] | None = None,
     ) -> None:
@@ -39,29 +47,37 @@ class Lane:
 
         what: names the rows in messages
         instant: place of the column that says on which day a row happened [us since 1970]
-        finish: makes what is written out of what was queued
+        rows: makes the rows that are written out of what was queued
         on_drop: told how many rows a disk did not take; None: they are kept and tried again
         """
-        self.queue: deque[Row] = deque()
         self.taken = 0
         self.partitions = partitions
-        self._what, self._instant, self._finish = what, instant, finish
+        self._what, self._instant, self._rows = what, instant, rows
         self._on_write, self._on_drop = on_write, on_drop
+        self._queue: deque[_Queued[Entry]] = deque()
+        self._put = self._popped = 0
         self._ready: dict[int, list[RecordBatch]] = defaultdict(list)
         self._lost: int | None = None
 
     @property
     def waiting(self) -> int:
         """Rows that are not in a file yet."""
-        return len(self.queue) + self.taken
+        return self._put - self._popped + self.taken
 
-    def flush(self) -> None:
-        """Write what waits now. Whatever goes wrong is logged and counted."""
-        remaining = len(self.queue)
+    def put(self, entry: Entry, rows: int) -> None:
+        """Queue an entry that `rows` rows will be made of, at most CHUNK_ROWS."""
+        self._put += rows
+        self._queue.append(_Queued(rows, entry))
+
+    def prepare(self) -> None:
+        """Make rows of what is queued now. Whatever goes wrong is logged and counted."""
+        remaining = len(self._queue)
         while remaining > 0:
-            self._take(min(remaining, CHUNK_ROWS))
-            remaining -= CHUNK_ROWS
+            remaining -= self._take(remaining)
             time.sleep(self.partitions.pause)
+
+    def write(self) -> None:
+        """Write what is prepared. Whatever goes wrong is logged and counted."""
         for day, batches in list(self._ready.items()):
             rows = sum(batch.num_rows for batch in batches)
             try:
@@ -82,21 +98,33 @@ class Lane:
             if self._on_drop is not None:
                 self._on_drop(rows)
 
-    def _take(self, count: int) -> None:
-        # In this order: for a moment there seem to be more rows than there are, never less.
-        self.taken += count
-        queued = [self.queue.popleft() for _ in range(count)]
-        days: dict[int, list[Row]] = defaultdict(list)
+    def _take(self, most: int) -> int:
+        """Prepare up to `most` entries with CHUNK_ROWS rows together; returns how many."""
+        count = 0
+        queued: list[Entry] = []
+        while len(queued) < most and count + self._queue[0].rows <= CHUNK_ROWS:
+            one = self._queue.popleft()
+            queued.append(one.entry)
+            count += one.rows
+            # In this order: for a moment there seem to be more rows than there are, never less.
+            self.taken += one.rows
+            self._popped += one.rows
         try:
-            for row in map(self._finish, queued):
-                days[row[self._instant] // MICROSECONDS].append(row)
-            batches = {day: self.partitions.batch(rows) for day, rows in days.items()}
+            batches = self._batches(queued)
         except Exception as error:  # a row that cannot be written must not end the log
             self._failed(error, count)
             self.taken -= count
-            return
-        for day, batch in batches.items():
-            self._ready[day].append(batch)
+        else:
+            for day, batch in batches.items():
+                self._ready[day].append(batch)
+        return len(queued)
+
+    def _batches(self, queued: Sequence[Entry]) -> "dict[int, RecordBatch]":
+        days: dict[int, list[Row]] = defaultdict(list)
+        for entry in queued:
+            for row in self._rows(entry):
+                days[row[self._instant] // MICROSECONDS].append(row)
+        return {day: self.partitions.batch(rows) for day, rows in days.items()}
 
     def _failed(self, error: Exception, rows: int) -> None:
         if self._lost is None:

@@ -4,20 +4,58 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from wattline.params.serving import LogParams
 from wattline.predictions import ANSWERS, FEEDBACK, FEEDBACK_FOLDER
 from wattline.serving.ids import new_id
-from wattline.serving.prediction_log.lane import Lane, Row
+from wattline.serving.prediction_log.lane import CHUNK_ROWS, Lane, Row
 from wattline.serving.prediction_log.partitions import Partitions
 from wattline.serving.protocol.feedback import Feedback
 from wattline.task import FloatArray
 
-HELD_BYTES = 64 * 1024**2
+HELD_BYTES = 32 * 1024**2
 """Windows that wait for their digest, all together."""
+WAKING_SHARE = 0.125
+"""Of HELD_BYTES: when more wait, their digests are made without waiting for the time to write."""
 LONGEST_TEXT = 256
+
+
+class Answers(NamedTuple):
+    """What one version answered to one request, in columns of `wattline.predictions.ANSWERS`.
+
+    id: of the request; the answer to the n-th of several windows is called id.n
+    answered_ns: since 1970 [ns]
+    units, scores, thresholds: one of each for every window; NaN for none. thresholds: None where the graph has none
+    first: place of the first window in its request
+    single: whether there is no other window in that request
+    """
+
+    id: str
+    answered_ns: int
+    units: Sequence[str]
+    scores: Sequence[float]
+    thresholds: Sequence[float] | None
+    model: str
+    version: str
+    digest: str
+    route: str
+    principal: str
+    role: str
+    single: bool
+    first: int = 0
+
+    def part(self, start: int, stop: int) -> Self:
+        """The answers to some of the windows."""
+        return self._replace(
+            units=self.units[start:stop],
+            scores=self.scores[start:stop],
+            thresholds=None if self.thresholds is None else self.thresholds[start:stop],
+            first=self.first + start,
+        )
 
 
 class PredictionLog:
@@ -47,50 +85,38 @@ class PredictionLog:
         feedback = Partitions(folder / FEEDBACK_FOLDER, worker=worker, columns=FEEDBACK)
         self._released = 0
         self._held = 0
-        self._answers = Lane(
-            answers, what="answers", instant=1, finish=self._finished, on_write=on_write, on_drop=on_drop
+        self._answers: Lane[tuple[Answers, bytes]] = Lane(
+            answers, what="answers", instant=1, rows=self._finished, on_write=on_write, on_drop=on_drop
         )
-        self._feedback = Lane(feedback, what="items of feedback", instant=2, finish=lambda row: row)
+        self._feedback: Lane[Row] = Lane(feedback, what="items of feedback", instant=2, rows=lambda row: (row,))
         # Half of it to wait, half of it to write: together no longer than promised.
         self._seconds = params.flush_seconds / 2
         self._wake = threading.Event()
-        self._closed = False
+        self._hurry = self._closed = False
         self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def record(  # noqa: PLR0917  by place, because names would cost as much again
-        self,
-        id: str,  # noqa: A002
-        answered_ns: int,
-        unit: str,
-        window: FloatArray,
-        score: float | None,
-        threshold: float | None,
-        alarm: bool | None,
-        model: str,
-        version: str,
-        digest: str,
-        route: str,
-        principal: str,
-        role: str,
-    ) -> None:
-        """Queue one answer; to be called on the event loop only. Never waits, and raises nothing.
+    def record(self, answers: Answers, windows: FloatArray) -> None:
+        """Queue the answers to one request; to be called on the event loop only. Never waits, and raises nothing.
 
-        answered_ns: since 1970 [ns]; window: (steps, columns) float32, copied; score, threshold: None or NaN for none.
-        Everything else is what `wattline.predictions.ANSWERS` says. The arguments go by place: this costs about 1 us.
+        windows: (n, steps, columns) float32, copied
         """
-        lane, size = self._answers, window.nbytes
-        waiting = len(lane.queue) + lane.taken
+        count, size = len(windows), windows.nbytes
+        if count > CHUNK_ROWS:
+            for first in range(0, count, CHUNK_ROWS):
+                self.record(answers.part(first, first + CHUNK_ROWS), windows[first : first + CHUNK_ROWS])
+            return
+        lane = self._answers
+        waiting = lane.waiting + count
         held = self._held - self._released + size
-        if waiting >= self._most or held > HELD_BYTES or self._closed:
-            self._on_drop(1)
+        if waiting > self._most or held > HELD_BYTES or self._closed:
+            self._on_drop(count)
             return
         self._held += size
-        content, unit = window.tobytes(), unit[:LONGEST_TEXT]
-        lane.queue.append(
-            (id, answered_ns, unit, content, score, threshold, alarm, model, version, digest, route, principal, role)
-        )
-        if (2 * waiting > self._most or 2 * held > HELD_BYTES) and not self._wake.is_set():
+        lane.put((answers, windows.tobytes()), count)
+        if 2 * waiting > self._most:
+            self.flush()
+        elif held > WAKING_SHARE * HELD_BYTES and not self._wake.is_set():
             self._wake.set()
 
     def feedback(self, items: Sequence[Feedback], *, principal: str) -> bool:
@@ -103,8 +129,15 @@ class PredictionLog:
         if self._closed or (waiting and waiting + len(items) > self._most):
             return False
         now, by = time.time_ns() // 1000, _text(principal)
-        lane.queue.extend((new_id(), one.prediction, now, one.label, one.comment, one.at, by) for one in items)
+        for one in items:
+            lane.put((new_id(), one.prediction, now, one.label, one.comment, one.at, by), 1)
         return True
+
+    def flush(self) -> None:
+        """Let everything that waits be written soon, before its time."""
+        if not self._hurry:
+            self._hurry = True
+            self._wake.set()
 
     def close(self, *, seconds: float = 10.0) -> None:
         """Write down everything that waits. What a disk has not taken after `seconds` is lost, and counted."""
@@ -123,26 +156,36 @@ class PredictionLog:
         lanes = (self._answers, self._feedback)
         for lane in lanes:
             lane.partitions.open()
+        due = time.monotonic() + self._seconds
         while not self._closed:
-            self._wake.wait(self._seconds)
+            self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
+            hurry, self._hurry = self._hurry, False
             for lane in lanes:
-                lane.flush()
+                lane.prepare()
+            if hurry or time.monotonic() >= due:
+                for lane in lanes:
+                    lane.write()
+                due = time.monotonic() + self._seconds
         for lane in lanes:
-            lane.flush()
+            lane.prepare()
+            lane.write()
             lane.partitions.close()
 
-    def _finished(self, row: Row) -> Row:
-        """What is written of a queued answer: the digest in place of the window, nothing that a file cannot hold."""
-        name, answered, unit, window, score, threshold, alarm, model, version, digest, route, principal, role = row
-        self._released += len(window)
-        sha256, unit, principal = hashlib.sha256(window).hexdigest(), _text(unit), _text(principal)
-        figures = (_number(score), _number(threshold), alarm)
-        return (name, answered // 1000, unit, sha256, *figures, model, version, digest, route, principal, role)
-
-
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
+    def _finished(self, entry: tuple[Answers, bytes]) -> Iterator[Row]:
+        """What is written of queued answers: digests in place of windows, nothing that a file cannot hold."""
+        answers, windows = entry
+        self._released += len(windows)
+        content, size = memoryview(windows), len(windows) // len(answers.scores)
+        version = (answers.model, answers.version, answers.digest, answers.route, _text(answers.principal))
+        limits = answers.thresholds or repeat(math.nan)
+        for at, (unit, score, limit) in enumerate(zip(answers.units, answers.scores, limits, strict=False)):
+            sha256 = hashlib.sha256(content[at * size : (at + 1) * size]).hexdigest()
+            name = answers.id if answers.single else f"{answers.id}.{answers.first + at}"
+            known, bounded = math.isfinite(score), math.isfinite(limit)
+            alarm = None if math.isnan(score - limit) else score > limit
+            figures = (score if known else None, limit if bounded else None, alarm)
+            yield (name, answers.answered_ns // 1000, _text(unit), sha256, *figures, *version, answers.role)
 
 
 def _text(value: str) -> str:
