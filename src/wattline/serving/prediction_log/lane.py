@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wattline.serving.prediction_log.partitions import Partitions
@@ -16,7 +17,8 @@ CHUNK_ROWS = 128
 """Rows that are worked on before the event loop gets its turn."""
 MICROSECONDS = 86_400_000_000
 """In a day."""
-Row = tuple[Any, ...]
+Columns = tuple[Sequence[Any], ...]
+"""Rows, column by column: a value for each of them in each column."""
 Entry = TypeVar("Entry")
 
 
@@ -39,20 +41,20 @@ class Lane(Generic[Entry]):
         *,
         what: str,
         instant: int,
-        rows: Callable[[Entry], Iterable[Row]],
+        columns: Callable[[Entry], Columns],
         on_write: Callable[[int], None] | None = None,
         on_drop: Callable[[int], None] | None = None,
     ) -> None:
         """Fill `partitions`.
 
         what: names the rows in messages
-        instant: place of the column that says on which day a row happened [us since 1970]
-        rows: makes the rows that are written out of what was queued
+        instant: place of the column that says on which day they happened [us since 1970]; all rows of an entry alike
+        columns: makes the rows that are written out of what was queued
         on_drop: told how many rows a disk did not take; None: they are kept and tried again
         """
         self.taken = 0
         self.partitions = partitions
-        self._what, self._instant, self._rows = what, instant, rows
+        self._what, self._instant, self._columns = what, instant, columns
         self._on_write, self._on_drop = on_write, on_drop
         self._queue: deque[_Queued[Entry]] = deque()
         self._put = self._popped = 0
@@ -120,11 +122,10 @@ class Lane(Generic[Entry]):
         return len(queued)
 
     def _batches(self, queued: Sequence[Entry]) -> "dict[int, RecordBatch]":
-        days: dict[int, list[Row]] = defaultdict(list)
-        for entry in queued:
-            for row in self._rows(entry):
-                days[row[self._instant] // MICROSECONDS].append(row)
-        return {day: self.partitions.batch(rows) for day, rows in days.items()}
+        days: dict[int, list[Columns]] = defaultdict(list)
+        for columns in map(self._columns, queued):
+            days[columns[self._instant][0] // MICROSECONDS].append(columns)
+        return {day: self.partitions.batch(_joined(parts)) for day, parts in days.items()}
 
     def _failed(self, error: Exception, rows: int) -> None:
         if self._lost is None:
@@ -140,3 +141,7 @@ class Lane(Generic[Entry]):
             self._lost = None
         if self._on_write is not None:
             self._on_write(rows)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return tuple(list(chain.from_iterable(same)) for same in zip(*parts, strict=True))

@@ -4,15 +4,14 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from wattline.params.serving import LogParams
 from wattline.predictions import ANSWERS, FEEDBACK, FEEDBACK_FOLDER
 from wattline.serving.ids import new_id
-from wattline.serving.prediction_log.lane import CHUNK_ROWS, Lane, Row
+from wattline.serving.prediction_log.lane import CHUNK_ROWS, Columns, Lane
 from wattline.serving.prediction_log.partitions import Partitions
 from wattline.serving.protocol.feedback import Feedback
 from wattline.task import FloatArray
@@ -86,9 +85,11 @@ class PredictionLog:
         self._released = 0
         self._held = 0
         self._answers: Lane[tuple[Answers, bytes]] = Lane(
-            answers, what="answers", instant=1, rows=self._finished, on_write=on_write, on_drop=on_drop
+            answers, what="answers", instant=1, columns=self._finished, on_write=on_write, on_drop=on_drop
         )
-        self._feedback: Lane[Row] = Lane(feedback, what="items of feedback", instant=2, rows=lambda row: (row,))
+        self._feedback: Lane[tuple[Any, ...]] = Lane(
+            feedback, what="items of feedback", instant=2, columns=lambda row: tuple((value,) for value in row)
+        )
         # Half of it to wait, half of it to write: together no longer than promised.
         self._seconds = params.flush_seconds / 2
         self._wake = threading.Event()
@@ -172,20 +173,40 @@ class PredictionLog:
             lane.write()
             lane.partitions.close()
 
-    def _finished(self, entry: tuple[Answers, bytes]) -> Iterator[Row]:
+    def _finished(self, entry: tuple[Answers, bytes]) -> Columns:
         """What is written of queued answers: digests in place of windows, nothing that a file cannot hold."""
         answers, windows = entry
         self._released += len(windows)
-        content, size = memoryview(windows), len(windows) // len(answers.scores)
-        version = (answers.model, answers.version, answers.digest, answers.route, _text(answers.principal))
-        limits = answers.thresholds or repeat(math.nan)
-        for at, (unit, score, limit) in enumerate(zip(answers.units, answers.scores, limits, strict=False)):
-            sha256 = hashlib.sha256(content[at * size : (at + 1) * size]).hexdigest()
-            name = answers.id if answers.single else f"{answers.id}.{answers.first + at}"
-            known, bounded = math.isfinite(score), math.isfinite(limit)
-            alarm = None if math.isnan(score - limit) else score > limit
-            figures = (score if known else None, limit if bounded else None, alarm)
-            yield (name, answers.answered_ns // 1000, _text(unit), sha256, *figures, *version, answers.role)
+        count = len(answers.scores)
+        size, content = len(windows) // count, memoryview(windows)
+        digests = [hashlib.sha256(content[at : at + size]).hexdigest() for at in range(0, len(content), size)]
+        limits = [math.nan] * count if answers.thresholds is None else answers.thresholds
+        return (
+            [answers.id] if answers.single else [f"{answers.id}.{answers.first + at}" for at in range(count)],
+            [answers.answered_ns // 1000] * count,
+            [_text(unit) for unit in answers.units],
+            digests,
+            [_number(score) for score in answers.scores],
+            [_number(limit) for limit in limits],
+            [
+                None if math.isnan(score - limit) else score > limit
+                for score, limit in zip(answers.scores, limits, strict=True)
+            ],
+            [answers.model] * count,
+            [answers.version] * count,
+            [answers.digest] * count,
+            [answers.route] * count,
+            [_text(answers.principal)] * count,
+            [answers.role] * count,
+        )
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _above(score: float, limit: float) -> bool | None:
+    return None if math.isnan(score - limit) else score > limit
 
 
 def _text(value: str) -> str:

@@ -17,7 +17,7 @@ FLOAT, INTEGER = np.dtype("<f4"), np.dtype("<i8")
 LENGTH = struct.Struct("<I")
 
 
-def windows_of(header: Header, raw: bytes, signature: Signature, *, text: bytes) -> FloatArray:
+def windows_of(header: Header, raw: memoryview, signature: Signature, *, text: bytes) -> FloatArray:
     """(count, steps, columns) float32, aligned and read-only. Raises RefusedError naming the value that is no number.
 
     raw: the bytes behind the JSON
@@ -25,7 +25,8 @@ def windows_of(header: Header, raw: bytes, signature: Signature, *, text: bytes)
     """
     part, shape = header.window, (header.count, signature.steps, len(signature.columns))
     if part.data is None:
-        windows: FloatArray = np.ndarray(shape, FLOAT, raw[part.start : part.start + part.size])
+        # Bytes of their own are aligned; where they lie in a body, they are so by chance only.
+        windows: FloatArray = np.ndarray(shape, FLOAT, bytes(raw[part.start : part.start + part.size]))
         if np.isinf(windows).any():
             place = int(np.flatnonzero(np.isinf(windows))[0])
             refuse(f"{part.name}[{place}] is infinite; send NaN for a missing sample")
@@ -42,10 +43,10 @@ def windows_of(header: Header, raw: bytes, signature: Signature, *, text: bytes)
     return array.reshape(shape)
 
 
-def units_of(header: Header, raw: bytes, signature: Signature) -> NDArray[np.int64]:
+def units_of(header: Header, raw: memoryview, signature: Signature) -> NDArray[np.int64]:
     """(count,) int64: as they were given, or the places of the given names, -1 for an unknown one."""
     part = header.unit
-    mine = raw[part.start : part.start + part.size]
+    mine = bytes(raw[part.start : part.start + part.size])
     if part.datatype == "INT64":
         return np.frombuffer(mine, INTEGER) if part.data is None else _integers(part.data, part.name)
     names = _strings(mine, part.name, count=header.count) if part.data is None else part.data

@@ -53,7 +53,7 @@ def decode(body: bytes, *, header_length: str | None, signature: Signature, maxi
     else:
         text = body[: _length(header_length, body)]
         name, header = _header(text, signature, maximum_windows)
-    raw = body[len(text) :]
+    raw = memoryview(body)[len(text) :]
     if len(raw) != header.binary_bytes:
         refuse(f"{header.binary_bytes} bytes of tensors must follow the JSON, as it says itself, got {len(raw)}")
     windows = windows_of(header, raw, signature, text=text)
