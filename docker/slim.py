@@ -13,7 +13,8 @@ from pathlib import Path
 IMPORTED = (
     "arro3.core", "arro3.io", "fastapi", "httptools", "httpx", "jwt", "multiprocessing.connection",
     "multiprocessing.spawn", "numpy.typing", "onnxruntime", "orjson", "prometheus_client.multiprocess",
-    "pydantic.functional_serializers", "pydantic_settings", "sqlite3", "statistics", "typer", "uvloop", "yaml",
+    "pydantic.functional_serializers", "pydantic_settings", "simdjson", "sqlite3", "statistics", "typer",
+    "uvloop", "yaml",
 )  # fmt: skip
 """What the server imports at its start or while it answers."""
 UNUSED = (
@@ -21,7 +22,7 @@ UNUSED = (
     "onnxruntime/transformers", "onnxruntime/capi/libonnxruntime.so.*",  # for programs in C; Python's is linked whole
     "numpy/distutils", "numpy/f2py", "numpy/_core/include", "numpy/_core/lib", "numpy/_core/*_tests.*.so",
     "numpy/_core/_simd.*.so", "numpy/random/lib",
-    "**/tests", "**/*.a", "**/*.c", "**/*.h", "**/*.pxd", "**/*.pxi", "**/*.pyi", "**/*.pyx",
+    "**/tests", "**/*.a", "**/*.c", "**/*.cpp", "**/*.h", "**/*.pxd", "**/*.pxi", "**/*.pyi", "**/*.pyx",
 )  # fmt: skip
 """Patterns below site-packages: tests, sources of compiled modules, stubs, and tools of training."""
 INSTALLERS = ("pip", "pip-*", "setuptools", "setuptools-*", "wheel", "wheel-*", "pkg_resources", "_distutils_hack")

@@ -68,6 +68,10 @@ class Queue:
         )
 
 
+def _nobody(_outputs: Outputs | RefusedError, _row: int) -> None:
+    """In place of who was answered already, or left."""
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """One request in the queue.
@@ -85,10 +89,16 @@ class Ticket:
     parts: list[Outputs] = field(default_factory=list)
     batcher: "Batcher | None" = None
 
+    def answer(self, outputs: Outputs | RefusedError, row: int) -> None:
+        """Call `done`, and let go of it: who waits for a ticket holds it too, and such a cycle holds a whole body."""
+        done, self.done = self.done, _nobody
+        done(outputs, row)
+
     def cancel(self) -> None:
         """Give the place back; `done` will not be called. A run that serves nobody else is stopped."""
         if self.batcher is not None:
             self.batcher.forget(self)
+        self.done = _nobody
 
 
 class _Run:
@@ -184,7 +194,7 @@ class Batcher:
         late = [ticket for ticket in self._everybody() if ticket.waiting and ticket.deadline <= now]
         for ticket in late:
             self.forget(ticket)
-            ticket.done(_late(), 0)
+            ticket.answer(_late(), 0)
 
     async def drain(self) -> None:
         """Wait until nobody waits, then end the thread."""
@@ -268,13 +278,15 @@ class Batcher:
             if ticket.waiting:
                 if count == len(ticket.units):
                     self._release(ticket)
-                    ticket.done(outputs, row)
+                    ticket.answer(outputs, row)
                 else:
                     ticket.parts.append({name: values[row : row + count] for name, values in outputs.items()})
                     if stop == len(ticket.units):
                         self._release(ticket)
                         names = ticket.parts[0]
-                        ticket.done({name: np.concatenate([part[name] for part in ticket.parts]) for name in names}, 0)
+                        ticket.answer(
+                            {name: np.concatenate([part[name] for part in ticket.parts]) for name in names}, 0
+                        )
             row += count
 
     def _fail(self, run: _Run, error: Exception) -> None:
@@ -289,7 +301,7 @@ class Batcher:
         for ticket, _, _ in waiting:
             self._watcher.failed(len(ticket.units), error)
             self.forget(ticket)
-            ticket.done(_broken(), 0)
+            ticket.answer(_broken(), 0)
 
     def _release(self, ticket: Ticket) -> None:
         ticket.waiting = False

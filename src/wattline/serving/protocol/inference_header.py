@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, NamedTuple, NoReturn
 
 from wattline.records import Signature, Tensor
+from wattline.serving.protocol.cut import PLACEHOLDER
 from wattline.serving.protocol.jsontext import kind, load, shown
 from wattline.serving.refusal import RefusedError
 
@@ -20,6 +21,8 @@ OF_SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 OF_SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
 UNSUPPORTED = frozenset(("classification", *OF_SEQUENCES, *OF_SHARED_MEMORY))
 """Parameters that change what is computed or where it goes. Others are hints, and without effect."""
+CUT: list[Any] = []
+"""In place of values that were taken out of the text."""
 TENSOR_NAME = re.compile(r'"name"\s*:\s*"([^"\\]{1,100})"')
 
 
@@ -31,7 +34,10 @@ class Output(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Where the values of one input are: in the list `data`, or `size` bytes from `start` on, behind the JSON."""
+    """Where the values of one input are: in the list `data`, or `size` bytes from `start` on, behind the JSON.
+
+    data: CUT where the list was taken out of the text before
+    """
 
     name: str
     datatype: str
@@ -161,6 +167,8 @@ def _part(entry: dict[str, Any], tensor: Tensor, start: int, *, binary: bool) ->
         refuse(f"datatype of {name} must be {' or '.join(ACCEPTED[tensor.dtype])}, got {kind(datatype)}")
     size = _parameters(entry, f"input {name}").get("binary_data_size")
     if size is None:
+        if data == PLACEHOLDER and datatype == "FP32":
+            return Part(name, datatype, CUT, start, 0)
         if type(data) is not list:
             refuse(f"{name} must have data, a list, or parameters.binary_data_size; its data is {kind(data)}")
         return Part(name, datatype, data, start, 0)
@@ -187,8 +195,13 @@ def _sizes(shape: Any) -> str:
 
 
 def _check_size(part: Part, shape: list[int]) -> None:
-    """Raise RefusedError unless as many values are announced as `shape` says. Inner lists are counted later."""
+    """Raise RefusedError unless as many values are announced as `shape` says.
+
+    Inner lists are counted later, and so is what was cut out.
+    """
     values = prod(shape)
+    if part.data is CUT:
+        return
     if part.data is not None:
         nested = len(shape) > 1 and part.data and type(part.data[0]) is list
         wanted = shape[0] if nested else values

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 
 import wattline
 from wattline.records import Signature, Tensor
-from wattline.serving.protocol.inference_header import DATATYPES, Header, Output, read, refuse
+from wattline.serving.protocol import cut
+from wattline.serving.protocol.inference_header import CUT, DATATYPES, Header, Output, read, refuse
 from wattline.serving.protocol.inference_values import units_of, windows_of
 from wattline.serving.protocol.jsontext import kind
+from wattline.serving.refusal import RefusedError
 from wattline.task import FloatArray
 
 LEADING_ID = re.compile(rb'\{"id"\s*:\s*"([ !#-\[\]-~]{0,256})"\s*,')
@@ -47,12 +50,14 @@ def decode(body: bytes, *, header_length: str | None, signature: Signature, maxi
     header_length: value of Inference-Header-Content-Length: where the JSON ends and the tensors' bytes begin
     """
     if header_length is None:
+        if quick := _cut(body, signature, maximum_windows):
+            return quick
         text = body
         header = read(text, signature, maximum_windows=maximum_windows, binary=False)
         name = header.id
     else:
         text = body[: _length(header_length, body)]
-        name, header = _header(text, signature, maximum_windows)
+        name, header = _header(text, signature, maximum_windows, binary=True)
     raw = memoryview(body)[len(text) :]
     if len(raw) != header.binary_bytes:
         refuse(f"{header.binary_bytes} bytes of tensors must follow the JSON, as it says itself, got {len(raw)}")
@@ -122,7 +127,23 @@ def _length(header_length: str, body: bytes) -> int:
     return length
 
 
-def _header(text: bytes, signature: Signature, maximum_windows: int) -> tuple[str | None, Header]:
+def _cut(body: bytes, signature: Signature, maximum_windows: int) -> Inference | None:
+    """A request all in JSON whose window is a flat list; None for any other one, and for whatever is to be refused."""
+    found = cut.numbers(body)
+    if found is None:
+        return None
+    text, values = found
+    try:
+        name, header = _header(text, signature, maximum_windows, binary=False)
+    except RefusedError:
+        return None
+    shape = (header.count, signature.steps, len(signature.columns))
+    if header.window.data is not CUT or values.size != prod(shape):
+        return None
+    return Inference(name, values.reshape(shape), units_of(header, memoryview(b""), signature), header.outputs)
+
+
+def _header(text: bytes, signature: Signature, maximum_windows: int, *, binary: bool) -> tuple[str | None, Header]:
     """Id and header of a request. Headers that differ only in their id are read once."""
     name, key = None, text
     if text.startswith(b'{"id"') and (leading := LEADING_ID.match(text)):
@@ -130,7 +151,7 @@ def _header(text: bytes, signature: Signature, maximum_windows: int) -> tuple[st
     remembered = _remembered.get(key)
     if remembered and remembered[0] is signature and remembered[1] == maximum_windows:
         return name, remembered[2]
-    header = read(text, signature, maximum_windows=maximum_windows, binary=True)
+    header = read(text, signature, maximum_windows=maximum_windows, binary=binary)
     if len(key) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in key:
         if len(_remembered) >= REMEMBERED:
             _remembered.clear()
