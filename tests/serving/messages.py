@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from builders import COLUMNS, STEPS, signature
 from numpy.typing import NDArray
 
+from wattline.serving.protocol import cut, openinference
 from wattline.serving.protocol.openinference import Inference
+from wattline.serving.refusal import RefusedError
 from wattline.task import FloatArray
 
 SIGNATURE = signature()
@@ -69,6 +72,37 @@ def check_inference(inference: Inference) -> None:
     assert not np.isinf(inference.windows).any()
     assert inference.outputs
     assert {output.name for output in inference.outputs} <= {tensor.name for tensor in SIGNATURE.outputs}
+
+
+def both_ways(text: bytes) -> tuple[Inference | str, Inference | str]:
+    """What becomes of a request in JSON whose numbers are cut out first, and of the same read as a whole.
+
+    returns: twice what was read, or why it was refused
+    """
+    with patch.object(cut, "SMALLEST", 0):
+        quick = _read(text)
+    with patch.object(cut, "numbers", lambda _: None):
+        return quick, _read(text)
+
+
+def check_same(text: bytes) -> None:
+    """Assert that the one way makes of `text` what the other one does, to the bit."""
+    quick, whole = both_ways(text)
+    if isinstance(quick, str) or isinstance(whole, str):
+        assert quick == whole
+        return
+    assert (quick.id, quick.outputs) == (whole.id, whole.outputs)
+    assert quick.units.tolist() == whole.units.tolist()
+    # JSON's -0 is 0 as a whole number, and the sign of a zero is nothing that a reading has.
+    np.testing.assert_array_equal(quick.windows + 0.0, whole.windows + 0.0)
+    check_inference(quick)
+
+
+def _read(text: bytes) -> Inference | str:
+    try:
+        return openinference.decode(text, header_length=None, signature=SIGNATURE, maximum_windows=MOST_WINDOWS)
+    except RefusedError as error:
+        return str(error)
 
 
 def question(**changes: Any) -> dict[str, Any]:

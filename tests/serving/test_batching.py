@@ -190,6 +190,40 @@ async def test_a_deadline_in_the_queue_frees_the_place_and_is_told():
     assert (queue.windows, sum(engine.batches)) == (0, 1)
 
 
+async def test_who_would_wait_too_long_is_sent_away_at_once_and_told_when_to_come_back():
+    queue = Queue(1000, share=0.5)
+    queue.check(1, seconds=0.001)
+    queue.windows, queue.seconds_per_window = 100, 0.02
+    queue.check(1, seconds=4.1)
+    with pytest.raises(RefusedError, match=r"100 windows .* 2 s, too long for 3\.9 s; ask again in 2 s") as refused:
+        queue.check(1, seconds=3.9)
+    assert (refused.value.status, refused.value.reason, refused.value.headers) == (503, "queue", {"Retry-After": "2"})
+
+
+async def test_what_a_window_takes_is_learned_and_decides_who_is_let_in():
+    engine, answers = Sums(), Answers()
+    queue = Queue(1000, share=0.5)
+    one = batcher(engine, queue=queue, inline=False, seconds_per_window=float("inf"))
+    engine.gate.clear()
+    one.submit(windows(0), units(), deadline=FOREVER, done=answers.to(0))
+    await asyncio.to_thread(engine.entered.wait)
+    await asyncio.sleep(0.1)
+    engine.gate.set()
+    while 0 not in answers.found:
+        await asyncio.sleep(0.001)
+    assert queue.seconds_per_window > 0.09
+    engine.entered.clear()
+    engine.gate.clear()
+    one.submit(windows(1, 4), units(4), deadline=FOREVER, done=answers.to(1, 4))
+    with pytest.raises(RefusedError, match="too long"):
+        one.submit(windows(2), units(), deadline=time.monotonic() + 0.5, done=answers.to(2))
+    one.submit(windows(3), units(), deadline=FOREVER, done=answers.to(3))
+    engine.gate.set()
+    await one.drain()
+    assert sorted(answers.found) == [0, 1, 3]
+    assert queue.windows == 0
+
+
 async def test_a_run_that_nobody_waits_for_is_stopped():
     engine, answers = Sums(), Answers()
     queue = Queue(10)

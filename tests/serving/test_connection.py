@@ -29,6 +29,7 @@ LIMITS = {
     "deadline_seconds": 5.0,
     "request_windows": 10,
     "queue_windows": 10,
+    "queue_share": 0.5,
     "connections": 5,
 }
 

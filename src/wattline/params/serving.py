@@ -33,6 +33,7 @@ class LimitsParams(Section):
     deadline_seconds: from the end of the body to the answer; a caller may ask for less with X-Deadline-Ms [s]
     request_windows: windows in one request
     queue_windows: windows that wait or run, of all requests; more are answered 503 with Retry-After
+    queue_share: of the time that a request has; one is answered 503 too when the windows before it will take longer
     connections: open at once; more are answered 503 and closed
     """
 
@@ -44,6 +45,7 @@ class LimitsParams(Section):
     deadline_seconds: Positive
     request_windows: int = Field(ge=1)
     queue_windows: int = Field(ge=1)
+    queue_share: Fraction
     connections: int = Field(ge=1)
 
 

@@ -48,23 +48,33 @@ class Watcher(Protocol):
 class Queue:
     """How many windows of all requests wait or run, whichever model they are for."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, share: float = 1.0) -> None:
+        """limit: windows; share: of a request's time that the windows before it may take"""
         self.limit = limit
         self.windows = 0
         self.seconds_per_window = 0.0
+        self._share = share
 
-    @property
-    def full(self) -> bool:
-        return self.windows >= self.limit
+    def check(self, count: int, seconds: float) -> None:
+        """Raise RefusedError 503 where `count` more windows have no room, or would wait too long for their answers.
 
-    def refusal(self) -> RefusedError:
-        """What a caller is told for whom there is no room; Retry-After is when the queue will have been worked off."""
-        seconds = min(SLOWEST_RETRY_SECONDS, max(1, math.ceil(self.windows * self.seconds_per_window)))
-        return RefusedError(
-            f"{self.windows} windows wait already, at most {self.limit} may; ask again in {seconds} s",
-            status=503,
-            reason="queue",
-            headers={"Retry-After": str(seconds)},
+        Who would be answered too late is better told at once, while there is time to ask elsewhere; and what is
+        computed for nobody costs others theirs. A request larger than the queue is let into an empty one.
+        seconds: until the deadline
+        """
+        waiting = self.windows
+        if not waiting:
+            return
+        expected = waiting * self.seconds_per_window
+        if waiting + count > self.limit:
+            reason = f"{waiting} windows wait already, at most {self.limit} may"
+        elif expected > max(0.0, self._share * seconds):
+            reason = f"the {waiting} windows that wait already will take {expected:.2g} s, too long for {seconds:.2g} s"
+        else:
+            return
+        after = min(SLOWEST_RETRY_SECONDS, max(1, math.ceil(expected)))
+        raise RefusedError(
+            f"{reason}; ask again in {after} s", status=503, reason="queue", headers={"Retry-After": str(after)}
         )
 
 
@@ -161,13 +171,12 @@ class Batcher:
         """Queue one request; `done` gets its answers, or a RefusedError, once, on the event loop.
 
         windows: (n, steps, columns); units: (n,); deadline: instant of time.monotonic()
-        Raises RefusedError 503 when there is no room. A request larger than the queue is let into an empty one.
+        Raises RefusedError 503 as Queue.check does.
         """
-        queue, count = self._queue, len(units)
-        if queue.windows and queue.windows + count > queue.limit:
-            raise queue.refusal()
+        queue, count, now = self._queue, len(units), time.monotonic()
+        queue.check(count, deadline - now)
         queue.windows += count
-        ticket = Ticket(windows, units, deadline, done, time.monotonic(), batcher=self)
+        ticket = Ticket(windows, units, deadline, done, now, batcher=self)
         self._tickets.append(ticket)
         self._waiting += count
         self._idle.clear()

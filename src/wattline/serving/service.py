@@ -19,6 +19,7 @@ from wattline.serving.prediction_log.log import PredictionLog
 from wattline.serving.refusal import RefusedError
 from wattline.serving.routes import Routes
 from wattline.serving.scoring import Scoring
+from wattline.serving.transport import wire
 from wattline.serving.transport.connection import Connection
 from wattline.serving.versions.models import Models
 
@@ -96,19 +97,18 @@ class Service:
     # What a connection asks for.
 
     def admit(self, method: str, path: str, headers: dict[str, str], peer: str) -> Admission:
-        """Who asks for which route. Raises RefusedError: 401, 403, 404, 405, 429 or 503."""
+        """Who asks for which route. Raises RefusedError: 400, 401, 403, 404, 405, 429 or 503."""
         route = self.routes.find(method, path)
         if route is not None and route.role is None:
             return Admission(ANYONE, route)
+        if route is not None and route.scores:
+            # Before it is asked who this is: under more load than there is room for, this is what most requests cost.
+            self.models.queue.check(1, wire.seconds_allowed(headers, self.limits))
         what = f"{method} {route.template if route else path}"
         principal = self.gatekeeper.principal(headers, what=what, peer=peer)
         if route is not None:
             self.gatekeeper.demand(principal, str(route.role), what=what, peer=peer)
         self.gatekeeper.spend(principal, what=what, peer=peer)
-        if route is None:
-            return Admission(principal, None)
-        if route.scores and self.models.queue.full:
-            raise self.models.queue.refusal()
         return Admission(principal, route)
 
     def handle(self, call: Call, send: Send) -> Cancel | None:

@@ -22,12 +22,15 @@ from serving.messages import (
     SIGNATURE,
     STEPS,
     check_inference,
+    check_same,
 )
 
 
 def infer(data: bytes) -> None:
     length = int.from_bytes(data[:LENGTH_BYTES], "little")
     header_length = None if length == 256**LENGTH_BYTES - 1 else str(length)
+    if header_length is None:
+        check_same(data[LENGTH_BYTES:])
     check_inference(
         openinference.decode(
             data[LENGTH_BYTES:], header_length=header_length, signature=SIGNATURE, maximum_windows=MOST_WINDOWS

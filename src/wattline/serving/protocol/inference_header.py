@@ -62,10 +62,11 @@ class Header:
     binary_bytes: int
 
 
-def read(text: bytes, signature: Signature, *, maximum_windows: int, binary: bool) -> Header:
+def read(text: bytes, signature: Signature, *, maximum_windows: int, binary: bool, placeholder: bool = False) -> Header:
     """Read and check `text`. Raises RefusedError 400 naming the field.
 
     binary: whether tensors may follow the JSON
+    placeholder: whether PLACEHOLDER may stand for the values of an input
     """
     content = load(text, what="the body", place=_tensor_before, remedy="send missing samples as binary data")
     if type(content) is not dict:
@@ -75,7 +76,7 @@ def read(text: bytes, signature: Signature, *, maximum_windows: int, binary: boo
         refuse(f"id must be a string of at most {LONGEST_ID} characters, got {kind(given)}")
     flag = _flag(_parameters(content, "the request"), "binary_data_output", "the request", default=False)
     outputs = _outputs(content.get("outputs"), [tensor.name for tensor in signature.outputs], binary=flag)
-    parts, shapes = _inputs(content.get("inputs"), signature, binary=binary)
+    parts, shapes = _inputs(content.get("inputs"), signature, binary=binary, placeholder=placeholder)
     window, unit = sorted(parts, key=lambda name: parts[name].datatype != "FP32")
     count = _count(shapes[window], signature, name=window, maximum=maximum_windows)
     if shapes[unit] != [count]:
@@ -141,7 +142,9 @@ def _name(entry: Any, known: Collection[str], found: Collection[str], *, place: 
     return name
 
 
-def _inputs(entries: Any, signature: Signature, *, binary: bool) -> tuple[dict[str, Part], dict[str, list[int]]]:
+def _inputs(
+    entries: Any, signature: Signature, *, binary: bool, placeholder: bool
+) -> tuple[dict[str, Part], dict[str, list[int]]]:
     known = {tensor.name: tensor for tensor in signature.inputs}
     if type(entries) is not list or not entries:
         refuse(f"inputs must be a list with {' and '.join(known)}, got {kind(entries)}")
@@ -153,7 +156,7 @@ def _inputs(entries: Any, signature: Signature, *, binary: bool) -> tuple[dict[s
         shape = shapes[name] = entry.get("shape")
         if type(shape) is not list or not set(map(type, shape)) <= {int}:
             refuse(f"shape of {name} must be a list of whole numbers, got {_sizes(shape)}")
-        part = parts[name] = _part(entry, known[name], start, binary=binary)
+        part = parts[name] = _part(entry, known[name], start, binary=binary, placeholder=placeholder)
         start += part.size
     for name in known:
         if name not in parts:
@@ -161,13 +164,13 @@ def _inputs(entries: Any, signature: Signature, *, binary: bool) -> tuple[dict[s
     return parts, shapes
 
 
-def _part(entry: dict[str, Any], tensor: Tensor, start: int, *, binary: bool) -> Part:
+def _part(entry: dict[str, Any], tensor: Tensor, start: int, *, binary: bool, placeholder: bool) -> Part:
     name, datatype, data = tensor.name, entry.get("datatype"), entry.get("data")
     if type(datatype) is not str or datatype not in ACCEPTED[tensor.dtype]:
         refuse(f"datatype of {name} must be {' or '.join(ACCEPTED[tensor.dtype])}, got {kind(datatype)}")
     size = _parameters(entry, f"input {name}").get("binary_data_size")
     if size is None:
-        if data == PLACEHOLDER and datatype == "FP32":
+        if placeholder and data == PLACEHOLDER and datatype == "FP32":
             return Part(name, datatype, CUT, start, 0)
         if type(data) is not list:
             refuse(f"{name} must have data, a list, or parameters.binary_data_size; its data is {kind(data)}")

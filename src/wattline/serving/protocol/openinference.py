@@ -57,7 +57,7 @@ def decode(body: bytes, *, header_length: str | None, signature: Signature, maxi
         name = header.id
     else:
         text = body[: _length(header_length, body)]
-        name, header = _header(text, signature, maximum_windows, binary=True)
+        name, header = _header(text, signature, maximum_windows)
     raw = memoryview(body)[len(text) :]
     if len(raw) != header.binary_bytes:
         refuse(f"{header.binary_bytes} bytes of tensors must follow the JSON, as it says itself, got {len(raw)}")
@@ -134,7 +134,7 @@ def _cut(body: bytes, signature: Signature, maximum_windows: int) -> Inference |
         return None
     text, values = found
     try:
-        name, header = _header(text, signature, maximum_windows, binary=False)
+        name, header = _header(text, signature, maximum_windows, placeholder=True)
     except RefusedError:
         return None
     shape = (header.count, signature.steps, len(signature.columns))
@@ -143,7 +143,9 @@ def _cut(body: bytes, signature: Signature, maximum_windows: int) -> Inference |
     return Inference(name, values.reshape(shape), units_of(header, memoryview(b""), signature), header.outputs)
 
 
-def _header(text: bytes, signature: Signature, maximum_windows: int, *, binary: bool) -> tuple[str | None, Header]:
+def _header(
+    text: bytes, signature: Signature, maximum_windows: int, *, placeholder: bool = False
+) -> tuple[str | None, Header]:
     """Id and header of a request. Headers that differ only in their id are read once."""
     name, key = None, text
     if text.startswith(b'{"id"') and (leading := LEADING_ID.match(text)):
@@ -151,7 +153,7 @@ def _header(text: bytes, signature: Signature, maximum_windows: int, *, binary: 
     remembered = _remembered.get(key)
     if remembered and remembered[0] is signature and remembered[1] == maximum_windows:
         return name, remembered[2]
-    header = read(text, signature, maximum_windows=maximum_windows, binary=binary)
+    header = read(text, signature, maximum_windows=maximum_windows, binary=not placeholder, placeholder=placeholder)
     if len(key) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in key:
         if len(_remembered) >= REMEMBERED:
             _remembered.clear()

@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._phase == ENDED:
             return
-        if self._busy:
+        if self._busy or self._hasty():
             self._early += data
             self._read_or_not()
             return
@@ -196,8 +196,6 @@ class Connection(asyncio.Protocol):
                 self._end(RefusedError(f"the {what} did not arrive in time", status=408, reason="slow"))
             else:
                 self._transport.abort() if self._phase == ENDED else self._transport.close()
-        if self._unread_until and now >= self._unread_until:
-            self._read_or_not()
 
     def leave(self) -> None:
         """Close the connection if nothing is under way on it."""
@@ -300,8 +298,6 @@ class Connection(asyncio.Protocol):
         self._enter(REFUSED)
         if error.status in (429, 503):
             self._unread_until = time.monotonic() + SECONDS_UNREAD
-            asyncio.get_running_loop().call_later(SECONDS_UNREAD, self._read_or_not)
-            self._read_or_not()
         self._send(refusal(error), keep=True, head=self._method == "HEAD")
 
     def _end(self, error: RefusedError) -> None:
@@ -321,12 +317,27 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def _hasty(self) -> bool:
+        """Whether a caller who was just sent away asks again at once. What it sends then has to wait."""
+        if not self._unread_until or self._phase != NEW:
+            return False
+        remaining = self._unread_until - time.monotonic()
+        if remaining <= 0:
+            self._unread_until = 0.0
+            return False
+        if not self._early:
+            asyncio.get_running_loop().call_later(remaining, self._waited)
+        return True
+
+    def _waited(self) -> None:
+        self._unread_until = 0.0
+        if not self._busy:
+            self._next()
+
     def _read_or_not(self) -> None:
         if self._transport.is_closing():
             return
-        if self._unread_until and time.monotonic() >= self._unread_until:
-            self._unread_until = 0.0
-        if self._write_expires or self._unread_until or len(self._early) > LARGEST_EARLY:
+        if self._write_expires or (self._unread_until and self._early) or len(self._early) > LARGEST_EARLY:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

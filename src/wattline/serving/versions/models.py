@@ -79,7 +79,7 @@ class Models:
         self._fetch: dict[Role, Fetch | None] = {"stable": stable, "canary": challenger}
         self._rejected = rejected
         self._newest: dict[Role, Loaded | None] = {}
-        self.queue = Queue(params.limits.queue_windows)
+        self.queue = Queue(params.limits.queue_windows, share=params.limits.queue_share)
         self.stable: Serving | None = None
         self.challenger: Serving | None = None
         self.canary: CanaryParams = params.canary
