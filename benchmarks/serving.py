@@ -69,8 +69,9 @@ def main() -> int:
         bench = Visits(plan.points, results, scratch=scratch, graph=models["first"] / "model.onnx")
         peers = bench.install(visits.chosen(arguments.peers, quick=arguments.quick), CACHE)
         site = Site(scratch / "site", models["first"])
+        sites = {"wattline": site, "wattline-unlogged": Site(scratch / "unlogged", models["first"], logged=False)}
         for number in range(plan.rounds):
-            bench.turn(peers, site, number)
+            bench.turn(peers, sites, number)
         print("\n".join(report.tables(results)))
         figures = [*report.comparisons(results)]
         try:
@@ -132,7 +133,7 @@ def overloaded(plan: Plan, scratch: Path, slow: Path) -> Iterator[Figure]:
 
 def write(path: Path, results: report.Results, figures: list[Figure]) -> None:
     """Everything, as JSON."""
-    judged = [asdict(figure) | {"passed": figure.passed} for figure in figures]
+    judged = [asdict(figure) | {"passed": bool(figure.passed)} for figure in figures]
     path.write_text(json.dumps(asdict(results) | {"figures": judged}, indent=1) + "\n")
 
 

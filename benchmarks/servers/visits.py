@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,11 +13,9 @@ from servers import environments, measure
 from servers.catalogue import CATALOGUE, Peer, Place, Route, variables
 from servers.environments import PEERS, InstallError
 from servers.measure import BENCHMARKS, Asked, Reading
-from servers.ours import ROWS, Site
+from servers.ours import Site
 from servers.process import SERVER_CORE, Server, StartError, free_port, pinned
 from servers.report import BATCH, CLIENTS, Results
-
-OURS = "wattline"
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,16 @@ class Visits:
                 self._results.absent[peer.name] = str(error)
         return [peer for peer in peers if peer.name not in self._results.absent]
 
-    def turn(self, peers: list[Peer], site: Site, number: int) -> None:
+    def turn(self, peers: list[Peer], sites: dict[str, Site], number: int) -> None:
         """Measure everybody once. The order alternates, so that a busy moment does not hit one alone."""
         self._results.readings.append([])
         self._results.limits.append(limit(self._graph, self._points.seconds))
-        everybody: list[Peer | None] = [*peers, None]
-        for peer in everybody[:: 1 if number % 2 == 0 else -1]:
-            name = peer.name if peer else OURS
+        everybody: list[tuple[str, Peer | Site]] = [*((peer.name, peer) for peer in peers), *sites.items()]
+        for name, one in everybody[:: 1 if number % 2 == 0 else -1]:
             print(f"turn {number + 1}: {name}", file=sys.stderr, flush=True)
             try:
-                with self._start(peer) if peer else site.start() as server:
-                    rows = peer.rows if peer else ROWS
-                    self._visit(server, name, rows, headers={} if peer else site.headers)
+                with one.start() if isinstance(one, Site) else self._start(one) as server:
+                    self._visit(server, name, one.rows, headers=one.headers if isinstance(one, Site) else {})
             except (StartError, subprocess.CalledProcessError) as error:
                 self._results.absent[f"{name}, turn {number + 1}"] = str(error)
 
@@ -89,7 +86,8 @@ class Visits:
     def _visit(self, server: Server, name: str, rows: Mapping[str, Route], *, headers: Mapping[str, str]) -> None:
         for row, route in rows.items():
             # Ours names a version in its answers; "" stands for any.
-            asked = Asked(self._scratch / f"{name}-{route.form}", {"": self._graph.parent}, route, headers)
+            folder = self._scratch / name / "asked" / re.sub(r"\W+", "-", row)
+            asked = Asked(folder, {"": self._graph.parent}, route, headers)
             self._results.readings[-1] += self._row(row, server, asked)
         for row in rows:
             self._results.starts.setdefault(row, []).append(server.ready_seconds)
