@@ -4,7 +4,6 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wattline.serving.prediction_log.partitions import Partitions
@@ -15,10 +14,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("wattline.serving")
 CHUNK_ROWS = 128
 """Rows that are worked on before the event loop gets its turn."""
-MICROSECONDS = 86_400_000_000
-"""In a day."""
-Columns = tuple[Sequence[Any], ...]
-"""Rows, column by column: a value for each of them in each column."""
+DAY_MICROSECONDS = 86_400_000_000
+Row = tuple[Any, ...]
 Entry = TypeVar("Entry")
 
 
@@ -40,21 +37,21 @@ class Lane(Generic[Entry]):
         partitions: Partitions,
         *,
         what: str,
-        instant: int,
-        columns: Callable[[Entry], Columns],
+        day: Callable[[Entry], int],
+        rows: Callable[[Sequence[Entry]], Sequence[Row]],
         on_write: Callable[[int], None] | None = None,
         on_drop: Callable[[int], None] | None = None,
     ) -> None:
         """Fill `partitions`.
 
         what: names the rows in messages
-        instant: place of the column that says on which day they happened [us since 1970]; all rows of an entry alike
-        columns: makes the rows that are written out of what was queued
+        day: on which an entry happened, in UTC [days since 1970]
+        rows: makes the rows that are written out of entries that were queued
         on_drop: told how many rows a disk did not take; None: they are kept and tried again
         """
         self.taken = 0
         self.partitions = partitions
-        self._what, self._instant, self._columns = what, instant, columns
+        self._what, self._day, self._rows = what, day, rows
         self._on_write, self._on_drop = on_write, on_drop
         self._queue: deque[_Queued[Entry]] = deque()
         self._put = self._popped = 0
@@ -122,10 +119,10 @@ class Lane(Generic[Entry]):
         return len(queued)
 
     def _batches(self, queued: Sequence[Entry]) -> "dict[int, RecordBatch]":
-        days: dict[int, list[Columns]] = defaultdict(list)
-        for columns in map(self._columns, queued):
-            days[columns[self._instant][0] // MICROSECONDS].append(columns)
-        return {day: self.partitions.batch(_joined(parts)) for day, parts in days.items()}
+        days: dict[int, list[Entry]] = defaultdict(list)
+        for entry in queued:
+            days[self._day(entry)].append(entry)
+        return {day: self.partitions.batch(self._rows(entries)) for day, entries in days.items()}
 
     def _failed(self, error: Exception, rows: int) -> None:
         if self._lost is None:
@@ -141,7 +138,3 @@ class Lane(Generic[Entry]):
             self._lost = None
         if self._on_write is not None:
             self._on_write(rows)
-
-
-def _joined(parts: Sequence[Columns]) -> Columns:
-    return tuple(list(chain.from_iterable(same)) for same in zip(*parts, strict=True))

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
+
+import numpy as np
 
 from wattline.params.serving import LogParams
 from wattline.predictions import ANSWERS, FEEDBACK, FEEDBACK_FOLDER
 from wattline.serving.ids import new_id
-from wattline.serving.prediction_log.lane import CHUNK_ROWS, Columns, Lane
+from wattline.serving.prediction_log.lane import CHUNK_ROWS, DAY_MICROSECONDS, Lane, Row
 from wattline.serving.prediction_log.partitions import Partitions
 from wattline.serving.protocol.feedback import Feedback
 from wattline.task import FloatArray
@@ -57,6 +59,9 @@ class Answers(NamedTuple):
         )
 
 
+Queued = tuple[Answers, FloatArray]
+
+
 class PredictionLog:
     """The log of one process: a bounded queue, and a thread that empties it into files.
 
@@ -84,11 +89,11 @@ class PredictionLog:
         feedback = Partitions(folder / FEEDBACK_FOLDER, worker=worker, columns=FEEDBACK)
         self._released = 0
         self._held = 0
-        self._answers: Lane[tuple[Answers, bytes]] = Lane(
-            answers, what="answers", instant=1, columns=self._finished, on_write=on_write, on_drop=on_drop
+        self._answers: Lane[Queued] = Lane(
+            answers, what="answers", day=_day_of_answers, rows=self._finished, on_write=on_write, on_drop=on_drop
         )
-        self._feedback: Lane[tuple[Any, ...]] = Lane(
-            feedback, what="items of feedback", instant=2, columns=lambda row: tuple((value,) for value in row)
+        self._feedback: Lane[Row] = Lane(
+            feedback, what="items of feedback", day=_day_of_feedback, rows=lambda rows: rows
         )
         # Half of it to wait, half of it to write: together no longer than promised.
         self._seconds = params.flush_seconds / 2
@@ -100,7 +105,7 @@ class PredictionLog:
     def record(self, answers: Answers, windows: FloatArray) -> None:
         """Queue the answers to one request; to be called on the event loop only. Never waits, and raises nothing.
 
-        windows: (n, steps, columns) float32, copied
+        windows: (n, steps, columns) float32, which nobody changes any more; kept until their digests are made
         """
         count, size = len(windows), windows.nbytes
         if count > CHUNK_ROWS:
@@ -114,7 +119,7 @@ class PredictionLog:
             self._on_drop(count)
             return
         self._held += size
-        lane.put((answers, windows.tobytes()), count)
+        lane.put((answers, windows), count)
         if 2 * waiting > self._most:
             self.flush()
         elif held > WAKING_SHARE * HELD_BYTES and not self._wake.is_set():
@@ -173,42 +178,40 @@ class PredictionLog:
             lane.write()
             lane.partitions.close()
 
-    def _finished(self, entry: tuple[Answers, bytes]) -> Columns:
+    def _finished(self, entries: Sequence[Queued]) -> list[Row]:
         """What is written of queued answers: digests in place of windows, nothing that a file cannot hold."""
-        answers, windows = entry
-        self._released += len(windows)
-        count = len(answers.scores)
-        size, content = len(windows) // count, memoryview(windows)
-        digests = [hashlib.sha256(content[at : at + size]).hexdigest() for at in range(0, len(content), size)]
-        limits = [math.nan] * count if answers.thresholds is None else answers.thresholds
-        return (
-            [answers.id] if answers.single else [f"{answers.id}.{answers.first + at}" for at in range(count)],
-            [answers.answered_ns // 1000] * count,
-            [_text(unit) for unit in answers.units],
-            digests,
-            [_number(score) for score in answers.scores],
-            [_number(limit) for limit in limits],
-            [
-                None if math.isnan(score - limit) else score > limit
-                for score, limit in zip(answers.scores, limits, strict=True)
-            ],
-            [answers.model] * count,
-            [answers.version] * count,
-            [answers.digest] * count,
-            [answers.route] * count,
-            [_text(answers.principal)] * count,
-            [answers.role] * count,
-        )
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _above(score: float, limit: float) -> bool | None:
-    return None if math.isnan(score - limit) else score > limit
+        rows: list[Row] = []
+        for answers, windows in entries:
+            self._released += windows.nbytes
+            name, instant, units, scores, limits, model, version, digest, route, principal, role, single, first = (
+                answers
+            )
+            identity = (model, version, digest, route, _text(principal), role)
+            content, microseconds = np.ascontiguousarray(windows), instant // 1000
+            for at, score in enumerate(scores):
+                limit = math.nan if limits is None else limits[at]
+                rows.append((
+                    name if single else f"{name}.{first + at}",
+                    microseconds,
+                    _text(units[at]),
+                    hashlib.sha256(content[at]).hexdigest(),
+                    score if math.isfinite(score) else None,
+                    limit if math.isfinite(limit) else None,
+                    None if math.isnan(score - limit) else score > limit,
+                    *identity,
+                ))  # fmt: skip
+        return rows
 
 
 def _text(value: str) -> str:
     """`value` in a form that UTF-8 can hold: a caller's string may be half a character."""
     return (value if value.isascii() else value.encode(errors="replace").decode())[:LONGEST_TEXT]
+
+
+def _day_of_answers(entry: Queued) -> int:
+    return entry[0].answered_ns // (1000 * DAY_MICROSECONDS)
+
+
+def _day_of_feedback(row: Row) -> int:
+    received: int = row[2]
+    return received // DAY_MICROSECONDS

@@ -62,13 +62,13 @@ class Partitions:
         with contextlib.suppress(OSError):
             self._own()
 
-    def batch(self, columns: Sequence[Sequence[Any]]) -> "RecordBatch":
-        """The values of a few rows, column by column and with instants as microseconds since 1970, in Arrow's form."""
+    def batch(self, rows: Sequence[tuple[Any, ...]]) -> "RecordBatch":
+        """A few rows, in the order of the columns and with instants as microseconds since 1970, in Arrow's form."""
         from arro3.core import Array, DataType, RecordBatch
 
         schema = self._schema()
         arrays = []
-        for kind, values in zip(schema.types, columns, strict=True):
+        for kind, values in zip(schema.types, zip(*rows, strict=True), strict=True):
             # arro3 makes instants out of integers only.
             instant = DataType.is_timestamp(kind)
             arrays.append(Array(values, DataType.int64()).cast(kind) if instant else Array(values, kind))
