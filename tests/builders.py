@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from wattline import files, keys, signing
-from wattline.keys import PrivateKey
+from wattline import files, signing
 from wattline.records import (
     Candidate,
     Champion,
@@ -32,7 +31,9 @@ from wattline.records import (
 )
 from wattline.serving.inference.engine import Engine
 from wattline.serving.inference.golden import make as make_golden
-from wattline.statement import CardSummary, Statement, compose
+from wattline.signing import keys
+from wattline.signing.keys import PrivateKey
+from wattline.signing.statement import CardSummary, Statement, compose
 from wattline.task import FloatArray, Series
 
 COLUMNS = (

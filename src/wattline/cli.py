@@ -148,7 +148,7 @@ def new_keys(
     folder: Annotated[Path | None, typer.Option(help="default: keys below WATTLINE_STATE, .wattline/keys")] = None,
 ) -> None:
     """Make a key pair; with WATTLINE_SIGNING_PASSPHRASE set, the private half is encrypted."""
-    from wattline import keys as pairs
+    from wattline.signing import keys as pairs
 
     place = folder or pairs.default_folder()
     public = pairs.new(place)

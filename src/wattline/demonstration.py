@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from wattline import files, keys, params, splits
+from wattline import files, params, splits
 from wattline.errors import InputError, RejectedError, WattlineError
 from wattline.gates import report
 from wattline.records import Decision, Signature
+from wattline.signing import keys
 
 SECONDS_TO_START = 60
 

@@ -15,7 +15,7 @@ from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.records import Candidate
 from wattline.registry import statements, store, versions
-from wattline.statement import CardSummary, Statement
+from wattline.signing.statement import CardSummary, Statement
 
 NAME = "anomaly"
 KEY, OTHER = signing_key(0), signing_key(1)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattline.params.serving import BatchingParams
-from wattline.serving.batching import Batcher, Outputs, Queue
+from wattline.serving.batching import Batcher, Outputs
+from wattline.serving.queue import Queue
 from wattline.serving.refusal import RefusedError
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from typer.testing import CliRunner
 
-from wattline import cli, keys
+from wattline import cli
 from wattline.errors import InputError
 from wattline.settings import settings
+from wattline.signing import keys
 
 VARIABLES = ("WATTLINE_STATE", "WATTLINE_SIGNING_KEY", "WATTLINE_SIGNING_PASSPHRASE")
 PASSPHRASE = "correct horse"

@@ -18,10 +18,11 @@ from builders import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattline import dsse, files, signing
+from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.records import Candidate, Champion, Score
-from wattline.statement import Statement
+from wattline.signing import dsse
+from wattline.signing.statement import Statement
 
 KEY, OTHER = signing_key(0), signing_key(1)
 TRUSTED = (KEY.public,)

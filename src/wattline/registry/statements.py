@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from wattline import files, signing
 from wattline.errors import IntegrityError
-from wattline.keys import PrivateKey
 from wattline.registry.evidence import Evidence
-from wattline.statement import CardSummary, Statement, compose
+from wattline.signing.keys import PrivateKey
+from wattline.signing.statement import CardSummary, Statement, compose
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wattline import files, keys, signing
+from wattline import files, signing
 from wattline.errors import InputError
 from wattline.records import Candidate, Champion
 from wattline.registry import statements, store, tracking
 from wattline.registry.evidence import Evidence, dirty, energy_text, gather
 from wattline.registry.stored import ACCEPTED, DECISION, check_accepted, downloaded
+from wattline.signing import keys
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,4 +1,4 @@
-"""Concurrent requests share runs of the graph: bounded queue, bounded delay, answers that are never crossed."""
+"""Concurrent requests share runs of the graph: bounded delay, answers that are never crossed."""
 
 import asyncio
 import math
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattline.params.serving import BatchingParams
+from wattline.serving.queue import Queue
 from wattline.serving.refusal import RefusedError
 from wattline.task import FloatArray
 
@@ -23,7 +24,6 @@ Done = Callable[[Outputs | RefusedError, int], None]
 
 INLINE_SECONDS = 0.004
 """A run that is expected to be shorter stays on the event loop: handing it to a thread and back costs more."""
-SLOWEST_RETRY_SECONDS = 30
 
 
 class Runnable(Protocol):
@@ -43,39 +43,6 @@ class Watcher(Protocol):
     def waited(self, seconds: float) -> None: ...
 
     def failed(self, windows: int, error: Exception) -> None: ...
-
-
-class Queue:
-    """How many windows of all requests wait or run, whichever model they are for."""
-
-    def __init__(self, limit: int, *, share: float = 1.0) -> None:
-        """limit: windows; share: of a request's time that the windows before it may take"""
-        self.limit = limit
-        self.windows = 0
-        self.seconds_per_window = 0.0
-        self._share = share
-
-    def check(self, count: int, seconds: float) -> None:
-        """Raise RefusedError 503 where `count` more windows have no room, or would wait too long for their answers.
-
-        Who would be answered too late is better told at once, while there is time to ask elsewhere; and what is
-        computed for nobody costs others theirs. A request larger than the queue is let into an empty one.
-        seconds: until the deadline
-        """
-        waiting = self.windows
-        if not waiting:
-            return
-        expected = waiting * self.seconds_per_window
-        if waiting + count > self.limit:
-            reason = f"{waiting} windows wait already, at most {self.limit} may"
-        elif expected > max(0.0, self._share * seconds):
-            reason = f"the {waiting} windows that wait already will take {expected:.2g} s, too long for {seconds:.2g} s"
-        else:
-            return
-        after = min(SLOWEST_RETRY_SECONDS, max(1, math.ceil(expected)))
-        raise RefusedError(
-            f"{reason}; ask again in {after} s", status=503, reason="queue", headers={"Retry-After": str(after)}
-        )
 
 
 def _nobody(_outputs: Outputs | RefusedError, _row: int) -> None:

@@ -66,10 +66,11 @@ async def _life(listener: socket.socket, job: Job, *, announce: Callable[[], Non
         # A supervisor that was killed cannot say so.
         loop.add_reader(parent.sentinel, end.set)
     service = assemble(job, worker=worker)
+    # Before the first model is loaded, since one that is swapped out must be let go of.
+    _spare_the_collector()
     try:
         await service.start()
         listening = await loop.create_server(lambda: Connection(service), sock=listener, backlog=BACKLOG)
-        _spare_the_collector()
         announce()
         await end.wait()
         service.draining = True
@@ -83,7 +84,7 @@ async def _life(listener: socket.socket, job: Job, *, announce: Callable[[], Non
 def _spare_the_collector() -> None:
     """Let the garbage collector look for cycles among what is made from now on only, and after more of it.
 
-    What the process was started with stays, and looking through all of it takes longer than many requests.
+    Modules and classes stay, and looking through all of them takes longer than many requests.
     """
     gc.collect()
     gc.freeze()

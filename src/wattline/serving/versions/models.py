@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from wattline.params.serving import CanaryParams, ServingParams
 from wattline.records import Signature
-from wattline.serving.batching import Batcher, Queue
+from wattline.serving.batching import Batcher
 from wattline.serving.metrics.counters import Metrics
+from wattline.serving.queue import Queue
 from wattline.serving.refusal import RefusedError
 from wattline.serving.versions.judge import Judge
 from wattline.serving.versions.loading import Loaded, LoadError

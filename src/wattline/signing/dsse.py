@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from wattline.errors import InputError, IntegrityError
-from wattline.keys import PrivateKey, PublicKey
 from wattline.records import Record
+from wattline.signing.keys import PrivateKey, PublicKey
 
 LARGEST = 1024 * 1024
 """Bytes of an envelope or payload that are looked at."""

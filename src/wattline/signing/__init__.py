@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wattline import dsse, files
+from wattline import files
 from wattline.errors import InputError, IntegrityError
-from wattline.keys import PrivateKey, PublicKey, load_public
 from wattline.records import Candidate, Champion
-from wattline.statement import Statement
+from wattline.signing import dsse
+from wattline.signing.keys import PrivateKey, PublicKey, load_public
+from wattline.signing.statement import Statement
 
 __all__ = ["FILE", "PrivateKey", "PublicKey", "Statement", "load_public", "sign", "verify", "verify_folder"]
 
