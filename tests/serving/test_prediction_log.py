@@ -1,6 +1,5 @@
 """The log of answers: nothing written twice or by half, nobody made to wait, and whatever is lost is counted."""
 
-import gc
 import hashlib
 import logging
 import math
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,8 @@ from wattline import files, predictions
 from wattline.errors import InputError
 from wattline.params.serving import LogParams
 from wattline.serving.ids import new_id
-from wattline.serving.prediction_log import log as prediction_log
 from wattline.serving.prediction_log import partitions
-from wattline.serving.prediction_log.log import Answers, PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog, digest
 from wattline.serving.protocol.feedback import Feedback
 
 NOON = 1_773_144_000 * 10**9
@@ -50,9 +47,9 @@ class Counted:
 def answers(name: str, **changes: Any) -> Answers:
     """The answer to one window, or to as many as there are scores in `changes`."""
     fields = {
-        "id": name, "answered_ns": NOON, "units": ["node-01"], "scores": [1.5], "thresholds": [2.0],
-        "model": "anomaly", "version": "7", "digest": "d" * 64, "route": "/predict", "principal": "key-1",
-        "role": "stable", "single": True, **changes,
+        "id": name, "answered_ns": NOON, "units": ["node-01"], "digests": [digest(WINDOW)], "scores": [1.5],
+        "thresholds": [2.0], "model": "anomaly", "version": "7", "digest": "d" * 64, "route": "/predict",
+        "principal": "key-1", "role": "stable", "single": True, **changes,
     }  # fmt: skip
     return Answers(**fields)
 
@@ -66,8 +63,7 @@ class Log:
         self.log = PredictionLog(params, worker=worker, on_drop=self.dropped, on_write=self.written)
 
     def put(self, name: str, **changes: Any) -> None:
-        window = changes.pop("window", WINDOW)
-        self.log.record(answers(name, **changes), window[None])
+        self.log.record(answers(name, **changes))
 
     def flush(self) -> None:
         """Have everything written that waits, as the writer does when its queue fills up."""
@@ -125,7 +121,7 @@ def parquet_files(folder: Path) -> list[Path]:
 def test_what_was_answered_is_what_is_read(open_log):
     log = open_log()
     window = np.array([[1.5, np.nan, -0.0]] * 4, dtype=np.float32)
-    log.put("a", window=window, units=["nœud ✓"], answered_ns=NOON + 1_999)
+    log.put("a", digests=[digest(window)], units=["nœud ✓"], answered_ns=NOON + 1_999)
     log.put("b", scores=[math.nan], thresholds=[math.nan], answered_ns=NOON + 5_000)
     log.log.close()
     a, b = log.rows()
@@ -144,9 +140,9 @@ def test_each_window_of_a_large_request_has_a_row_of_its_own(open_log):
     windows = np.arange(300 * 12, dtype=np.float32).reshape(300, 4, 3)
     scores = [float(at) for at in range(300)]
     units = [f"node-{at:03}" for at in range(300)]
-    many = {"units": units, "scores": scores, "single": False}
-    log.log.record(answers("with", thresholds=[149.5] * 300, **many), windows)
-    log.log.record(answers("without", thresholds=None, answered_ns=NOON + 10**9, **many), windows)
+    many = {"units": units, "digests": [digest(window) for window in windows], "scores": scores, "single": False}
+    log.log.record(answers("with", thresholds=[149.5] * 300, **many))
+    log.log.record(answers("without", thresholds=None, answered_ns=NOON + 10**9, **many))
     log.log.close()
     rows = {row["id"]: row for row in log.rows()}
     assert len(rows) == 600
@@ -201,33 +197,11 @@ def test_a_full_queue_drops_counts_and_never_waits_for_a_disk_that_hangs(open_lo
     assert len(set(log.ids())) == log.written.total
 
 
-def test_windows_are_bounded_in_bytes_too_and_let_go_once_their_digests_are_made(open_log, hanging, monkeypatch):
-    monkeypatch.setattr(prediction_log, "HELD_BYTES", 10 * WINDOW.nbytes)
-    log = open_log()
-    body = np.zeros((1000, 4, 3), dtype=np.float32)
-    for place in range(1000):
-        log.put(str(place), window=body[place])
-        assert log.log._held - log.log._released <= 10 * WINDOW.nbytes
-    until(lambda: log.log._held == log.log._released)
-    gone = weakref.ref(body)
-    del body
-    gc.collect()
-    assert gone() is None
-    assert log.dropped.total > 0
-    hanging.set()
-    log.log.close()
-    assert log.written.total + log.dropped.total == 1000
-
-
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_the_digest_is_of_the_window_however_it_lies_in_memory(open_log, order):
-    log = open_log()
+def test_the_digest_is_of_the_window_however_it_lies_in_memory(order):
     rows = np.asarray(np.arange(18, dtype=np.float32).reshape(6, 3), order=order)
-    overlapping = np.lib.stride_tricks.sliding_window_view(rows, (4, 3))[:, 0]
-    log.log.record(answers("a", units=["u"] * 3, scores=[1.0] * 3, thresholds=None, single=False), overlapping)
-    log.log.close()
-    for row, window in zip(log.rows(), overlapping, strict=True):
-        assert row["input_sha256"] == hashlib.sha256(window.tobytes()).hexdigest()
+    for window in np.lib.stride_tricks.sliding_window_view(rows, (4, 3))[:, 0]:
+        assert digest(window) == hashlib.sha256(window.tobytes()).hexdigest()
 
 
 def test_a_folder_that_cannot_be_written_is_said_once_counted_and_used_again_when_it_can_be(open_log, tmp_path, caplog):
@@ -273,7 +247,7 @@ WRITER = """
 import sys, time
 import numpy as np
 from wattline.params.serving import LogParams
-from wattline.serving.prediction_log.log import Answers, PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog, digest
 
 def written(count):
     print(count, flush=True)
@@ -283,7 +257,7 @@ log = PredictionLog(params, worker="0", on_drop=lambda _: None, on_write=written
 window = np.zeros((4, 3), dtype=np.float32)
 for place in range(10**9):
     identity = ("m", "1", "d", "/predict", "p", "stable", True)
-    log.record(Answers(f"{place:09}", time.time_ns(), ["u"], [1.0], [2.0], *identity), window[None])
+    log.record(Answers(f"{place:09}", time.time_ns(), ["u"], [digest(window)], [1.0], [2.0], *identity))
     time.sleep(0.0002)
     if place == 0:
         assert "pyarrow" not in sys.modules

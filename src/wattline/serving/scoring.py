@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wattline.serving.batching import Outputs, Ticket
 from wattline.serving.call import Call
 from wattline.serving.metrics.counters import Metrics
-from wattline.serving.prediction_log.log import Answers, PredictionLog
+from wattline.serving.prediction_log.log import Answers, PredictionLog, digest
 from wattline.serving.refusal import RefusedError
 from wattline.serving.versions.models import Models, Serving
 from wattline.task import FloatArray
@@ -104,6 +104,7 @@ class Scoring:
                 call.id,
                 time.time_ns(),
                 names,
+                [digest(window) for window in asked.windows],
                 scores,
                 limits,
                 serving.name,
@@ -113,8 +114,7 @@ class Scoring:
                 call.principal.name,
                 serving.role,
                 count == 1,
-            ),
-            asked.windows,
+            )
         )
 
     def failed(self, serving: Serving, error: RefusedError) -> None:

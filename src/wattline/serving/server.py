@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -17,6 +16,7 @@ from typing import Any
 
 from wattline import settings
 from wattline.errors import InputError, WattlineError
+from wattline.serving import memory
 from wattline.serving.access.exposure import check_exposure
 from wattline.serving.job import Job
 
@@ -25,7 +25,6 @@ BACKLOG = 2048
 SECONDS_TO_FINISH = 10.0
 """After the drain time, how long requests under way may still take [s]."""
 SECONDS_BETWEEN_RESTARTS = 1.0
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 SWITCH_SECONDS = 0.001
 """How long the event loop may keep the interpreter from the thread that runs the graph [s]."""
 
@@ -67,7 +66,8 @@ async def _life(listener: socket.socket, job: Job, *, announce: Callable[[], Non
         loop.add_reader(parent.sentinel, end.set)
     service = assemble(job, worker=worker)
     # Before the first model is loaded, since one that is swapped out must be let go of.
-    _spare_the_collector()
+    memory.spare_the_collector()
+    memory.keep_freed()
     try:
         await service.start()
         listening = await loop.create_server(lambda: Connection(service), sock=listener, backlog=BACKLOG)
@@ -79,16 +79,6 @@ async def _life(listener: socket.socket, job: Job, *, announce: Callable[[], Non
         await _finish(service)
     finally:
         await service.stop()
-
-
-def _spare_the_collector() -> None:
-    """Let the garbage collector look for cycles among what is made from now on only, and after more of it.
-
-    Modules and classes stay, and looking through all of them takes longer than many requests.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 async def _finish(service: Any) -> None:

@@ -27,7 +27,7 @@ class _Queued(NamedTuple, Generic[Entry]):
 
 
 class Lane(Generic[Entry]):
-    """One thread puts entries of one or more rows, another one, always the same, prepares and writes.
+    """One thread puts entries of one or more rows, another one, always the same, flushes.
 
     taken: rows that left the queue and are not in a file yet
     """
@@ -68,15 +68,12 @@ class Lane(Generic[Entry]):
         self._put += rows
         self._queue.append(_Queued(rows, entry))
 
-    def prepare(self) -> None:
-        """Make rows of what is queued now. Whatever goes wrong is logged and counted."""
+    def flush(self) -> None:
+        """Write what waits now. Whatever goes wrong is logged and counted."""
         remaining = len(self._queue)
         while remaining > 0:
             remaining -= self._take(remaining)
             time.sleep(self.partitions.pause)
-
-    def write(self) -> None:
-        """Write what is prepared. Whatever goes wrong is logged and counted."""
         for day, batches in list(self._ready.items()):
             rows = sum(batch.num_rows for batch in batches)
             try:

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -18,10 +19,6 @@ from wattline.serving.prediction_log.partitions import Partitions
 from wattline.serving.protocol.feedback import Feedback
 from wattline.task import FloatArray
 
-HELD_BYTES = 32 * 1024**2
-"""Windows that wait for their digest, all together."""
-WAKING_SHARE = 0.125
-"""Of HELD_BYTES: when more wait, their digests are made without waiting for the time to write."""
 LONGEST_TEXT = 256
 
 
@@ -30,7 +27,9 @@ class Answers(NamedTuple):
 
     id: of the request; the answer to the n-th of several windows is called id.n
     answered_ns: since 1970 [ns]
-    units, scores, thresholds: one of each for every window; NaN for none. thresholds: None where the graph has none
+    units, digests, scores, thresholds: one of each for every window; NaN for no number
+    digests: SHA-256, as predictions.ANSWERS says
+    thresholds: None where the graph has none
     first: place of the first window in its request
     single: whether there is no other window in that request
     """
@@ -38,6 +37,7 @@ class Answers(NamedTuple):
     id: str
     answered_ns: int
     units: Sequence[str]
+    digests: Sequence[str]
     scores: Sequence[float]
     thresholds: Sequence[float] | None
     model: str
@@ -53,13 +53,11 @@ class Answers(NamedTuple):
         """The answers to some of the windows."""
         return self._replace(
             units=self.units[start:stop],
+            digests=self.digests[start:stop],
             scores=self.scores[start:stop],
             thresholds=None if self.thresholds is None else self.thresholds[start:stop],
             first=self.first + start,
         )
-
-
-Queued = tuple[Answers, FloatArray]
 
 
 class PredictionLog:
@@ -87,10 +85,8 @@ class PredictionLog:
         self._most, self._on_drop = params.queue_records, on_drop
         answers = Partitions(folder, worker=worker, columns=ANSWERS)
         feedback = Partitions(folder / FEEDBACK_FOLDER, worker=worker, columns=FEEDBACK)
-        self._released = 0
-        self._held = 0
-        self._answers: Lane[Queued] = Lane(
-            answers, what="answers", day=_day_of_answers, rows=self._finished, on_write=on_write, on_drop=on_drop
+        self._answers: Lane[Answers] = Lane(
+            answers, what="answers", day=_day_of_answers, rows=_rows, on_write=on_write, on_drop=on_drop
         )
         self._feedback: Lane[Row] = Lane(
             feedback, what="items of feedback", day=_day_of_feedback, rows=lambda rows: rows
@@ -98,31 +94,24 @@ class PredictionLog:
         # Half of it to wait, half of it to write: together no longer than promised.
         self._seconds = params.flush_seconds / 2
         self._wake = threading.Event()
-        self._hurry = self._closed = False
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def record(self, answers: Answers, windows: FloatArray) -> None:
-        """Queue the answers to one request; to be called on the event loop only. Never waits, and raises nothing.
-
-        windows: (n, steps, columns) float32, which nobody changes any more; kept until their digests are made
-        """
-        count, size = len(windows), windows.nbytes
+    def record(self, answers: Answers) -> None:
+        """Queue the answers to one request; to be called on the event loop only. Never waits, and raises nothing."""
+        count = len(answers.scores)
         if count > CHUNK_ROWS:
             for first in range(0, count, CHUNK_ROWS):
-                self.record(answers.part(first, first + CHUNK_ROWS), windows[first : first + CHUNK_ROWS])
+                self.record(answers.part(first, first + CHUNK_ROWS))
             return
         lane = self._answers
         waiting = lane.waiting + count
-        held = self._held - self._released + size
-        if waiting > self._most or held > HELD_BYTES or self._closed:
+        if waiting > self._most or self._closed:
             self._on_drop(count)
             return
-        self._held += size
-        lane.put((answers, windows), count)
-        if 2 * waiting > self._most:
-            self.flush()
-        elif held > WAKING_SHARE * HELD_BYTES and not self._wake.is_set():
+        lane.put(answers, count)
+        if 2 * waiting > self._most and not self._wake.is_set():
             self._wake.set()
 
     def feedback(self, items: Sequence[Feedback], *, principal: str) -> bool:
@@ -141,9 +130,7 @@ class PredictionLog:
 
     def flush(self) -> None:
         """Let everything that waits be written soon, before its time."""
-        if not self._hurry:
-            self._hurry = True
-            self._wake.set()
+        self._wake.set()
 
     def close(self, *, seconds: float = 10.0) -> None:
         """Write down everything that waits. What a disk has not taken after `seconds` is lost, and counted."""
@@ -162,45 +149,48 @@ class PredictionLog:
         lanes = (self._answers, self._feedback)
         for lane in lanes:
             lane.partitions.open()
-        due = time.monotonic() + self._seconds
         while not self._closed:
-            self._wake.wait(max(0.0, due - time.monotonic()))
+            self._wake.wait(self._seconds)
             self._wake.clear()
-            hurry, self._hurry = self._hurry, False
             for lane in lanes:
-                lane.prepare()
-            if hurry or time.monotonic() >= due:
-                for lane in lanes:
-                    lane.write()
-                due = time.monotonic() + self._seconds
+                lane.flush()
         for lane in lanes:
-            lane.prepare()
-            lane.write()
+            lane.flush()
             lane.partitions.close()
 
-    def _finished(self, entries: Sequence[Queued]) -> list[Row]:
-        """What is written of queued answers: digests in place of windows, nothing that a file cannot hold."""
-        rows: list[Row] = []
-        for answers, windows in entries:
-            self._released += windows.nbytes
-            name, instant, units, scores, limits, model, version, digest, route, principal, role, single, first = (
-                answers
-            )
-            identity = (model, version, digest, route, _text(principal), role)
-            content, microseconds = np.ascontiguousarray(windows), instant // 1000
-            for at, score in enumerate(scores):
-                limit = math.nan if limits is None else limits[at]
-                rows.append((
-                    name if single else f"{name}.{first + at}",
-                    microseconds,
-                    _text(units[at]),
-                    hashlib.sha256(content[at]).hexdigest(),
-                    score if math.isfinite(score) else None,
-                    limit if math.isfinite(limit) else None,
-                    None if math.isnan(score - limit) else score > limit,
-                    *identity,
-                ))  # fmt: skip
-        return rows
+
+def digest(window: FloatArray) -> str:
+    """Of a window, as predictions.ANSWERS says."""
+    return hashlib.sha256(np.ascontiguousarray(window).data).hexdigest()
+
+
+def _rows(entries: Sequence[Answers]) -> list[Row]:
+    """What is written of queued answers: nothing that a file cannot hold."""
+    rows: list[Row] = []
+    for answers in entries:
+        identity = (
+            answers.model,
+            answers.version,
+            answers.digest,
+            answers.route,
+            _text(answers.principal),
+            answers.role,
+        )
+        microseconds = answers.answered_ns // 1000
+        limits = repeat(math.nan) if answers.thresholds is None else answers.thresholds
+        windows = zip(answers.units, answers.digests, answers.scores, limits, strict=False)
+        for at, (unit, sha256, score, limit) in enumerate(windows, start=answers.first):
+            rows.append((
+                answers.id if answers.single else f"{answers.id}.{at}",
+                microseconds,
+                _text(unit),
+                sha256,
+                score if math.isfinite(score) else None,
+                limit if math.isfinite(limit) else None,
+                None if math.isnan(score - limit) else score > limit,
+                *identity,
+            ))  # fmt: skip
+    return rows
 
 
 def _text(value: str) -> str:
@@ -208,8 +198,8 @@ def _text(value: str) -> str:
     return (value if value.isascii() else value.encode(errors="replace").decode())[:LONGEST_TEXT]
 
 
-def _day_of_answers(entry: Queued) -> int:
-    return entry[0].answered_ns // (1000 * DAY_MICROSECONDS)
+def _day_of_answers(answers: Answers) -> int:
+    return answers.answered_ns // (1000 * DAY_MICROSECONDS)
 
 
 def _day_of_feedback(row: Row) -> int:
