@@ -2,6 +2,7 @@
 
 python benchmarks/serving.py                 every peer and every exercise: about forty minutes
 python benchmarks/serving.py --quick         the main peers, a few seconds for each point: about three minutes
+python benchmarks/serving.py --rounds N      other turns of every server than three, or two with --quick
 python benchmarks/serving.py --peers NAME .. these only, of: mlflow bentoml litserve ray mlserver kserve fastapi raw
 python benchmarks/serving.py --json FILE     and write everything that was measured to FILE
 
@@ -14,7 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,6 +61,8 @@ def main() -> int:
     """Print every server's figures, and ours beside their limits."""
     arguments = parsed()
     plan = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        plan = replace(plan, rounds=arguments.rounds)
     energy = params.load(ROOT / "params.yaml").block.energy
     products = tuple(row for peer in CATALOGUE if peer.product for row in peer.rows)
     results = report.Results(energy.watts_per_core, energy.watts_source, products)
@@ -91,6 +94,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in CATALOGUE], metavar="NAME")
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

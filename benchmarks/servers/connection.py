@@ -49,11 +49,17 @@ class Connection(asyncio.Protocol):
             return
         head = bytes(buffer[:head_end])
         begin = head_end + len(END_OF_HEADERS)
-        end = begin + content_length(head)
-        if len(buffer) < end:
-            self._missing = end
-            return
-        body = bytes(buffer[begin:end])
+        if b"transfer-encoding: chunked" in head.lower():
+            found = unchunked(buffer, begin)
+            if found is None:
+                return
+            body = found
+        else:
+            end = begin + content_length(head)
+            if len(buffer) < end:
+                self._missing = end
+                return
+            body = bytes(buffer[begin:end])
         buffer.clear()
         self._missing, self.busy = 0, False
         self.owner.answered(self, head[9:12].decode(), head, body)
@@ -69,3 +75,17 @@ def content_length(head: bytes) -> int:
     if at < 0:
         raise ValueError(f"an answer has no Content-Length: {head!r}")
     return int(lower[at + 15 :].split(b"\r\n", 1)[0])
+
+
+def unchunked(buffer: bytearray, begin: int) -> bytes | None:
+    """The body that begins there in chunks; None while it is not complete."""
+    parts = []
+    while (line := buffer.find(b"\r\n", begin)) >= 0:
+        size = int(bytes(buffer[begin:line]).split(b";")[0], 16)
+        begin = line + 2 + size + 2
+        if begin > len(buffer):
+            return None
+        if not size:
+            return b"".join(parts)
+        parts.append(bytes(buffer[line + 2 : line + 2 + size]))
+    return None

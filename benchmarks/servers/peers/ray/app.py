@@ -32,6 +32,7 @@ if __name__ == "__main__":
         configure_logging=False,
         object_store_memory=200 * 2**20,
         _temp_dir=os.environ["SCRATCH"],
+        _node_ip_address="127.0.0.1",
     )
     serve.start(
         http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config={"enable_access_log": False}
