@@ -1,6 +1,7 @@
 """Every server that is measured beside ours: how it is started, and how it is asked."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -146,6 +147,7 @@ CATALOGUE = (
 
 
 def variables(peer: Peer, place: Place, graph: Path) -> dict[str, str]:
-    """The environment that `peer` is started with."""
-    paths = {"PYTHONPATH": str(PEERS / "shared"), "MODEL": str(graph), "SCRATCH": str(place.scratch)}
+    """The environment that `peer` is started with. Some start programs of their own by name: theirs are found first."""
+    search = f"{place.python.parent}{os.pathsep}{os.environ['PATH']}"
+    paths = {"PATH": search, "PYTHONPATH": str(PEERS / "shared"), "MODEL": str(graph), "SCRATCH": str(place.scratch)}
     return {**QUIET, **SINGLE, **paths, **peer.variables}

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from wattline.params.serving import LimitsParams
 from wattline.serving.call import ANYONE, Admission, Call, Reply
 from wattline.serving.refusal import RefusedError
+from wattline.serving.transport import connection
 from wattline.serving.transport.connection import Connection
 
 pytestmark = pytest.mark.anyio
@@ -265,6 +266,33 @@ async def test_a_refused_body_is_not_waited_for_and_the_connection_can_be_kept()
         caller.send(b"x" * 1000 + post("/yes"))
         assert (await caller.answer())[2]["path"] == "/yes"
         assert host.refusals == ["queue"]
+
+
+async def test_who_was_sent_away_and_asks_again_at_once_is_answered_a_moment_later_and_in_order():
+    async with serving() as (host, port), calling(port) as caller:
+        for _ in range(3):
+            caller.send(post("/no"))
+            assert (await caller.answer())[0] == 503
+            caller.send(post("/a")[:20])
+            await asyncio.sleep(0)
+            caller.send(post("/a")[20:] + post("/b"))
+            assert [(await caller.answer())[2]["path"] for _ in range(2)] == ["/a", "/b"]
+        assert host.refusals == ["queue"] * 3
+
+
+async def test_who_was_sent_away_is_not_read_for_a_while_and_what_was_sent_is_not_lost(monkeypatch):
+    monkeypatch.setattr(connection, "SECONDS_UNREAD", 3600.0)
+    async with serving() as (host, port), calling(port) as caller:
+        caller.send(post("/no"))
+        assert (await caller.answer())[0] == 503
+        caller.send(post("/a"))
+        (one,) = host.connections
+        await until(lambda: bool(one._early))
+        one.leave()
+        one.check(time.monotonic())
+        assert host.calls == 0
+        one._waited()
+        assert (await caller.answer())[2]["path"] == "/a"
 
 
 async def test_more_connections_than_allowed_are_told_so():

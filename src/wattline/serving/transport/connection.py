@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close the connection if nothing is under way on it."""
-        if self._phase == NEW and not self._busy:
+        if self._phase == NEW and not self._busy and not self._early:
             self._transport.close()
 
     def abort(self) -> None:
