@@ -24,10 +24,12 @@ WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FILES = 32
 """When there are more small files of one day, they are merged."""
-SMALL_BYTES = 1024**2
+SMALL_BYTES = 512 * 1024
 """A file that is larger is not merged any more."""
-MERGED_BYTES = 8 * SMALL_BYTES
-"""What is merged at once, so that it fits into memory whatever the files are like."""
+MERGED_BYTES = 2 * SMALL_BYTES
+"""What is merged at once, so that it fits into memory whatever the files are like; two small files always do."""
+SMALL_ROWS, MERGED_ROWS = 8192, 16384
+"""The same in rows, of which many fit into few bytes where they are alike."""
 GROUP_ROWS = 1024
 PAUSE = 0.0001
 """How long the event loop gets the interpreter to itself after each small piece of work [s]."""
@@ -54,7 +56,7 @@ class Partitions:
         self._finished = re.compile(rf"{re.escape(worker)}-[0-9a-f]{{21}}-[0-9a-f]{{10,}}\.parquet")
         self._unfinished = re.compile(rf"\.{self._finished.pattern}\.[0-9]+")
         self._small: dict[int, int] = {}
-        self._unreadable: set[Path] = set()
+        self._settled: set[Path] = set()
         self._lock: IO[bytes] | None = None
 
     def open(self) -> None:
@@ -97,43 +99,56 @@ class Partitions:
         """Merge when there is reason to: too many files of today, or the last ones of the day before."""
         if day not in self._small:
             for former in self._small:
-                self._merge(former)
+                self._merge_all(former)
             self._small = {day: len(self._mergeable(day))}
         else:
             self._small[day] += 1
         if self._small[day] > FILES:
-            self._merge(day)
-            self._small[day] = 0
+            # One at a time: answers wait meanwhile, and this is enough to keep up.
+            self._small[day] -= self._merge(day)
 
-    def _merge(self, day: int) -> None:
-        """Put the rows of small files into one. Until those are gone too, a reader finds these rows twice."""
+    def _merge_all(self, day: int) -> None:
+        while self._merge(day):
+            time.sleep(self.pause)
+
+    def _merge(self, day: int) -> int:
+        """Put the rows of some small files into one; returns how many these were, 0 where there are no two.
+
+        Until those are gone too, a reader finds these rows twice.
+        """
         if self._lock is None:
-            return
+            return 0
         merged: list[Path] = []
         batches: list[RecordBatch] = []
-        size = 0
+        size = rows = 0
         for path in self._mergeable(day):
             size += path.stat().st_size
-            if size > MERGED_BYTES:
+            if size > MERGED_BYTES or rows > MERGED_ROWS:
                 break
-            if (found := self._read(path)) is not None:
-                merged.append(path)
-                batches += found
-        if len(merged) > 1:
-            self._publish(day, batches)
-            for path in merged:
-                path.unlink(missing_ok=True)
+            found = self._read(path)
+            count = sum(batch.num_rows for batch in found)
+            if not found or count > SMALL_ROWS:
+                self._settled.add(path)
+                continue
+            rows += count
+            merged.append(path)
+            batches += found
+        if len(merged) < 2:
+            return 0
+        self._publish(day, batches)
+        for path in merged:
+            path.unlink(missing_ok=True)
+        return len(merged)
 
     def _mergeable(self, day: int) -> list[Path]:
         return [
             path
             for path in sorted(self._partition(day).iterdir())
-            if self._finished.fullmatch(path.name)
-            and path not in self._unreadable
-            and path.stat().st_size < SMALL_BYTES
+            if self._finished.fullmatch(path.name) and path not in self._settled and path.stat().st_size < SMALL_BYTES
         ]
 
-    def _read(self, path: Path) -> "list[RecordBatch] | None":
+    def _read(self, path: Path) -> "list[RecordBatch]":
+        """What is in a file; nothing where it cannot be read."""
         from arro3.io import read_parquet
 
         batches = []
@@ -144,8 +159,7 @@ class Partitions:
                 time.sleep(self.pause)
         except BaseException as error:  # arro3 panics on some broken files, and a panic is no Exception
             LOG.error("%s is not readable and stays as it is: %s", path, error)
-            self._unreadable.add(path)
-            return None
+            return []
         return batches
 
     def _own(self) -> None:
