@@ -291,3 +291,37 @@ async def test_after_draining_no_thread_is_left():
     await one.drain()
     while threading.active_count() > before:
         await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_who_cannot_make_a_reply_of_an_answer_takes_nobody_elses_with_it(inline: bool):
+    engine, answers, told = Sums(), Answers(), []
+    queue = Queue(1000)
+    one = batcher(engine, queue=queue, inline=inline)
+
+    def broken(outputs: Outputs | RefusedError, row: int) -> None:
+        told.append(outputs)
+        raise RuntimeError("no reply")
+
+    for number in range(6):
+        done = broken if number % 3 == 0 else answers.to(number)
+        one.submit(windows(number), units(), deadline=FOREVER, done=done)
+    await one.drain()
+    assert answers.found == {number: [number * 6.0] for number in (1, 2, 4, 5)}
+    assert [isinstance(one, RefusedError) for one in told] == [False, True] * 2
+    assert queue.windows == 0
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_after_a_failed_run_requests_of_any_size_are_tried_alone(inline: bool):
+    engine, answers = Sums(), Answers()
+    queue = Queue(1000)
+    one = batcher(engine, queue=queue, inline=inline)
+    sizes = {0: 3, 1: 20, 2: 1, 3: 9}
+    for number, count in sizes.items():
+        content = windows(np.nan if number == 2 else number, count)
+        one.submit(content, units(count), deadline=FOREVER, done=answers.to(number, count))
+    await one.drain()
+    assert isinstance(answers.found.pop(2), RefusedError)
+    assert answers.found == {number: [number * 6.0] * sizes[number] for number in (0, 1, 3)}
+    assert queue.windows == 0

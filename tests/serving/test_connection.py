@@ -1,6 +1,7 @@
 """HTTP on one socket: whatever a caller sends, slowly, wrongly or too much of it, costs only that caller."""
 
 import asyncio
+import contextlib
 import gzip
 import itertools
 import json
@@ -23,6 +24,7 @@ from wattline.serving.transport.connection import Connection
 pytestmark = pytest.mark.anyio
 LIMITS = {
     "body_bytes": 2048,
+    "bodies_bytes": 65536,
     "header_bytes": 1024,
     "header_seconds": 1.0,
     "body_seconds": 1.0,
@@ -35,6 +37,51 @@ LIMITS = {
 }
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: they differ in whether new bytes or callbacks come first."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
+class Transport:
+    """What a connection writes to, without a socket."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closing = self.aborted = False
+
+    def get_extra_info(self, _: str) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.closing = self.aborted = True
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+def connected(host: "Echo") -> tuple[Connection, Transport]:
+    """A connection without a socket, so that a test says when what happens."""
+    one, transport = Connection(host), Transport()
+    one.connection_made(transport)
+    return one, transport
+
+
 class Echo:
     """A host that answers with what it was sent; /hold waits to be released, /no is refused before its body."""
 
@@ -42,7 +89,7 @@ class Echo:
         self.limits = LimitsParams(**(LIMITS | limits))
         self.connections: set[Connection] = set()
         self.draining = False
-        self.arriving = 0
+        self.arriving = self.body_bytes = 0
         self.held: list[Callable[[], None]] = []
         self.cancelled = 0
         self.refusals: list[str] = []
@@ -414,3 +461,120 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.002)
+
+
+async def test_what_follows_a_body_is_bounded_and_changes_nothing_that_was_admitted():
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    async with serving() as (_, port):
+        async with calling(port) as caller:
+            caller.send(head + b"Content-Encoding: gzip\r\nX-Deadline-Ms: 0\r\n\r\n")
+            assert (await caller.answer())[2] == {"path": "/x", "body": "abc"}
+        async with calling(port) as caller:
+            caller.send(head + b"".join(b"h%d: v\r\n" % at for at in range(1000)))
+            assert (await caller.answer())[0] == 431
+        async with calling(port) as caller:
+            caller.send(head + b"h: ")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    caller.send(b"v" * 100)
+                    await caller.writer.drain()
+                    await asyncio.sleep(0)
+            assert (await caller.answer())[0] == 431
+        assert await fine(port)
+
+
+async def test_long_headers_are_refused_even_if_they_arrive_at_once():
+    async with serving() as (host, port), calling(port) as caller:
+        caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 5000 + b"\r\n\r\n")
+        assert (await caller.answer())[0] == 431
+        assert host.calls == 0
+
+
+async def test_nothing_overtakes_what_was_sent_ahead():
+    host = Echo()
+    one, transport = connected(host)
+    body = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    ahead = post("/b", body)
+    one.data_received(post("/hold"))
+    one.data_received(ahead[: -len(body)])
+    host.held.pop()()
+    one.data_received(ahead[-len(body) :])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert host.calls == 2
+    assert b"smuggled HTTP" in transport.written
+    assert b'"/smuggled"' not in transport.written
+
+
+async def test_a_refused_caller_keeps_its_connection_as_long_as_an_answered_one():
+    host = Echo()
+    for sent in (post("/no"), post("/no", b"x" * 10), post("/yes")):
+        one, transport = connected(host)
+        one.data_received(sent)
+        one.check(time.monotonic() + 4.0)
+        assert not transport.closing
+        one.check(time.monotonic() + 6.0)
+        assert transport.closing
+
+
+async def test_a_caller_who_does_not_read_the_end_is_dropped():
+    host = Echo()
+    one, transport = connected(host)
+    one.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert transport.closing
+    one.check(time.monotonic() + 0.5)
+    assert not transport.aborted
+    one.check(time.monotonic() + 1.5)
+    assert transport.aborted
+
+
+@pytest.mark.parametrize("line", ["X-Deadline-Ms: 0", "Content-Encoding: br"])
+async def test_a_refused_head_has_no_body_either(line: str):
+    one, transport = connected(Echo())
+    one.data_received(f"HEAD / HTTP/1.1\r\nHost: a\r\n{line}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert transport.written.startswith(b"HTTP/1.1 4")
+    assert transport.written.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_refused_offer_to_upgrade_ends_the_connection_and_says_so(version: str):
+    one, transport = connected(Echo())
+    upgrade = f"GET /no HTTP/{version}\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    one.data_received(upgrade.encode())
+    assert b"connection: close" in transport.written
+    assert transport.closing
+
+
+async def test_bodies_of_all_callers_together_are_bounded():
+    host = Echo(bodies_bytes=3500)
+    first, _ = connected(host)
+    first.data_received(post("/a", b"x" * 2000)[:-1])
+    second, refused = connected(host)
+    second.data_received(post("/b", b"x" * 2000))
+    assert refused.written.startswith(b"HTTP/1.1 503")
+    assert b"Retry-After: 1" in refused.written
+    chunked = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    third, refused = connected(host)
+    third.data_received(chunked + b"400\r\n" + b"x" * 1024 + b"\r\n")
+    assert not refused.written
+    third.connection_lost(None)
+    assert host.body_bytes == 2000
+    first.data_received(b"x")
+    assert host.body_bytes == 0
+    fourth, answered = connected(host)
+    fourth.data_received(post("/d", b"x" * 2000))
+    assert answered.written.startswith(b"HTTP/1.1 200")
+    assert host.body_bytes == 0
+
+
+async def test_a_large_body_that_was_sent_away_is_not_read_for_a_while(monkeypatch):
+    monkeypatch.setattr(connection, "LARGE_BODY", 1000)
+    monkeypatch.setattr(connection, "SECONDS_UNREAD_LARGE", 3600.0)
+    host = Echo()
+    one, transport = connected(host)
+    one.data_received(post("/no", b"x" * 2000)[:-2000])
+    assert transport.written.startswith(b"HTTP/1.1 503")
+    assert one._unread
+    one._waited()
+    one.data_received(b"x" * 2000 + post("/yes"))
+    assert b'"/yes"' in transport.written

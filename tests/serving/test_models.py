@@ -58,6 +58,17 @@ def params(**changes: Any) -> ServingParams:
     return ServingParams.model_validate(tree)
 
 
+def a_call(**headers: str) -> Call:
+    now = time.monotonic()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Call("POST", "/predict", "", named, b"", "id", now, now + 100, "test")
+
+
+def question(key: str, *, unit: int = 0, values: float = 0.0, count: int = 1) -> Asked:
+    windows = np.full((count, builders.STEPS, len(builders.COLUMNS)), values, np.float32)
+    return Asked(windows, np.full(count, unit), key)
+
+
 class Bench:
     """Models with stub engines, and somebody who asks them."""
 
@@ -77,11 +88,19 @@ class Bench:
 
     async def ask(self, key: str, *, unit: int = 0, values: float = 0.0) -> tuple[str, float]:
         """Version and score of one answer."""
-        now = time.monotonic()
-        call = Call("POST", "/predict", "", {}, b"", key, now, now + 100, "test")
-        windows = np.full((1, builders.STEPS, len(builders.COLUMNS)), values, np.float32)
-        serving, outputs = await self.scoring.outputs(call, Asked(windows, np.array([unit]), key))
+        serving, outputs = await self.scoring.outputs(a_call(), question(key, unit=unit, values=values))
         return serving.version, float(outputs["score"][0])
+
+    async def insist(self, serving: Serving) -> tuple[str, Outputs | RefusedError]:
+        """Version and outputs for a caller who insists on `serving`."""
+        future: asyncio.Future[tuple[str, Outputs | RefusedError]] = asyncio.get_running_loop().create_future()
+        self.scoring.ask(
+            a_call(), question("a"), lambda by, outputs, row: future.set_result((by.version, outputs)), only=serving
+        )
+        return await future
+
+    def steer(self, mode: str) -> None:
+        self.models.steer(self.models.canary.model_copy(update={"mode": mode}))
 
     def count(self, pattern: str) -> float:
         lines = self.metrics.render("")[0].decode().splitlines()
@@ -165,6 +184,164 @@ async def test_a_challenger_that_wants_other_columns_is_not_tried(tmp_path: Path
     found = await bench.models.reload()
     assert "columns or steps" in found["canary_error"]
     assert (await bench.ask("a"))[0] == "1"
+
+
+@pytest.mark.parametrize("change", [None, {"dtype": "int64"}, {"shape": ("batch", 2)}])
+async def test_a_challenger_without_an_output_of_the_champion_is_not_tried(tmp_path: Path, change: Any):
+    other = Engine(2.0)
+    score, *rest = other.signature.outputs
+    kept = () if change is None else (score.model_copy(update=change),)
+    other.signature = other.signature.model_copy(update={"outputs": (*kept, *rest)})
+    bench = Bench(tmp_path, mode="canary", percent=100.0, challenger=other)
+    found = await bench.models.reload()
+    assert "does not give score" in found["canary_error"]
+    assert (await bench.ask("a"))[0] == "1"
+
+
+async def test_a_challenger_with_more_outputs_than_the_champion_is_tried(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    bench.stable.signature = builders.signature(optional=False)
+    await bench.models.reload()
+    assert (await bench.ask("a"))[0] == "2"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_challenger_that_another_worker_took_back_goes_at_the_next_look(tmp_path: Path, gone: bool):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    await bench.models.reload()
+    Rejected(tmp_path / "rejected.json").add("2" * 8, version="2", reason="errors")
+    if gone:
+        bench.models._fetch["canary"] = failing("unreachable")
+    found = await bench.models.reload()
+    assert (found["canary"], "taken back" in found["canary_error"]) == (None, not gone)
+    assert (await bench.ask("a"))[0] == "1"
+
+
+async def test_a_challenger_goes_when_a_new_champion_wants_other_columns(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    await bench.models.reload()
+    other = Engine(3.0)
+    other.signature = other.signature.model_copy(update={"steps": 9})
+    bench.models._fetch["stable"] = lambda: loaded("3", other)
+    found = await bench.models.reload()
+    assert (found["canary"], "columns or steps" in found["canary_error"]) == (None, True)
+
+
+async def test_a_challenger_that_is_loaded_while_the_trial_ends_is_not_put_into_service(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    loop = asyncio.get_running_loop()
+
+    def ended_meanwhile() -> Any:
+        loop.call_soon_threadsafe(bench.steer, "off")
+        return loaded("2", bench.challenger)
+
+    bench.models._fetch["canary"] = ended_meanwhile
+    await bench.models.reload()
+    assert bench.models.challenger is None
+
+
+async def test_a_challenger_is_not_blamed_for_what_its_predecessor_did(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    await bench.models.reload()
+    former = bench.models.challenger
+    assert former is not None
+    bench.models._fetch["canary"] = lambda: loaded("3", bench.challenger)
+    await bench.models.reload()
+    for _ in range(60):
+        bench.models.judged(former, ok=False)
+    assert (await bench.ask("a"))[0] == "3"
+    for _ in range(300):
+        for one in bench.models.versions():
+            bench.models.judged(one, ok=True)
+            bench.models.timed(one.watch, 1, 0.001)
+        former.watch.ran(1, 60.0)
+    assert (await bench.ask("a"))[0] == "3"
+
+
+@pytest.mark.parametrize(("headers", "stays"), [({"x_deadline_ms": "1"}, True), ({"x_deadline_ms": "99999999"}, False)])
+async def test_a_challenger_is_not_blamed_for_a_callers_haste(tmp_path: Path, headers: dict[str, str], stays: bool):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    await bench.models.reload()
+    serving = bench.models.challenger
+    assert serving is not None
+    for _ in range(60):
+        bench.scoring.failed(serving, a_call(**headers), RefusedError("late", status=504, reason="deadline"))
+    assert (bench.models.challenger is not None) == stays
+
+
+async def test_who_insists_on_a_broken_version_is_not_answered_by_another(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=0.0)
+    await bench.models.reload()
+    serving = bench.models.named("anomaly", "2")
+    assert serving is not None
+    bench.challenger.score = float("nan")
+    version, outputs = await bench.insist(serving)
+    assert isinstance(outputs, dict)
+    assert (version, np.isnan(outputs["score"]).all()) == ("2", True)
+    bench.challenger.broken = True
+    version, outputs = await bench.insist(serving)
+    assert isinstance(outputs, RefusedError)
+    assert (version, bench.stable.asked) == ("2", 0)
+
+
+async def test_a_look_that_goes_wrong_is_logged_and_not_the_last_one(tmp_path: Path, monkeypatch, caplog):
+    bench = Bench(tmp_path, mode="off")
+    looked = asyncio.Event()
+    looks = iter((True, False))
+
+    async def reload() -> dict[str, Any]:
+        if next(looks, False):
+            raise RuntimeError("something nobody thought of")
+        looked.set()
+        return {}
+
+    monkeypatch.setattr(bench.models, "reload", reload)
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda _seconds: sleep(0))
+    watching = asyncio.create_task(bench.models.watch())
+    async with asyncio.timeout(5):
+        await looked.wait()
+    watching.cancel()
+    assert "something nobody thought of" in caplog.text
+
+
+async def test_a_shadow_takes_no_room_and_no_estimate_from_callers(tmp_path: Path):
+    bench = Bench(tmp_path, mode="shadow", percent=100.0)
+    await bench.models.reload()
+    shadow = bench.models.challenger
+    assert shadow is not None
+    queued = question("a", count=50)
+    shadow.batcher.submit(queued.windows, queued.units, deadline=time.monotonic() + 100, done=lambda *_: None)
+    assert bench.models.queue.windows == 0
+    await bench.models.drain()
+    assert (bench.challenger.asked, bench.models.queue.seconds_per_window) == (50, 0.0)
+
+
+async def test_a_shadow_that_becomes_a_canary_shares_the_callers_queue_from_then_on(tmp_path: Path):
+    bench = Bench(tmp_path, mode="shadow", percent=100.0)
+    await bench.models.reload()
+    for mode, expected in (("canary", 3), ("shadow", 0)):
+        bench.steer(mode)
+        serving = bench.models.challenger
+        assert serving is not None
+        assert serving.role == mode
+        queued = question("a", count=3)
+        serving.batcher.submit(queued.windows, queued.units, deadline=time.monotonic() + 100, done=lambda *_: None)
+        assert bench.models.queue.windows == expected
+        await bench.models.drain()
+    assert bench.count('wattline_model_info{digest="22222222",model="anomaly",role="shadow"') == 1
+    assert bench.count('wattline_model_info{digest="22222222",model="anomaly",role="canary"') == 0
+
+
+async def test_a_canary_that_becomes_a_shadow_still_answers_who_asked_it(tmp_path: Path):
+    bench = Bench(tmp_path, mode="canary", percent=100.0)
+    await bench.models.reload()
+    waiting = asyncio.create_task(bench.ask("a"))
+    await asyncio.sleep(0)
+    bench.steer("shadow")
+    assert await waiting == ("2", 2.0)
+    assert await bench.ask("a") == ("1", 1.0)
+    await bench.models.drain()
 
 
 async def test_a_challenger_that_became_champion_is_not_tried_beside_itself(tmp_path: Path):

@@ -113,6 +113,18 @@ def test_an_origin_that_goes_down_in_the_middle_counts_as_down(origin: FakeOrigi
     assert newest() == "one", "what could not be fetched is tried again although it did not change"
 
 
+def test_what_found_no_room_for_its_copy_is_tried_again_although_it_did_not_change(origin: FakeOrigin, monkeypatch):
+    def fetch() -> Path:
+        raise LoadError("the disk is full", reason="copy")
+
+    monkeypatch.setattr(origin, "fetch", fetch)
+    newest = Newest(origin, load)
+    for _ in range(2):
+        refused(newest, "copy")
+    monkeypatch.undo()
+    assert newest() == "one"
+
+
 def test_without_a_copy_a_start_fails(origin: FakeOrigin):
     origin.there = down()
     refused(Newest(origin, load), "unreachable")

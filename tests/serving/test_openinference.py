@@ -386,13 +386,21 @@ def test_an_unusual_id_is_the_one_that_json_says_however_often_it_comes(start: s
         assert decode(text.encode() + raw, str(len(text))).id == json.loads(text)["id"]
 
 
+def test_what_is_left_of_a_remembered_header_without_its_id_is_still_no_json():
+    described, raw = binary_inputs(windows(2), [0, 2])
+    rest = json.dumps({"inputs": described})[1:]
+    whole = '{"id":"a",' + rest
+    assert decode(whole.encode() + raw, str(len(whole))).id == "a"
+    assert "not valid JSON" in refused(rest.encode() + raw, str(len(rest)))
+
+
 def test_remembered_headers_are_bounded():
     described, raw = binary_inputs(windows(2), [0, 2])
     for number in range(2 * openinference.REMEMBERED):
         decode(*with_bytes({"model_name": f"m{number}", "inputs": described}, raw))
         assert len(openinference._remembered) <= openinference.REMEMBERED
     decode(*with_bytes({"model_name": "m" * 10_000, "inputs": described}, raw))
-    assert all(len(text) <= openinference.LONGEST_REMEMBERED for text in openinference._remembered)
+    assert all(len(text) <= openinference.LONGEST_REMEMBERED for _, text in openinference._remembered)
 
 
 @given(st.data())

@@ -125,6 +125,19 @@ class TestFolder:
         os.truncate(folder / "golden.json", contents.LARGEST_RECORD + 1)
         assert "at most" in refused(served, "digest")
 
+    def test_a_huge_record_is_a_change_and_refused(self, served: FolderOrigin, folder: Path):
+        before = served.fingerprint()
+        os.truncate(folder / "candidate.json", contents.LARGEST_RECORD + 1)
+        assert served.fingerprint() != before
+        assert "at most" in refused(served, "digest")
+
+    def test_a_folder_in_the_place_of_a_record_is_a_change_and_refused(self, served: FolderOrigin, folder: Path):
+        before = served.fingerprint()
+        (folder / "champion.json").unlink()
+        (folder / "champion.json").mkdir()
+        assert served.fingerprint() != before
+        assert "champion.json is no file" in refused(served, "digest")
+
     def test_files_that_are_links_are_followed(self, served: FolderOrigin, folder: Path, tmp_path: Path):
         shutil.move(folder / "model.onnx", tmp_path / "elsewhere")
         (folder / "model.onnx").symlink_to(tmp_path / "elsewhere")

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from wattline import files, predictions
@@ -112,6 +115,10 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(files, "write_bytes", hang)
     yield answer
     answer.set()
+
+
+def raises(*_: Any, **__: Any) -> None:
+    raise TypeError("no error of a disk")
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -384,6 +391,62 @@ def test_a_file_of_ours_that_broke_stays_and_holds_nothing_up(open_log, monkeypa
         log.ids()
     broken.unlink()
     assert len(log.ids()) == 9
+
+
+def test_a_file_of_ours_with_other_columns_stays_and_holds_nothing_up(open_log, monkeypatch, caplog):
+    monkeypatch.setattr(partitions, "FILES", 3)
+    log = open_log()
+    log.put("first")
+    log.flush()
+    (other,) = parquet_files(log.folder)
+    pq.write_table(pa.table({"id": ["of another release"], "mood": [1]}), other)
+    with caplog.at_level(logging.WARNING):
+        for place in range(9):
+            log.put(str(place))
+            log.flush()
+    assert (log.written.total, log.dropped.total) == (9 + 1, 0)
+    assert pq.read_table(other).column_names == ["id", "mood"]
+    assert [other.name in message for message in caplog.messages] == [True]
+    other.unlink()
+    assert len(log.ids()) == 9
+    assert len(parquet_files(log.folder)) < 9
+
+
+def test_a_fault_that_is_none_of_the_disk_is_counted_and_the_next_rows_are_written(open_log, monkeypatch):
+    log = open_log()
+    with monkeypatch.context() as patch:
+        patch.setattr(partitions, "_parquet", raises)
+        log.put("lost")
+        log.flush()
+    assert (log.written.total, log.dropped.total) == (0, 1)
+    log.put("kept")
+    log.flush()
+    assert log.ids() == ["kept"]
+
+
+def test_a_fault_in_merging_loses_no_rows_and_counts_none(open_log, monkeypatch, caplog):
+    monkeypatch.setattr(partitions, "FILES", 1)
+    monkeypatch.setattr(partitions.Partitions, "_merge", raises)
+    log = open_log()
+    for place in range(3):
+        log.put(str(place))
+        log.flush()
+    assert log.ids() == ["0", "1", "2"]
+    assert (log.written.total, log.dropped.total) == (3, 0)
+    assert "could not be merged" in caplog.messages[0]
+
+
+def test_a_former_day_that_is_gone_does_not_end_the_tidying_of_the_next(open_log, monkeypatch):
+    monkeypatch.setattr(partitions, "FILES", 3)
+    log = open_log()
+    log.put("yesterday")
+    log.flush()
+    shutil.rmtree(log.folder / "date=2026-03-10")
+    for place in range(9):
+        log.put(str(place), answered_ns=NOON + 86400 * 10**9 + place * 1000)
+        log.flush()
+    assert log.ids() == [str(place) for place in range(9)]
+    assert len(parquet_files(log.folder)) <= 3 + 2
 
 
 def test_a_callers_broken_text_is_written_and_takes_nobody_with_it(open_log):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders import STEPS
+from builders import STEPS, signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +50,20 @@ def test_each_row_with_enough_rows_of_its_unit_before_it_is_the_end_of_a_window(
     assert rows.timestamps is None
     np.testing.assert_array_equal(rows.windows, expected_windows(table, [6, 7, 8, 9]))
     assert rows.windows.dtype == np.float32
+
+
+def test_windows_of_one_row_are_in_the_order_of_the_table_too():
+    table = columns(3, units=["a", "b"]) | {"unit": ["a", "b", "a"], "power": [1.0, 2.0, 3.0]}
+    rows = decode_table(
+        stream(table),
+        signature(steps=1),
+        extra_columns="refuse",
+        maximum_windows=MOST_WINDOWS,
+        now=NOW,
+        future_seconds=FUTURE_SECONDS,
+    )
+    assert rows.names == ("a", "b", "a")
+    assert rows.windows[:, 0, 0].tolist() == [1.0, 2.0, 3.0]
 
 
 @given(st.lists(st.sampled_from(["node-01", "node-03", "a", "b"]), min_size=STEPS, max_size=20))

@@ -26,6 +26,7 @@ class LimitsParams(Section):
     """What one caller, and all of them together, may ask for.
 
     body_bytes: largest body, also after it was decompressed [bytes]
+    bodies_bytes: of all requests that are being received or answered; more are answered 503 with Retry-After [bytes]
     header_bytes: largest request line and headers [bytes]
     header_seconds: from the first byte of a request to the end of its headers [s]
     body_seconds: from the end of the headers to the end of the body, and for a caller to read its answer [s]
@@ -38,6 +39,7 @@ class LimitsParams(Section):
     """
 
     body_bytes: int = Field(ge=1024)
+    bodies_bytes: int = Field(ge=1024)
     header_bytes: int = Field(ge=1024, le=1048576)
     header_seconds: Positive
     body_seconds: Positive

@@ -1,6 +1,8 @@
 """Concurrent requests share runs of the graph: bounded delay, answers that are never crossed."""
 
 import asyncio
+import contextlib
+import logging
 import math
 import threading
 import time
@@ -18,6 +20,7 @@ from wattline.serving.queue import Queue
 from wattline.serving.refusal import RefusedError
 from wattline.task import FloatArray
 
+LOG = logging.getLogger("wattline.serving")
 Outputs = dict[str, NDArray[Any]]
 Done = Callable[[Outputs | RefusedError, int], None]
 """Called with the outputs of a whole run and the row at which this request's answers begin."""
@@ -54,6 +57,7 @@ class Ticket:
     """One request in the queue.
 
     position: windows that were handed to a run already; parts: outputs of those, for a request of several runs
+    alone: whether it needs a run of its own, since one with others failed
     """
 
     windows: FloatArray
@@ -62,14 +66,23 @@ class Ticket:
     done: Done
     queued: float
     waiting: bool = True
+    alone: bool = False
     position: int = 0
     parts: list[Outputs] = field(default_factory=list)
     batcher: "Batcher | None" = None
 
     def answer(self, outputs: Outputs | RefusedError, row: int) -> None:
-        """Call `done`, and let go of it: who waits for a ticket holds it too, and such a cycle holds a whole body."""
+        """Call `done`, and let go of it: who waits for a ticket holds it too, and such a cycle holds a whole body.
+
+        Raises nothing: whoever fails to make a reply out of its own answer must not take that of others with it.
+        """
         done, self.done = self.done, _nobody
-        done(outputs, row)
+        try:
+            done(outputs, row)
+        except Exception as error:
+            LOG.exception("an answer of the model could not be made into a reply")
+            with contextlib.suppress(Exception):
+                done(error if isinstance(error, RefusedError) else _broken(), 0)
 
     def cancel(self) -> None:
         """Give the place back; `done` will not be called. A run that serves nobody else is stopped."""
@@ -200,10 +213,10 @@ class Batcher:
     def _next_pieces(self) -> list[tuple[Ticket, int, int]]:
         """Fill one run in order of arrival. The rest of a large request goes to the back."""
         room, now = self._params.maximum_windows, time.monotonic()
-        pieces = []
-        while self._tickets and room:
+        pieces: list[tuple[Ticket, int, int]] = []
+        while self._tickets and room and not (pieces and (self._tickets[0].alone or pieces[-1][0].alone)):
             ticket = self._tickets.popleft()
-            if not ticket.position:
+            if not ticket.position and not ticket.alone:
                 self._watcher.waited(now - ticket.queued)
             start = ticket.position
             stop = min(len(ticket.units), start + room)
@@ -269,10 +282,12 @@ class Batcher:
         """One request may have broken the run of all: each gets a run of its own; alone, it is told."""
         waiting = [(ticket, start, stop) for ticket, start, stop in run.pieces if ticket.waiting]
         if len(waiting) > 1:
-            for piece in waiting:
-                single = _Run([piece], self._engine.options())
-                outputs, seconds = _execute(self._engine, single)
-                self._finish(single, outputs, seconds)
+            for ticket, start, stop in reversed(waiting):
+                if ticket in self._tickets:
+                    self._tickets.remove(ticket)
+                ticket.alone, ticket.position = True, start
+                self._tickets.appendleft(ticket)
+                self._waiting += stop - start
             return
         for ticket, _, _ in waiting:
             self._watcher.failed(len(ticket.units), error)

@@ -8,8 +8,8 @@ import orjson
 from pydantic import ValidationError
 
 from wattline.params.serving import CanaryParams
-from wattline.serving.call import Call, Handler, Reply
-from wattline.serving.handlers import Send, identity, model_in
+from wattline.serving.call import JSON, Call, Handler, Reply
+from wattline.serving.handlers import Send, identity, model_in, require_type
 from wattline.serving.metrics.counters import Metrics
 from wattline.serving.protocol import openinference
 from wattline.serving.protocol.answer import summary
@@ -102,6 +102,8 @@ class Information:
 
     async def steer(self, call: Call) -> Reply:
         """POST /admin/canary: change how requests are split; keys that are not given stay as they are."""
+        if "content-type" in call.headers:
+            require_type(call, JSON)
         try:
             asked = orjson.loads(call.body)
             canary = CanaryParams.model_validate({**self._models.canary.model_dump(), **asked})

@@ -10,11 +10,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wattline.params.serving import LimitsParams
 from wattline.serving.batching import Outputs, Ticket
 from wattline.serving.call import Call
 from wattline.serving.metrics.counters import Metrics
 from wattline.serving.prediction_log.log import Answers, PredictionLog, digest
 from wattline.serving.refusal import RefusedError
+from wattline.serving.transport import wire
 from wattline.serving.versions.models import Models, Serving
 from wattline.task import FloatArray
 
@@ -55,7 +57,7 @@ class Scoring:
         only: the version that must answer; None: the one that the split says
         """
         serving, shadow = (only, None) if only else self._models.pick(asked.key)
-        attempt = _Attempt(self, call, asked, answered)
+        attempt = _Attempt(self, call, asked, answered, insisted=only is not None)
         attempt.submit(serving)
         if shadow is not None:
             self._copy(call, asked, shadow)
@@ -117,10 +119,11 @@ class Scoring:
             )
         )
 
-    def failed(self, serving: Serving, error: RefusedError) -> None:
-        """Count that `serving` gave no answer."""
+    def failed(self, serving: Serving, call: Call, error: RefusedError) -> None:
+        """Count that `serving` gave no answer. That a caller gave it less time than others do is not its fault."""
         self._metrics.unanswered(serving.version, serving.role, error.reason)
-        if error.reason != "queue":
+        hurried = error.reason == "deadline" and _wants_sooner(call, self._models.limits)
+        if error.reason != "queue" and not hurried:
             self._models.judged(serving, ok=False)
 
     def succeeded(self, serving: Serving, asked: Asked, outputs: Outputs, row: int) -> bool:
@@ -138,7 +141,7 @@ class Scoring:
 
         def answered(outputs: Outputs | RefusedError, row: int) -> None:
             if isinstance(outputs, RefusedError):
-                self.failed(shadow, outputs)
+                self.failed(shadow, call, outputs)
             elif self.succeeded(shadow, asked, outputs, row):
                 self.record(shadow, call, asked, outputs, row)
 
@@ -147,16 +150,25 @@ class Scoring:
                 asked.windows, self._models.places(asked.units, shadow), deadline=call.deadline, done=answered
             )
         except RefusedError as error:
-            self.failed(shadow, error)
+            self.failed(shadow, call, error)
+
+
+def _wants_sooner(call: Call, limits: LimitsParams) -> bool:
+    """Whether the caller asked for less time than everybody has."""
+    return wire.seconds_allowed(call.headers, limits) < limits.deadline_seconds
 
 
 class _Attempt:
-    """One asked on its way to an answer: a canary's failure is asked again of the stable version."""
+    """One asked on its way to an answer: a canary's failure is asked again of the stable version.
 
-    __slots__ = ("_answered", "_asked", "_call", "_scoring", "_serving", "_ticket")
+    Not so where the caller `insisted` on the canary: an answer of another version is not what was asked for.
+    """
 
-    def __init__(self, scoring: Scoring, call: Call, asked: Asked, answered: Answered) -> None:
+    __slots__ = ("_answered", "_asked", "_call", "_insisted", "_scoring", "_serving", "_ticket")
+
+    def __init__(self, scoring: Scoring, call: Call, asked: Asked, answered: Answered, *, insisted: bool) -> None:
         self._scoring, self._call, self._asked, self._answered = scoring, call, asked, answered
+        self._insisted = insisted
         self._ticket: Ticket | None = None
 
     def submit(self, serving: Serving) -> None:
@@ -172,7 +184,7 @@ class _Attempt:
     def _done(self, outputs: Outputs | RefusedError, row: int) -> None:
         serving, scoring = self._serving, self._scoring
         if isinstance(outputs, RefusedError):
-            scoring.failed(serving, outputs)
+            scoring.failed(serving, self._call, outputs)
             if serving.role == "stable" or outputs.reason == "deadline" or not self._again():
                 self._answered(serving, outputs, row)
         elif scoring.succeeded(serving, self._asked, outputs, row) or not self._again():
@@ -180,9 +192,9 @@ class _Attempt:
             self._answered(serving, outputs, row)
 
     def _again(self) -> bool:
-        """Ask the stable version instead of the canary."""
+        """Ask the stable version instead of the canary, unless it must be the canary."""
         stable = self._scoring.stable
-        if stable is None or stable is self._serving:
+        if self._insisted or stable is None or stable is self._serving:
             return False
         try:
             self.submit(stable)

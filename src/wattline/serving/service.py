@@ -48,7 +48,7 @@ class Service:
         self.params, self.limits = params, params.limits
         self.connections: set[Connection] = set()
         self.draining = False
-        self.arriving = 0
+        self.arriving = self.body_bytes = 0
         self.new_id = new_id
         self.metrics, self.gatekeeper = metrics, gatekeeper
         self.models = models(self)

@@ -78,7 +78,7 @@ class Lane(Generic[Entry]):
             rows = sum(batch.num_rows for batch in batches)
             try:
                 self.partitions.write(day, batches)
-            except OSError as error:
+            except Exception as error:  # whatever it is, the next rows may do better
                 self._failed(error, rows)
                 if self._on_drop is None:
                     continue

@@ -6,7 +6,7 @@ import io
 import logging
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -77,13 +77,11 @@ class Partitions:
         return RecordBatch.from_arrays(arrays, schema=schema)
 
     def write(self, day: int, batches: Sequence["RecordBatch"]) -> None:
-        """Write one file of a UTC day, counted in days since 1970. Raises OSError when that cannot be done."""
+        """Write one file of a UTC day, counted in days since 1970. Raises, mostly OSError, when that cannot be done."""
         self._publish(day, batches)
-        try:
+        with self._logged(day):
             self._own()
             self._tidy(day)
-        except OSError as error:
-            LOG.warning("the small files of %s could not be merged: %s", self._partition(day), error)
 
     def close(self) -> None:
         """Let another process of this name tidy up."""
@@ -98,14 +96,24 @@ class Partitions:
     def _tidy(self, day: int) -> None:
         """Merge when there is reason to: too many files of today, or the last ones of the day before."""
         if day not in self._small:
-            for former in self._small:
-                self._merge_all(former)
-            self._small = {day: len(self._mergeable(day))}
+            # First, so that a former day that cannot be merged, or is gone, holds nothing up.
+            formers, self._small = self._small, {day: len(self._mergeable(day))}
+            for former in formers:
+                with self._logged(former):
+                    self._merge_all(former)
         else:
             self._small[day] += 1
         if self._small[day] > FILES:
             # One at a time: answers wait meanwhile, and this is enough to keep up.
             self._small[day] -= self._merge(day)
+
+    @contextlib.contextmanager
+    def _logged(self, day: int) -> Iterator[None]:
+        """Let nothing that goes wrong in tidying look like rows that were not written."""
+        try:
+            yield
+        except Exception as error:
+            LOG.warning("the small files of %s could not be merged: %s", self._partition(day), error)
 
     def _merge_all(self, day: int) -> None:
         while self._merge(day):
@@ -148,7 +156,7 @@ class Partitions:
         ]
 
     def _read(self, path: Path) -> "list[RecordBatch]":
-        """What is in a file; nothing where it cannot be read."""
+        """What is in a file; nothing where it cannot be read, or has other columns."""
         from arro3.io import read_parquet
 
         batches = []
@@ -159,6 +167,9 @@ class Partitions:
                 time.sleep(self.pause)
         except BaseException as error:  # arro3 panics on some broken files, and a panic is no Exception
             LOG.error("%s is not readable and stays as it is: %s", path, error)
+            return []
+        if batches and batches[0].schema != self._schema():
+            LOG.warning("%s has other columns than those of today and stays as it is", path)
             return []
         return batches
 

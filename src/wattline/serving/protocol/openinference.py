@@ -41,7 +41,8 @@ class Inference:
 
 
 # Callers send the same header again and again, with another id. The signature is compared by identity: models change.
-_remembered: dict[bytes, tuple[Signature, int, Header]] = {}
+# A key is the text without a leading id, and whether one was taken off: what is left of it is no JSON by itself.
+_remembered: dict[tuple[bool, bytes], tuple[Signature, int, Header]] = {}
 
 
 def decode(body: bytes, *, header_length: str | None, signature: Signature, maximum_windows: int) -> Inference:
@@ -147,14 +148,15 @@ def _header(
     text: bytes, signature: Signature, maximum_windows: int, *, placeholder: bool = False
 ) -> tuple[str | None, Header]:
     """Id and header of a request. Headers that differ only in their id are read once."""
-    name, key = None, text
+    name, rest = None, text
     if text.startswith(b'{"id"') and (leading := LEADING_ID.match(text)):
-        name, key = leading.group(1).decode(), text[leading.end() :]
+        name, rest = leading.group(1).decode(), text[leading.end() :]
+    key = name is not None, rest
     remembered = _remembered.get(key)
     if remembered and remembered[0] is signature and remembered[1] == maximum_windows:
         return name, remembered[2]
     header = read(text, signature, maximum_windows=maximum_windows, binary=not placeholder, placeholder=placeholder)
-    if len(key) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in key:
+    if len(rest) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in rest:
         if len(_remembered) >= REMEMBERED:
             _remembered.clear()
         _remembered[key] = signature, maximum_windows, header

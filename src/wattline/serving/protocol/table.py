@@ -70,7 +70,7 @@ def decode_table(
     values = columns.values[order]
     windows = sliding_window_view(values, (signature.steps, values.shape[1]))[:, 0]
     return Rows(
-        windows=windows if len(starts) == len(windows) else windows[starts],
+        windows=windows if len(names) == 1 else windows[starts],  # of one unit they are in order, and need no copy
         units=np.array([signature.index(name) for name in names], np.int64)[codes[numbers]],
         names=tuple(columns.units[number] for number in numbers.tolist()),
         numbers=numbers,

@@ -13,13 +13,16 @@ from wattline.serving.call import Admission, Call, Reply, refusal
 from wattline.serving.refusal import RefusedError
 from wattline.serving.transport import wire
 
-LARGEST_DISCARD = 1024 * 1024
+LARGEST_DISCARD = 4 * 1024 * 1024
 """A refused body up to this size is read and thrown away, so that the connection can be kept [bytes]."""
 LARGEST_EARLY = 65536
 """What a caller may send ahead while an answer of its own is under way [bytes]."""
 SECONDS_TO_LINGER = 2.0
 SECONDS_UNREAD = 0.02
 """A caller that was just sent away is not read again at once: that bounds what refusals can cost."""
+LARGE_BODY = 65536
+SECONDS_UNREAD_LARGE = 1.0
+"""Nor is such a body, longer: reading what nobody wants costs as much as an answer. It is the least Retry-After [s]."""
 NEW, HEAD, BODY, REFUSED, ENDED = range(5)
 """Where the parser is: between requests, in headers, in a body, in a body that nobody wants, at the end."""
 
@@ -28,12 +31,14 @@ class Host(Protocol):
     """What a connection needs of the server it belongs to.
 
     arriving: requests whose headers were admitted and whose body is not complete
+    body_bytes: of all bodies that are being received, or whose requests are being answered
     """
 
     limits: LimitsParams
     connections: "set[Connection]"
     draining: bool
     arriving: int
+    body_bytes: int
 
     def admit(self, method: str, path: str, headers: dict[str, str], peer: str) -> Admission:
         """Who asks for what. Raises RefusedError for a request whose body is not worth receiving."""
@@ -60,8 +65,10 @@ class Connection(asyncio.Protocol):
         self._expires = time.monotonic() + host.limits.header_seconds
         self._write_expires = 0.0
         self._unread_until = 0.0
+        self._unread = False
         self._early = b""
-        self._waiting: deque[tuple[Call | RefusedError, bool]] = deque()
+        self._waiting: deque[tuple[Call | RefusedError, bool, bool]] = deque()
+        self._counted = 0
         self._cancel: Callable[[], None] | None = None
         self._reset()
 
@@ -69,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._size = self._head_size = 0
+        self._size = self._head_size = self._field_size = self._bare_size = 0
         self._method = self._path = self._query = ""
         self._admission: Admission | None = None
 
@@ -95,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._host.connections.discard(self)
         self._enter(ENDED)
         self._waiting.clear()
+        self._uncount()
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
@@ -110,7 +118,7 @@ class Connection(asyncio.Protocol):
             self._early += data
             self._read_or_not()
             return
-        before = self._phase
+        before, size = self._phase, self._size
         if before in (NEW, HEAD):
             self._head_size += len(data)
         try:
@@ -120,7 +128,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._end(RefusedError(f"this is not valid HTTP/1.1: {str(error)[:100]}", reason="http"))
         else:
-            if self._phase == HEAD and self._head_size > self._limits.header_bytes:
+            # What follows the last chunk of a body is fields again, and the parser keeps them until they end.
+            bare = self._phase == before == BODY and self._size == size
+            self._bare_size = self._bare_size + len(data) if bare else 0
+            if max(self._head_size if self._phase == HEAD else 0, self._bare_size) > self._limits.header_bytes:
                 self._end(wire.long_head(self._limits))
             elif self._phase != before:
                 self._rearm()
@@ -143,6 +154,14 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == ENDED:
+            return
+        self._field_size += len(name) + len(value) + len(b": \r\n")
+        if self._field_size + len(self._url) > self._limits.header_bytes:
+            self._end(wire.long_head(self._limits))
+            return
+        if self._phase != HEAD:
+            return  # behind the body, where what was admitted is not changed any more
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -155,6 +174,7 @@ class Connection(asyncio.Protocol):
         try:
             self._path, self._query = wire.target(self._url)
             length = wire.announced_bytes(self._headers, self._limits)
+            self._count(length or 0)
             self._admission = self._host.admit(self._method, self._path, self._headers, self._peer)
         except RefusedError as error:
             self._refuse(error, length)
@@ -168,6 +188,11 @@ class Connection(asyncio.Protocol):
         self._size += len(body)
         if self._size > self._limits.body_bytes:
             self._end(wire.large_body(self._limits))
+            return
+        try:
+            self._count(self._size - self._counted)
+        except RefusedError as error:
+            self._end(error)
         else:
             self._body.append(body)
 
@@ -177,9 +202,9 @@ class Connection(asyncio.Protocol):
             return
         self._enter(NEW)
         if phase == BODY:
-            # An offer to upgrade is not taken up; the parser cannot go on behind it.
-            keep = self._parser.should_keep_alive() and not self._parser.should_upgrade()
-            self._waiting.append((self._call(), keep))
+            self._waiting.append((self._call(), self._can_be_kept(), self._method == "HEAD"))
+        else:
+            self._expires = time.monotonic() + self._limits.idle_seconds
         self._reset()
         if not self._busy:
             self._next()
@@ -190,17 +215,19 @@ class Connection(asyncio.Protocol):
         """End the connection when what it waits for is overdue at `now`, an instant of time.monotonic()."""
         if self._write_expires and now >= self._write_expires:
             self._transport.abort()
-        elif not self._busy and now >= self._expires:
-            if self._phase in (HEAD, BODY):
+        elif not self._busy and not self._early and now >= self._expires:
+            if self._transport.is_closing() or self._phase == ENDED:
+                self._transport.abort()
+            elif self._phase in (HEAD, BODY):
                 what = "headers" if self._phase == HEAD else "body"
                 self._end(RefusedError(f"the {what} did not arrive in time", status=408, reason="slow"))
             else:
-                self._transport.abort() if self._phase == ENDED else self._transport.close()
+                self._close()
 
     def leave(self) -> None:
         """Close the connection if nothing is under way on it."""
         if self._phase == NEW and not self._busy and not self._early:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Close the connection, whatever is under way on it."""
@@ -225,6 +252,36 @@ class Connection(asyncio.Protocol):
         )
         self._expires = time.monotonic() + seconds[self._phase]
 
+    def _close(self) -> None:
+        """Close once what was written is sent; `check` ends a connection whose caller does not read that."""
+        self._expires = time.monotonic() + self._limits.body_seconds
+        self._transport.close()
+
+    def _can_be_kept(self) -> bool:
+        # An offer to upgrade is not taken up, and the parser cannot go on behind it. In HTTP/1.0, who is kept wants to
+        # be told so.
+        parser = self._parser
+        return parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() != "1.0"
+
+    def _count(self, size: int) -> None:
+        """Count `size` more bytes of a body. Raises RefusedError 503 where there is no room for them."""
+        if size <= 0:
+            return
+        held, limit = self._host.body_bytes, self._limits.bodies_bytes
+        if held + size > limit and held > self._counted:
+            raise RefusedError(
+                f"{held} bytes of bodies are held already, at most {limit} may be; ask again in 1 s",
+                status=503,
+                reason="bodies",
+                headers={"Retry-After": "1"},
+            )
+        self._host.body_bytes += size
+        self._counted += size
+
+    def _uncount(self) -> None:
+        self._host.body_bytes -= self._counted
+        self._counted = 0
+
     def _call(self) -> Call | RefusedError:
         """The request that has just become complete, or what is wrong with it."""
         now, headers = time.monotonic(), self._headers
@@ -247,10 +304,10 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._waiting:
-            content, keep = self._waiting.popleft()
+            content, keep, head = self._waiting.popleft()
             self._busy = True
             if isinstance(content, RefusedError):
-                self._send(refusal(content), keep=keep, head=False)
+                self._send(refusal(content), keep=keep, head=head)
             else:
                 self._handle(content, keep)
         elif self._early:
@@ -258,13 +315,15 @@ class Connection(asyncio.Protocol):
             self._read_or_not()
             self.data_received(early)
         elif self._host.draining and self._phase == NEW:
-            self._transport.close()
+            self._close()
 
     def _handle(self, call: Call, keep: bool) -> None:
         answered = False
 
         def reply(content: Reply) -> None:
             nonlocal answered
+            if answered:
+                return
             answered = True
             self._cancel = None
             self._send(content, keep=keep, head=call.method == "HEAD")
@@ -278,26 +337,40 @@ class Connection(asyncio.Protocol):
             return
         keep = keep and not self._host.draining
         self._transport.write(wire.rendered(reply, keep=keep, head=head))
-        self._busy = False
+        if not self._waiting and self._phase != BODY:
+            self._uncount()
         if not keep:
-            self._transport.close()
+            self._busy = False
+            self._close()
             return
         if self._phase == NEW:
             self._expires = time.monotonic() + self._limits.idle_seconds
         if self._waiting or self._early:
-            # What was sent ahead takes its turn after other callers had theirs.
-            asyncio.get_running_loop().call_soon(self._next)
+            # What was sent ahead takes its turn after other callers had theirs. Until then nothing may overtake it.
+            self._busy = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
+        else:
+            self._busy = False
+
+    def _take_turn(self) -> None:
+        self._busy = False
+        self._next()
 
     def _refuse(self, error: RefusedError, length: int | None) -> None:
         """Answer before the body has come. A small one is read and thrown away; otherwise the connection ends."""
         unread = length is None or length > LARGEST_DISCARD or "expect" in self._headers
-        if self._busy or unread or not self._parser.should_keep_alive():
+        if self._busy or unread or not self._can_be_kept():
             self._end(error)
             return
         self._host.refused(error, self._method, self._path)
         self._enter(REFUSED)
+        self._uncount()
         if error.status in (429, 503):
-            self._unread_until = time.monotonic() + SECONDS_UNREAD
+            large = length is not None and length > LARGE_BODY
+            seconds = SECONDS_UNREAD_LARGE if large else SECONDS_UNREAD
+            self._unread_until = time.monotonic() + seconds
+            if large:
+                self._pause(seconds)
         self._send(refusal(error), keep=True, head=self._method == "HEAD")
 
     def _end(self, error: RefusedError) -> None:
@@ -309,8 +382,9 @@ class Connection(asyncio.Protocol):
         self._rearm()
         if self._busy:
             # Answers keep the order of their requests.
-            self._waiting.append((error, False))
+            self._waiting.append((error, False, False))
             return
+        self._uncount()
         self._transport.write(wire.rendered(refusal(error), keep=False, head=False))
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -325,19 +399,26 @@ class Connection(asyncio.Protocol):
         if remaining <= 0:
             self._unread_until = 0.0
             return False
-        if not self._early:
-            asyncio.get_running_loop().call_later(remaining, self._waited)
+        if not self._unread:
+            self._pause(remaining)
         return True
 
+    def _pause(self, seconds: float) -> None:
+        """Read nothing from this caller for a while."""
+        self._unread = True
+        asyncio.get_running_loop().call_later(seconds, self._waited)
+        self._read_or_not()
+
     def _waited(self) -> None:
-        self._unread_until = 0.0
+        self._unread, self._unread_until = False, 0.0
+        self._read_or_not()
         if not self._busy:
             self._next()
 
     def _read_or_not(self) -> None:
         if self._transport.is_closing():
             return
-        if self._write_expires or (self._unread_until and self._early) or len(self._early) > LARGEST_EARLY:
+        if self._write_expires or self._unread or len(self._early) > LARGEST_EARLY:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -50,7 +50,7 @@ class _Watch:
 
     def ran(self, windows: int, seconds: float) -> None:
         self._metrics.ran(self._loaded.version, self.role, windows, seconds)
-        self._models.timed(self.role, windows, seconds)
+        self._models.timed(self, windows, seconds)
 
     def waited(self, seconds: float) -> None:
         self._metrics.waited(seconds)
@@ -77,10 +77,11 @@ class Models:
         challenger: fetches the canary or shadow; rejected: digests that were taken back, shared by all workers
         """
         self._params, self._metrics, self._arriving = params, metrics, arriving
+        self.limits = params.limits
         self._fetch: dict[Role, Fetch | None] = {"stable": stable, "canary": challenger}
         self._rejected = rejected
         self._newest: dict[Role, Loaded | None] = {}
-        self.queue = Queue(params.limits.queue_windows, share=params.limits.queue_share)
+        self.queue = self._fresh_queue()
         self.stable: Serving | None = None
         self.challenger: Serving | None = None
         self.canary: CanaryParams = params.canary
@@ -139,6 +140,7 @@ class Models:
             found: dict[str, Any] = {}
             for role in ("stable", "canary"):
                 error = await self._renew(role)
+                self._retire_unfit()
                 serving = self.stable if role == "stable" else self.challenger
                 found[role] = serving.version if serving else None
                 if error:
@@ -146,10 +148,13 @@ class Models:
             return found
 
     async def watch(self) -> None:
-        """Look for a new champion for ever."""
+        """Look for a new champion for ever, whatever goes wrong in one look."""
         while True:
             await asyncio.sleep(self._params.model.poll_seconds)
-            await self.reload()
+            try:
+                await self.reload()
+            except Exception:
+                LOG.exception("looking for a new version failed; it is tried again in the next round")
 
     def steer(self, canary: CanaryParams) -> None:
         """Change how requests are split, from now on."""
@@ -159,20 +164,20 @@ class Models:
         if canary.mode == "off":
             self._retire_challenger()
         elif self.challenger is not None and self.challenger.role != canary.mode:
-            one, former = self.challenger, self.challenger.role
-            one.watch.role = canary.mode
-            self._metrics.relabelled(one.name, one.version, one.digest, former=former, role=canary.mode)
+            former, self.challenger = self.challenger, self._serving(self.challenger.loaded, canary.mode)
+            self._metrics.relabelled(former.name, former.version, former.digest, former=former.role, role=canary.mode)
+            self._retire(former)
 
     def judged(self, serving: Serving, *, ok: bool) -> None:
-        """Note how one request of a challenger, or of the stable version beside it, went."""
-        if self.challenger is not None:
+        """Note how one request of the challenger, or of the stable version beside it, went; of others, nothing."""
+        if self.challenger is not None and serving in self.versions():
             self._judge.counted(serving.role, ok=ok)
             self._roll_back_if_broken()
 
-    def timed(self, role: Role, windows: int, seconds: float) -> None:
-        """Note how long a run took."""
-        if self.challenger is not None:
-            self._judge.timed(role, windows=windows, seconds=seconds)
+    def timed(self, watch: _Watch, windows: int, seconds: float) -> None:
+        """Note how long a run took that `watch` saw; nothing where it watches a version that answers no more."""
+        if self.challenger is not None and watch in [one.watch for one in self.versions()]:
+            self._judge.timed(watch.role, windows=windows, seconds=seconds)
             self._roll_back_if_broken()
 
     def expire(self, now: float) -> None:
@@ -208,11 +213,14 @@ class Models:
         current = self.stable if role == "stable" else self.challenger
         same = current is not None and (current.digest, current.version) == (loaded.digest, loaded.version)
         has_won = role == "canary" and self.stable is not None and self.stable.digest == loaded.digest
-        if same or has_won:
+        # The trial may have been ended while the challenger was loaded.
+        is_off = role == "canary" and self.canary.mode == "off"
+        if has_won or is_off:
             return None
         if role == "canary" and (reason := self._unfit(loaded)):
             return f"version {loaded.version} is not tried: {reason}"
-        self._install(role, loaded, seconds)
+        if not same:
+            self._install(role, loaded, seconds)
         return None
 
     def _unfit(self, loaded: Loaded) -> str | None:
@@ -224,13 +232,16 @@ class Models:
         mine, its = self.stable.signature, loaded.engine.signature
         if (mine.steps, mine.columns) != (its.steps, its.columns):
             return "it wants other columns or steps than the stable version, so the same requests cannot be put to both"
+        given = {(one.name, one.dtype, one.shape[1:]) for one in its.outputs}
+        absent = [one.name for one in mine.outputs if (one.name, one.dtype, one.shape[1:]) not in given]
+        if absent:
+            return f"it does not give {', '.join(absent)} as the stable version does, which callers rely on"
         return None
 
     def _install(self, role: Role, loaded: Loaded, seconds: float) -> None:
         """Let `loaded` answer from the next request on; what is queued is still answered by its predecessor."""
         shown: Role = self.canary.mode if role == "canary" and self.canary.mode != "off" else role
-        watch = _Watch(self, loaded, shown, self._metrics)
-        serving = Serving(loaded, self._batcher(loaded, watch), watch)
+        serving = self._serving(loaded, shown)
         if role == "stable":
             former, self.stable = self.stable, serving
             if self.challenger is not None and self.challenger.digest == loaded.digest:
@@ -244,15 +255,23 @@ class Models:
             self._metrics.swapped(former.name, former.version, former.digest, former.role)
             self._retire(former)
 
+    def _serving(self, loaded: Loaded, role: Role) -> Serving:
+        watch = _Watch(self, loaded, role, self._metrics)
+        return Serving(loaded, self._batcher(loaded, watch), watch)
+
+    def _fresh_queue(self) -> Queue:
+        return Queue(self.limits.queue_windows, share=self.limits.queue_share)
+
     def _batcher(self, loaded: Loaded, watch: _Watch) -> Batcher:
         return Batcher(
             loaded.engine,
             self._params.batching,
-            queue=self.queue,
+            # What nobody waits for must not take the room of those who do, nor tell how long they would wait.
+            queue=self._fresh_queue() if watch.role == "shadow" else self.queue,
             watcher=watch,
             arriving=self._arriving,
             seconds_per_window=loaded.seconds_per_window,
-            # What nobody waits for must not hold up the loop that answers everybody else.
+            # Nor must it hold up the loop that answers everybody else.
             inline=watch.role != "shadow",
         )
 
@@ -264,6 +283,12 @@ class Models:
         self._metrics.rolled_back(reason)
         LOG.error("version %s was taken back as %s: %s", challenger.version, challenger.role, reason)
         self._retire_challenger()
+
+    def _retire_unfit(self) -> None:
+        """Retire a challenger that another worker took back, or that fits no more beside a new stable version."""
+        if self.challenger is not None and (reason := self._unfit(self.challenger.loaded)):
+            LOG.error("version %s is no longer tried: %s", self.challenger.version, reason)
+            self._retire_challenger()
 
     def _retire_challenger(self) -> None:
         former, self.challenger = self.challenger, None

@@ -8,6 +8,8 @@ from wattline.serving.versions.loading import Loaded, LoadError
 from wattline.serving.versions.origin import Origin
 
 LOG = logging.getLogger("wattline.serving")
+TRANSIENT = ("unreachable", "copy")
+"""Reasons that go away without a change at the origin: what failed for one of them is tried again at every look."""
 
 
 class Newest:
@@ -47,7 +49,7 @@ class Newest:
         try:
             loaded = self._taken(self._origin.fetch())
         except LoadError as error:
-            if error.reason != "unreachable":
+            if error.reason not in TRANSIENT:
                 self._tried, self._failure = fingerprint, error
             raise
         self._tried, self._failure = fingerprint, None

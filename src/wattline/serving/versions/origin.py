@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wattline import files, signing
+from wattline.errors import InputError
 from wattline.records import Champion
 from wattline.serving.inference import contents
 from wattline.serving.inference.contents import CANDIDATE, GOLDEN, GRAPH, SIGNATURE
@@ -58,7 +59,8 @@ class FolderOrigin:
         found = hashlib.sha256()
         for name in SERVED:
             path = self._folder / name
-            with contextlib.suppress(OSError):
+            # What cannot be read counts by its identity alone, and `fetch` says what is wrong with it.
+            with contextlib.suppress(OSError, InputError):
                 status = path.stat()
                 found.update(f"{name} {status.st_ino} {status.st_size} {status.st_mtime_ns}\n".encode())
                 if name in SMALL:
