@@ -237,15 +237,20 @@ class Batcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, args=(self._work,), daemon=True, name="graph")
             self._thread.start()
+        self._queue.running += 1
         self._work.put(run)
 
     def _serve(self, work: "SimpleQueue[_Run | None]") -> None:
         while (run := work.get()) is not None:
             outcome = _execute(self._engine, run)
             try:
-                self._loop.call_soon_threadsafe(self._finish, run, *outcome)
+                self._loop.call_soon_threadsafe(self._return, run, *outcome)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
+
+    def _return(self, run: _Run, outputs: Outputs | Exception, seconds: float) -> None:
+        self._queue.running -= 1
+        self._finish(run, outputs, seconds)
 
     def _finish(self, run: _Run, outputs: Outputs | Exception, seconds: float) -> None:
         self._run = None

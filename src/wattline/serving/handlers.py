@@ -135,7 +135,8 @@ class Scorers:
             future_seconds=self._params.observe.future_seconds,
         )
         key = call.headers.get(STICKY) or call.id
-        serving, outputs = await self._scoring.outputs(call, Asked(rows.windows, rows.units, key, tuple(rows.names)))
+        asked = Asked(rows.windows, rows.units, key, tuple(rows.names), stable)
+        serving, outputs = await self._scoring.outputs(call, asked)
         body = await asyncio.to_thread(table.encode_table, rows, outputs)
         headers = (("x-prediction-id", call.id), ("x-model-version", serving.version))
         return Reply(200, body, headers, ARROW)

@@ -55,7 +55,7 @@ class Observer:
         windows = np.stack([one.window for one in complete if one.window is not None])
         places = np.array([stable.places.get(one.unit, -1) for one in complete], dtype=np.int64)
         names = tuple(one.unit for one in complete)
-        asked = Asked(windows, places, call.headers.get(STICKY) or names[0], names)
+        asked = Asked(windows, places, call.headers.get(STICKY) or names[0], names, stable)
         serving, outputs = await self._scoring.outputs(call, asked)
         answers = observe.answers(observed, outputs, serving.signature)
         return Reply(200, orjson.dumps({"id": call.id, "model": identity(serving), "answers": answers}))

@@ -8,12 +8,15 @@ SLOWEST_RETRY_SECONDS = 30
 
 
 class Queue:
-    """How many windows of all requests wait or run, whichever model they are for."""
+    """How many windows of all requests wait or run, whichever model they are for.
+
+    running: runs of the graph that threads are at
+    """
 
     def __init__(self, limit: int, *, share: float = 1.0) -> None:
         """limit: windows; share: of a request's time that the windows before it may take"""
         self.limit = limit
-        self.windows = 0
+        self.windows = self.running = 0
         self.seconds_per_window = 0.0
         self._share = share
 

@@ -17,7 +17,7 @@ from wattline.serving.metrics.counters import Metrics
 from wattline.serving.prediction_log.log import Answers, PredictionLog, digest
 from wattline.serving.refusal import RefusedError
 from wattline.serving.transport import wire
-from wattline.serving.versions.models import Models, Serving
+from wattline.serving.versions.models import Models, Serving, fits
 from wattline.task import FloatArray
 
 LOG = logging.getLogger("wattline.serving")
@@ -28,15 +28,17 @@ class Asked:
     """What is asked of the graph.
 
     windows: (n, steps, columns) float32
-    units: (n,) places in the units of the stable version's signature
+    units: (n,) places in the units of the signature of `read_for`
     names: of the units, for the log, where the caller gave names
     key: what a canary's share is sticky by
+    read_for: the version that was stable when this was read; None: it still is
     """
 
     windows: FloatArray
     units: NDArray[np.int64]
     key: str
     names: tuple[str, ...] = ()
+    read_for: Serving | None = None
 
 
 class Answered(Protocol):
@@ -61,6 +63,8 @@ class Scoring:
         attempt.submit(serving)
         if shadow is not None:
             self._copy(call, asked, shadow)
+        if only is not None:
+            self._models.look_after(only)
         return attempt.cancel
 
     @property
@@ -68,12 +72,18 @@ class Scoring:
         """The version that answers where no canary does."""
         return self._models.stable
 
-    def places(self, units: NDArray[np.int64], serving: Serving) -> NDArray[np.int64]:
-        """`units` of the stable version as places in the units of `serving`."""
-        return self._models.places(units, serving)
+    def places(self, asked: Asked, serving: Serving) -> NDArray[np.int64]:
+        """The units of `asked` as places in the units of `serving`."""
+        return self._models.places(asked.units, serving, of=asked.read_for)
 
     async def outputs(self, call: Call, asked: Asked) -> tuple[Serving, Outputs]:
-        """The same for handlers that wait. Cancelling the task gives the place back."""
+        """The same for handlers that wait. Cancelling the task gives the place back.
+
+        Where a version with other columns or steps has become stable since `asked` was read, its predecessor answers,
+        as it does for what was queued before.
+        """
+        reader, stable = asked.read_for, self._models.stable
+        only = None if reader is None or (stable is not None and fits(stable.signature, reader.signature)) else reader
         future: asyncio.Future[tuple[Serving, Outputs]] = asyncio.get_running_loop().create_future()
 
         def answered(serving: Serving, outputs: Outputs | RefusedError, row: int) -> None:
@@ -85,7 +95,7 @@ class Scoring:
                 count = len(asked.units)
                 future.set_result((serving, {name: values[row : row + count] for name, values in outputs.items()}))
 
-        cancel = self.ask(call, asked, answered)
+        cancel = self.ask(call, asked, answered, only=only)
         try:
             return await future
         finally:
@@ -146,9 +156,7 @@ class Scoring:
                 self.record(shadow, call, asked, outputs, row)
 
         try:
-            shadow.batcher.submit(
-                asked.windows, self._models.places(asked.units, shadow), deadline=call.deadline, done=answered
-            )
+            shadow.batcher.submit(asked.windows, self.places(asked, shadow), deadline=call.deadline, done=answered)
         except RefusedError as error:
             self.failed(shadow, call, error)
 
@@ -174,7 +182,7 @@ class _Attempt:
     def submit(self, serving: Serving) -> None:
         self._serving = serving
         asked = self._asked
-        units = self._scoring.places(asked.units, serving)
+        units = self._scoring.places(asked, serving)
         self._ticket = serving.batcher.submit(asked.windows, units, deadline=self._call.deadline, done=self._done)
 
     def cancel(self) -> None:

@@ -25,6 +25,8 @@ from wattline.serving.versions.models import Models
 
 LOG = logging.getLogger("wattline.serving")
 SECONDS_BETWEEN_CHECKS = 0.025
+SECONDS_BETWEEN_REFUSALS = 0.004
+"""A tenth of what a refusal may take. In an overload, every other caller waits so long too [s]."""
 OTHER = "other"
 LEFT = 499
 """The code that is counted, never sent, for a caller who left before the answer."""
@@ -47,7 +49,7 @@ class Service:
         """Raises InputError when a file that state is kept in cannot be used."""
         self.params, self.limits = params, params.limits
         self.connections: set[Connection] = set()
-        self.draining = False
+        self.draining = self._yielding = False
         self.arriving = self.body_bytes = 0
         self.new_id = new_id
         self.metrics, self.gatekeeper = metrics, gatekeeper
@@ -103,13 +105,30 @@ class Service:
             return Admission(ANYONE, route)
         if route is not None and route.scores:
             # Before it is asked who this is: under more load than there is room for, this is what most requests cost.
-            self.models.queue.check(1, wire.seconds_allowed(headers, self.limits))
+            try:
+                self.models.queue.check(1, wire.seconds_allowed(headers, self.limits))
+            except RefusedError:
+                self._yield_core()
+                raise
         what = f"{method} {route.template if route else path}"
         principal = self.gatekeeper.principal(headers, what=what, peer=peer)
         if route is not None:
             self.gatekeeper.demand(principal, str(route.role), what=what, peer=peer)
         self.gatekeeper.spend(principal, what=what, peer=peer)
         return Admission(principal, route)
+
+    def _yield_core(self) -> None:
+        """Leave the core to a thread that runs the graph for a moment, if there is one: then refuse many together.
+
+        Waking up for each request that is sent away costs the run its place in the caches, and more than the refusal.
+        """
+        if self.models.queue.running and not self._yielding:
+            self._yielding = True
+            asyncio.get_running_loop().call_soon(self._pause)
+
+    def _pause(self) -> None:
+        time.sleep(SECONDS_BETWEEN_REFUSALS)
+        self._yielding = False
 
     def handle(self, call: Call, send: Send) -> Cancel | None:
         """Answer `call`. Whatever happens inside, `send` is called once, unless the caller left before."""

@@ -99,12 +99,15 @@ class Models:
             return stable, None
         return (stable, challenger) if challenger.role == "shadow" else (challenger, None)
 
-    def places(self, units: NDArray[np.int64], serving: Serving) -> NDArray[np.int64]:
-        """Places in the units of the stable version as places in those of `serving`; -1 where it knows no such unit."""
-        stable = self.stable
-        if stable is None or serving is stable or serving.signature.units == stable.signature.units:
+    def places(self, units: NDArray[np.int64], serving: Serving, *, of: Serving | None = None) -> NDArray[np.int64]:
+        """Places in the units of `of`, or else the stable version, as places in those of `serving`.
+
+        -1 where it knows no such unit.
+        """
+        source = of or self.stable
+        if source is None or serving is source or serving.signature.units == source.signature.units:
             return units
-        names, known = stable.signature.units, serving.places
+        names, known = source.signature.units, serving.places
         found = [known.get(names[at], -1) if 0 <= at < len(names) else -1 for at in units.tolist()]
         return np.array(found, dtype=np.int64)
 
@@ -130,6 +133,11 @@ class Models:
     def versions(self) -> list[Serving]:
         """Everything that is loaded, the stable one first."""
         return [one for one in (self.stable, self.challenger) if one is not None]
+
+    def look_after(self, serving: Serving) -> None:
+        """Go on answering, or telling that a deadline passed, where `serving` was asked although it was replaced."""
+        if serving not in self.versions():
+            self._retire(serving)
 
     async def reload(self) -> dict[str, Any]:
         """Look for a new champion, and a new challenger where one is tried; what serves stays when that fails.
@@ -230,7 +238,7 @@ class Models:
         if self.stable is None:
             return "there is no stable version beside it"
         mine, its = self.stable.signature, loaded.engine.signature
-        if (mine.steps, mine.columns) != (its.steps, its.columns):
+        if not fits(mine, its):
             return "it wants other columns or steps than the stable version, so the same requests cannot be put to both"
         given = {(one.name, one.dtype, one.shape[1:]) for one in its.outputs}
         absent = [one.name for one in mine.outputs if (one.name, one.dtype, one.shape[1:]) not in given]
@@ -300,6 +308,11 @@ class Models:
         task = asyncio.get_running_loop().create_task(serving.batcher.drain())
         self._retiring[task] = serving
         task.add_done_callback(self._retiring.pop)
+
+
+def fits(one: Signature, other: Signature) -> bool:
+    """Whether the same windows can be put to both."""
+    return (one.steps, one.columns) == (other.steps, other.columns)
 
 
 def unready() -> RefusedError:

@@ -70,7 +70,6 @@ class FolderOrigin:
     def fetch(self) -> Path:
         """Copy the folder, verify the copy, and give it. Raises LoadError: missing, digest or mismatch."""
         for attempt in range(ATTEMPTS):
-            before = self.fingerprint()
             try:
                 return self._copy()
             except LoadError:
@@ -78,8 +77,6 @@ class FolderOrigin:
                 if attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(SECONDS_BETWEEN_ATTEMPTS)
-                if self.fingerprint() == before:
-                    raise
         raise AssertionError("unreachable")
 
     def accept(self, copy: Path) -> None:
@@ -169,10 +166,12 @@ def _snapshot(source: Path, target: Path) -> None:
 def _copy_file(name: str, folder: int, target: Path) -> None:
     # A pipe of that name would otherwise be waited for.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > contents.limit(name):
             reason = f"has {status.st_size} bytes, at most {contents.limit(name)} are loaded; deploy a smaller model"
             raise LoadError(f"{name} is no file or {reason}", reason="digest")
-        with target.open("wb") as copy:
+        with os.fdopen(descriptor, "rb", closefd=False) as stream, target.open("wb") as copy:
             shutil.copyfileobj(stream, copy)
+    finally:
+        os.close(descriptor)
