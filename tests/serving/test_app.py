@@ -109,7 +109,7 @@ def test_what_is_no_request_is_refused(caller: httpx.Client, path: str, body: by
     assert list(answer.json()) == ["error"]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/observe", "/feedback"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/observe", "/feedback", INFER, "/admin/canary"])
 def test_a_body_of_another_type_is_refused(caller: httpx.Client, path: str):
     answer = caller.post(path, content=b"x", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415

@@ -21,6 +21,7 @@ from wattline.serving.versions.models import Models, Serving, unready
 
 LOG = logging.getLogger("wattline.serving")
 ARROW = "application/vnd.apache.arrow.stream"
+BINARY = "application/octet-stream"
 STICKY = "x-sticky-key"
 Send = Callable[[Reply], None]
 
@@ -90,6 +91,7 @@ class Scorers:
 
     def infer(self, call: Call, send: Send) -> Cancel | None:
         """POST /v2/models/{name}[/versions/{version}]/infer, of the Open Inference Protocol."""
+        require_type(call, JSON, BINARY, absent=True)  # tritonclient sends none
         stable = self._stable()
         only = self._models.named(*model_in(call.path))
         inference = openinference.decode(
@@ -113,7 +115,7 @@ class Scorers:
                 send(Reply(200, body, tuple(headers)))
             else:
                 headers.append(("inference-header-content-length", str(length)))
-                send(Reply(200, body, tuple(headers), "application/octet-stream"))
+                send(Reply(200, body, tuple(headers), BINARY))
 
         key = call.headers.get(STICKY) or inference.id or call.id
         asked = Asked(inference.windows, inference.units, key)
@@ -159,10 +161,13 @@ def identity(serving: Serving) -> dict[str, Any]:
     return {"name": serving.name, "version": serving.version, "digest": serving.digest}
 
 
-def require_type(call: Call, wanted: str) -> None:
-    """Raise RefusedError 415 unless the body says that it is `wanted`."""
-    found = call.headers.get("content-type", "")
-    if found != wanted and found.split(";")[0].strip().lower() != wanted:
-        raise RefusedError(
-            f"Content-Type must be {wanted}, got {found[:60] or 'none'}", status=415, reason="content-type"
-        )
+def require_type(call: Call, *wanted: str, absent: bool = False) -> None:
+    """Raise RefusedError 415 unless the body says that it is one of `wanted`.
+
+    absent: whether it need not say anything
+    """
+    found = call.headers.get("content-type")
+    if (found is None and absent) or found in wanted or (found or "").split(";")[0].strip().lower() in wanted:
+        return
+    message = f"Content-Type must be {' or '.join(wanted)}, got {(found or '')[:60] or 'none'}"
+    raise RefusedError(message, status=415, reason="content-type")

@@ -102,8 +102,7 @@ class Information:
 
     async def steer(self, call: Call) -> Reply:
         """POST /admin/canary: change how requests are split; keys that are not given stay as they are."""
-        if "content-type" in call.headers:
-            require_type(call, JSON)
+        require_type(call, JSON, absent=True)
         try:
             asked = orjson.loads(call.body)
             canary = CanaryParams.model_validate({**self._models.canary.model_dump(), **asked})

@@ -1,6 +1,7 @@
 """The handlers of /observe and /feedback, which keep something."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -46,6 +47,8 @@ class Observer:
             maximum_samples=self._params.limits.request_windows,
             extra_columns=self._params.extra_columns,
         )
+        # Before anything is stored: who is sent away sends it all again.
+        self._models.queue.check(len(samples), call.deadline - time.monotonic())
         loop = asyncio.get_running_loop()
         # Shielded: samples that were accepted are stored, whether or not the caller waits for the answer.
         observed = await asyncio.shield(loop.run_in_executor(self._thread, store.observe, samples, signature))
