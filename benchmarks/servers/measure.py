@@ -33,7 +33,8 @@ class Reading:
     windows: in each request
     clients: that ask as soon as they are answered; 0 for an open loop
     rate: requests that became due in a second; 0 for a closed loop
-    answers, failures, wrong: requests answered 200, not answered 200, and answered with other scores than ours
+    answers, sent_away, failures, wrong: requests answered 200, answered 503, neither, and answered with other scores
+        than ours
     p50_ms, p99_ms: from when a request was due to its answer [ms]
     cpu_seconds: of all processes of the server [s]
     foreign: share of the two cores that others used meanwhile
@@ -51,6 +52,7 @@ class Reading:
     wrong: int
     cpu_seconds: float
     foreign: float
+    sent_away: int = 0
 
     @property
     def per_second(self) -> float:
@@ -149,7 +151,8 @@ def fields(seen: Seen, seconds: float) -> dict[str, float]:
         "seconds": seconds,
         "p50_ms": 1000 * float(np.percentile(latency, 50)),
         "p99_ms": 1000 * float(np.percentile(latency, 99)),
-        "failures": seen.failures,
+        "failures": seen.failures - seen.statuses["503"],
+        "sent_away": seen.statuses["503"],
         "wrong": seen.wrong,
     }
 

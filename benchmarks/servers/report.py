@@ -114,7 +114,7 @@ def costs(results: Results) -> Iterable[str]:
     """One window: CPU time, estimated energy, open loop, start, memory, and what went wrong."""
     yield (
         f"{'1 window':<24}{'CPU us':>9}{'J/1,000*':>10}{'open loop/s':>13}{'p50 ms':>9}{'p99 ms':>9}"
-        f"{'start s':>9}{'MiB':>7}{'failed':>8}{'wrong':>7}"
+        f"{'start s':>9}{'MiB':>7}{'503':>8}{'failed':>8}{'wrong':>7}"
     )
     for row in results.rows():
         mine = [one for one in results.all() if one.row == row]
@@ -123,7 +123,7 @@ def costs(results: Results) -> Iterable[str]:
         yield (
             f"{row:<24}{1000 * energy / results.watts:>9,.0f}{energy:>10.3f}{rate:>13,.0f}{middle:>9.1f}{late:>9.1f}"
             f"{median(results.starts.get(row, [NOTHING])):>9.1f}{median(results.memory.get(row, [NOTHING])):>7.0f}"
-            f"{sum(one.failures for one in mine):>8}{sum(one.wrong for one in mine):>7}"
+            f"{sum(one.sent_away for one in mine):>8}{sum(one.failures for one in mine):>8}{sum(one.wrong for one in mine):>7}"
         )
     yield f"* estimated: CPU time of all processes x {results.watts:g} W/core ({results.watts_source})"
 

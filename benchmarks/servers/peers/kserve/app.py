@@ -22,7 +22,8 @@ class Scorer(Served):
         scores = self.model.score(inputs["window"], inputs["unit"])
         output = InferOutput(name="score", shape=list(scores.shape), datatype="FP32")
         output.set_data_from_numpy(scores, binary_data=False)
-        return InferResponse(model_name=NAME, infer_outputs=[output], response_id=payload.id)
+        # It demands a string, also where the request has none.
+        return InferResponse(model_name=NAME, infer_outputs=[output], response_id=payload.id or "")
 
 
 if __name__ == "__main__":
