@@ -120,10 +120,12 @@ def costs(results: Results) -> Iterable[str]:
         mine = [one for one in results.all() if one.row == row]
         energy = results.middle(row, 1, CLIENTS, results.joules)
         rate, middle, late = (results.middle(row, 1, 0, value) for value in (per_second, p50, p99))
+        counts = [(one.sent_away, one.failures, one.wrong) for one in mine]
+        away, failed, wrong = map(sum, zip(*counts, strict=True))
         yield (
             f"{row:<24}{1000 * energy / results.watts:>9,.0f}{energy:>10.3f}{rate:>13,.0f}{middle:>9.1f}{late:>9.1f}"
             f"{median(results.starts.get(row, [NOTHING])):>9.1f}{median(results.memory.get(row, [NOTHING])):>7.0f}"
-            f"{sum(one.sent_away for one in mine):>8}{sum(one.failures for one in mine):>8}{sum(one.wrong for one in mine):>7}"
+            f"{away:>8}{failed:>8}{wrong:>7}"
         )
     yield f"* estimated: CPU time of all processes x {results.watts:g} W/core ({results.watts_source})"
 
