@@ -1,7 +1,7 @@
 """Does the server answer as fast as the machine allows, beside the servers that people use instead?
 
 python benchmarks/serving.py                 every peer and every exercise: about forty minutes
-python benchmarks/serving.py --quick         the main peers, a few seconds for each point: about three minutes
+python benchmarks/serving.py --quick         the main peers, a few seconds for each point: about five minutes
 python benchmarks/serving.py --rounds N      other turns of every server than three, or two with --quick
 python benchmarks/serving.py --peers NAME .. these only, of: mlflow bentoml litserve ray mlserver kserve fastapi raw
 python benchmarks/serving.py --json FILE     and write everything that was measured to FILE
@@ -54,7 +54,7 @@ class Plan:
 
 EVERY = (1, 8, 32, 128)
 FULL = Plan(Points(4.0, EVERY, EVERY, opened=True), 3, 5, 20, 10.0, 32.0, 100_000)
-QUICK = Plan(Points(2.0, (32,), (8,), opened=False), 2, 3, 4, 4.0, 8.0, 10_000)
+QUICK = Plan(Points(2.0, (32,), (8,), opened=False), 2, 3, 4, 4.0, 8.0, 100_000)
 
 
 def main() -> int:

@@ -453,3 +453,11 @@ def test_big_numbers_that_round_to_the_largest_float32_are_no_fault():
     assert decode(with_data(0, largest)).windows.ravel()[0] == np.float32(largest)
     assert decode(with_data(0, largest * (1 + 2**-26))).windows.ravel()[0] == np.float32(largest)
     assert "window[1]" in refused(changed(0, data=[largest * (1 + 2**-26), largest * (1 + 2**-24)] + [0] * 22))
+
+
+def test_an_id_that_is_written_twice_is_what_json_says_it_is():
+    described, raw = binary_inputs(windows(2), [0, 2])
+    body, length = with_bytes({"id": "a", "x": "a", "inputs": described}, raw)
+    for leading, last in (("a", "a"), ("c", "a")):
+        twice = body.replace(b'"id": "a"', f'"id": "{leading}"'.encode()).replace(b'"x"', b'"\\u0069d"')
+        assert decode(twice, str(int(length) + 6)).id == last

@@ -156,7 +156,8 @@ def _header(
     if remembered and remembered[0] is signature and remembered[1] == maximum_windows:
         return name, remembered[2]
     header = read(text, signature, maximum_windows=maximum_windows, binary=not placeholder, placeholder=placeholder)
-    if len(rest) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in rest:
+    # Another id in the rest, however it is written, would count more than the leading one.
+    if len(rest) <= LONGEST_REMEMBERED and header.id == name and b'"id"' not in rest and b"\\" not in rest:
         if len(_remembered) >= REMEMBERED:
             _remembered.clear()
         _remembered[key] = signature, maximum_windows, header
