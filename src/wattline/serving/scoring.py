@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +39,13 @@ class Asked:
     key: str
     names: tuple[str, ...] = ()
     read_for: Serving | None = None
+    _digests: list[str] = field(default_factory=list)
+
+    def digests(self) -> list[str]:
+        """Of the windows, for the log; made once, also where a shadow is asked too."""
+        if not self._digests:
+            self._digests = [digest(window) for window in self.windows]
+        return self._digests
 
 
 class Answered(Protocol):
@@ -116,7 +123,7 @@ class Scoring:
                 call.id,
                 time.time_ns(),
                 names,
-                [digest(window) for window in asked.windows],
+                asked.digests(),
                 scores,
                 limits,
                 serving.name,

@@ -111,8 +111,8 @@ class PredictionLog:
             self._on_drop(count)
             return
         lane.put(answers, count)
-        if 2 * waiting > self._most and not self._wake.is_set():
-            self._wake.set()
+        if 2 * waiting > self._most:
+            self.flush()
 
     def feedback(self, items: Sequence[Feedback], *, principal: str) -> bool:
         """Queue feedback of `principal`, all of it or, when there is no room, none. On the event loop only.
@@ -130,7 +130,8 @@ class PredictionLog:
 
     def flush(self) -> None:
         """Let everything that waits be written soon, before its time."""
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self, *, seconds: float = 10.0) -> None:
         """Write down everything that waits. What a disk has not taken after `seconds` is lost, and counted."""

@@ -309,7 +309,7 @@ class Connection(asyncio.Protocol):
             if isinstance(content, RefusedError):
                 self._send(refusal(content), keep=keep, head=head)
             else:
-                self._handle(content, keep)
+                self._handle(content, keep=keep, head=head)
         elif self._early:
             early, self._early = self._early, b""
             self._read_or_not()
@@ -317,7 +317,7 @@ class Connection(asyncio.Protocol):
         elif self._host.draining and self._phase == NEW:
             self._close()
 
-    def _handle(self, call: Call, keep: bool) -> None:
+    def _handle(self, call: Call, *, keep: bool, head: bool) -> None:
         answered = False
 
         def reply(content: Reply) -> None:
@@ -326,7 +326,7 @@ class Connection(asyncio.Protocol):
                 return
             answered = True
             self._cancel = None
-            self._send(content, keep=keep, head=call.method == "HEAD")
+            self._send(content, keep=keep, head=head)
 
         cancel = self._host.handle(call, reply)
         if not answered:
