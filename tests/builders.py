@@ -18,15 +18,18 @@ from wattline.records import (
     Candidate,
     Champion,
     Column,
+    Dataset,
     Decision,
     Energy,
     Evaluation,
+    Manifest,
     Measurement,
     Metric,
     Performance,
     Score,
     Signature,
     Tensor,
+    UnitRows,
     Verdict,
 )
 from wattline.serving.inference.engine import Engine
@@ -44,6 +47,27 @@ COLUMNS = (
 UNITS = ("node-01", "node-02", "node-03")
 STEPS = 4
 THRESHOLD = 2.0
+ROWS = b"rows of node-01"
+DATASET = Dataset(
+    name="simulator",
+    source="simulator",
+    home="generated",
+    licence="CC0-1.0",
+    citation="none",
+    cadence_seconds=60,
+    columns=COLUMNS,
+    units=(
+        UnitRows(
+            name="node-01",
+            group="rack-1",
+            rows=1000,
+            start=datetime(2026, 1, 1, tzinfo=UTC),
+            end=datetime(2026, 1, 2, tzinfo=UTC),
+            sha256=hashlib.sha256(ROWS).hexdigest(),
+        ),
+    ),
+    labelled=True,
+)
 POOLED_CENTER = 0.0
 CENTERS = (1.0, 2.0, 3.0)
 """Center of each unit's values, in every column."""
@@ -159,6 +183,24 @@ def signature(columns: Sequence[Column] = COLUMNS, *, steps: int = STEPS, option
     )
 
 
+def write_data(raw: Path, prepared: Path) -> Dataset:
+    """Write rows of one unit and their records, as `ingest` and `prepare` do; candidates are made from them."""
+    for folder in (raw, prepared):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "node-01.parquet").write_bytes(ROWS)
+    manifest = Manifest(
+        data=DATASET.id,
+        dataset=DATASET.name,
+        cadence_seconds=60,
+        columns=COLUMNS,
+        parts=(),
+        files={"node-01.parquet": hashlib.sha256(ROWS).hexdigest()},
+    )
+    (raw / "dataset.json").write_text(DATASET.to_json())
+    (prepared / "manifest.json").write_text(manifest.to_json())
+    return DATASET
+
+
 def write_candidate(
     folder: Path,
     columns: Sequence[Column] = COLUMNS,
@@ -199,8 +241,8 @@ def write_record(folder: Path) -> Candidate:
         task="anomaly",
         model="mean-abs",
         files=files.digests(folder),
-        data=hashlib.sha256(b"data").hexdigest(),
-        dataset="simulator",
+        data=DATASET.id,
+        dataset=DATASET.name,
         params_sha256=hashlib.sha256(b"params").hexdigest(),
         parameters=4,
         parity_max_abs=1e-7,
@@ -259,16 +301,18 @@ def write_served(
     return written
 
 
-def write_reports(folder: Path, candidate: Candidate, *, failed: Sequence[str] = ()) -> Decision:
+def write_reports(
+    folder: Path, candidate: Candidate, *, failed: Sequence[str] = (), champion: Champion | None = None
+) -> Decision:
     """Write decide.json, evaluate.json and measure.json for `candidate` to `folder`.
 
-    failed: gates that say no
+    failed: gates that say no; champion: which it was compared with
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = decision(candidate, failed=failed)
     for name, record in {
         "decide": found,
-        "evaluate": evaluation(candidate),
+        "evaluate": evaluation(candidate, champion=champion),
         "measure": measurement(candidate),
     }.items():
         (folder / f"{name}.json").write_text(record.to_json())
@@ -276,20 +320,20 @@ def write_reports(folder: Path, candidate: Candidate, *, failed: Sequence[str] =
 
 
 def decision(candidate: Candidate, *, failed: Sequence[str] = ()) -> Decision:
-    """Verdicts of three gates on `candidate`."""
+    """Verdicts of four gates on `candidate`."""
     verdicts = tuple(
         Verdict(name=name, passed=name not in failed, value=0.5, limit=0.4, reason=f"the {name} is what it is")
-        for name in ("integrity", "quality", "energy")
+        for name in ("integrity", "quality", "champion", "energy")
     )
     return Decision(candidate=candidate.digest, data=candidate.data, verdicts=verdicts)
 
 
-def evaluation(candidate: Candidate) -> Evaluation:
-    """Scores of `candidate` and one baseline, without a champion."""
+def evaluation(candidate: Candidate, *, champion: Champion | None = None) -> Evaluation:
+    """Scores of `candidate` and one baseline; the champion's are left out."""
     metric = Metric(name="vus_pr", unit="1", higher_is_better=True, description="volume under the surface")
     return Evaluation(
         candidate=candidate.digest,
-        champion=Champion(),
+        champion=champion or Champion(),
         data=candidate.data,
         rows=1000,
         rows_sha256="0" * 64,

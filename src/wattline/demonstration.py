@@ -25,12 +25,11 @@ def run(source: str | None, *, say: Say = print) -> None:
     """Run everything and say what came out. Raises RejectedError, after saying why, when a gate said no."""
     if source is not None:
         choose_source(source)
-    from wattline.registry import versions
+    from wattline.registry import fetching, model, promotion, registration
+    from wattline.registry.evidence import dirty
 
     loaded = params.load()
-    name = loaded.model
-
-    versions.fetch_champion(files.CHAMPION, name=name)
+    fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
     reproduce()
     decision = files.read_report("decide", Decision)
     say("\n" + "\n".join(report.lines(decision)))
@@ -41,10 +40,12 @@ def run(source: str | None, *, say: Say = print) -> None:
     if not keys.exists():
         public = keys.new(keys.default_folder())
         say(f"signing key  {keys.default_folder()}, made for this machine: {public.id[:12]}")
-    version = versions.register(name=name)
-    versions.promote(version, name=name)
-    versions.fetch_champion(files.CHAMPION, name=name)
-    say(f"champion     {name} version {version}")
+    with model.of_project(loaded) as opened:
+        # The demonstration writes the preset of another source into params.yaml, and need not run in a repository.
+        version = registration.register(opened, allow_dirty=dirty() is not False)
+        promotion.promote(opened, version)
+    fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
+    say(f"champion     {loaded.model} version {version}")
     with served(files.CHAMPION) as address:
         question = newest_window()
         say(f"server       POST {address}/predict, the {len(question['rows'])} newest rows of {question['unit']}")

@@ -26,3 +26,9 @@ class RejectedError(WattlineError):
     """A gate said no, and something that needs its yes was asked for."""
 
     exit_code = 1
+
+
+class SupersededError(WattlineError):
+    """Somebody else was first: what was asked for rests on a state that is not the last one any more."""
+
+    exit_code = 4

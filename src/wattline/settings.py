@@ -17,9 +17,11 @@ class Settings(BaseSettings):
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
     mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
+    ledger: SQL database of the audit log; by default that of MLflow's store, where it is one
     state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
     signing_passphrase: of the private key, where it is encrypted
+    ci_*, gitlab_user_login: what a GitLab job knows of itself; the login is that of who started a manual job
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     """
 
@@ -30,6 +32,7 @@ class Settings(BaseSettings):
     mlflow_tracking_username: str = Field(default="", validation_alias="MLFLOW_TRACKING_USERNAME")
     mlflow_tracking_password: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_PASSWORD")
     mlflow_tracking_token: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_TOKEN")
+    ledger: SecretStr | None = Field(default=None, validation_alias="WATTLINE_LEDGER_URI")
     state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
     signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
     signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
@@ -37,10 +40,29 @@ class Settings(BaseSettings):
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
+    ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
+    gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
 
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.state.resolve() / 'mlflow.db'}"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether it is known from here where the audit log is."""
+        return self.ledger is not None or self.tracking_uri.startswith(("sqlite:", "postgresql"))
+
+    @property
+    def ledger_uri(self) -> str:
+        """Where the audit log is. Raises InputError for a tracking server, whose database is not known from here."""
+        if self.ledger is not None:
+            return self.ledger.get_secret_value()
+        if self.has_ledger:
+            return self.tracking_uri
+        raise InputError(
+            "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
+            "postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
 
 
 @cache

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import write_candidate, write_keys, write_reports
+from builders import write_candidate, write_data, write_keys, write_reports
 
+from tests.registry.project import commit
 from wattline import files
 from wattline.registry import store
 from wattline.settings import settings
@@ -17,7 +18,11 @@ VARIABLES = (
     "WATTLINE_STATE",
     "WATTLINE_SIGNING_KEY",
     "WATTLINE_SIGNING_PASSPHRASE",
+    "WATTLINE_LEDGER_URI",
+    "CI",
     "CI_JOB_URL",
+    "CI_JOB_MANUAL",
+    "GITLAB_USER_LOGIN",
 )
 
 
@@ -47,9 +52,11 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     shutil.copyfile(empty_store, tmp_path / ".wattline" / "mlflow.db")
     settings.cache_clear()
     write_keys(tmp_path / ".wattline" / "keys")
+    write_data(files.RAW, files.PREPARED)
     write_reports(files.REPORTS, write_candidate(files.CANDIDATE))
     files.write_text(files.CARDS / "anomaly.md", "# anomaly\n")
     files.write_text(files.CARDS / "anomaly.cdx.json", "{}\n")
+    commit(tmp_path)
     yield tmp_path
     settings.cache_clear()
 

@@ -14,7 +14,8 @@ from builders import evaluation, measurement, signing_key, write_candidate, writ
 from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.records import Candidate
-from wattline.registry import statements, store, versions
+from wattline.registry import statements, store
+from tests.registry.project import register, promote, fetch, another, rollback
 from wattline.signing.statement import CardSummary, Statement
 
 NAME = "anomaly"
@@ -32,13 +33,13 @@ def another(weights: bytes) -> None:
 
 
 def promoted() -> str:
-    versions.register(name=NAME)
-    return versions.promote(name=NAME)
+    register()
+    return promote()
 
 
 def fetched() -> Statement:
     """The statement of the champion, fetched and verified as a server does."""
-    versions.fetch_champion(files.CHAMPION, name=NAME)
+    fetch()
     return signing.verify_folder(files.CHAMPION, TRUSTED, candidate=candidate(files.CHAMPION), name=NAME)
 
 
@@ -100,21 +101,21 @@ def test_promoting_and_fetching_again_gives_the_same_bytes(project: Path):
     version = promoted()
     fetched()
     first, written = files.digests(files.CHAMPION), stored(version).stat().st_mtime_ns
-    versions.promote(name=NAME)
+    promote()
     fetched()
     assert files.digests(files.CHAMPION) == first
     assert stored(version).stat().st_mtime_ns == written
     stored(version).unlink()
-    versions.promote(name=NAME)
+    promote()
     fetched()
     assert files.digests(files.CHAMPION) == first
 
 
 def test_without_a_key_nothing_is_promoted_and_the_remedy_is_named(project: Path):
-    version = versions.register(name=NAME)
+    version = register()
     shutil.rmtree(project / ".wattline" / "keys")
     with pytest.raises(InputError, match="wattline keys new"):
-        versions.promote(version, name=NAME)
+        promote(version)
     assert champion() is None
 
 
@@ -122,15 +123,15 @@ def test_promoting_again_with_another_key_replaces_the_signature(project: Path):
     promoted()
     fetched()
     use(OTHER)
-    versions.promote(name=NAME)
+    promote()
     with pytest.raises(IntegrityError, match="trusted key"):
         fetched()
     signing.verify_folder(files.CHAMPION, (OTHER.public,), candidate=candidate())
 
 
 def test_a_challenger_can_be_signed_and_no_alias_moves(project: Path):
-    version = versions.register(name=NAME)
-    assert versions.sign(name=NAME) == version
+    version = register()
+    assert sign() == version
     assert signing.verify(stored(version).read_bytes(), TRUSTED).predicate.version == version
     assert champion() is None
 
@@ -154,10 +155,10 @@ def test_the_alias_stays_where_it_is_when_the_statement_does_not_arrive_whole(
 ):
     first = promoted()
     another(b"other")
-    versions.register(name=NAME)
+    register()
     monkeypatch.setattr(statements, "_upload", upload)
     with pytest.raises(WattlineError):
-        versions.promote(name=NAME)
+        promote()
     assert str(champion()) == first
 
 
@@ -173,7 +174,7 @@ def test_a_statement_that_was_altered_in_the_store_is_refused_until_the_next_pro
     stored(version).write_bytes(damage(stored(version).read_bytes()))
     with pytest.raises(WattlineError):
         fetched()
-    versions.promote(name=NAME)
+    promote()
     assert fetched().predicate.version == version
 
 
@@ -189,7 +190,7 @@ def test_the_statement_of_a_former_version_is_no_statement_of_the_next(project: 
 def test_a_version_that_was_promoted_without_a_statement_is_fetched_and_proves_nothing(project: Path):
     version = promoted()
     stored(version).unlink()
-    assert versions.fetch_champion(files.CHAMPION, name=NAME).version == version
+    assert fetch().version == version
     with pytest.raises(InputError, match="no signed statement"):
         signing.verify_folder(files.CHAMPION, TRUSTED, candidate=candidate())
 
@@ -206,13 +207,13 @@ def test_the_same_candidate_under_two_names_has_two_statements(project: Path):
 
 @pytest.mark.parametrize("stage", ["evaluate", "measure"])
 def test_figures_of_another_candidate_are_not_signed(project: Path, stage: str):
-    version = versions.register(name=NAME)
+    version = register()
     other = write_candidate(project / "other", weights=b"other")
     record = evaluation(other) if stage == "evaluate" else measurement(other)
     folder = stored(version).parents[2]
     files.write_text(folder / "reports" / f"{stage}.json", record.to_json())
     with pytest.raises(IntegrityError, match=stage):
-        versions.promote(name=NAME)
+        promote()
     assert champion() is None
 
 

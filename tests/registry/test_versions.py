@@ -16,7 +16,8 @@ from builders import measurement, write_candidate, write_record, write_reports
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError, WattlineError
 from wattline.records import Candidate, Champion, Decision
-from wattline.registry import store, tracking, versions
+from wattline.registry import store, tracking
+from tests.registry.project import register, promote, fetch, another, rollback
 
 NAME = "anomaly"
 
@@ -55,12 +56,12 @@ def wait_for_others(others: Barrier) -> None:
     others.wait()
 
 
-def register(_: int) -> str:
-    return versions.register(name=NAME)
+def register_as_one(_: int) -> str:
+    return register()
 
 
 def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
-    version = versions.register(name=NAME)
+    version = register()
     with store.session() as client:
         tags = client.get_model_version_by_alias(NAME, "challenger").tags
     assert version == "1"
@@ -73,7 +74,7 @@ def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
 
 
 def test_a_version_holds_candidate_reports_and_card(project: Path):
-    folder = artifacts(versions.register(name=NAME))
+    folder = artifacts(register())
     assert files.digests(folder / "candidate") == files.digests(files.CANDIDATE)
     assert files.digests(folder / "reports") == files.digests(files.REPORTS)
     assert files.digests(folder / "cards") == files.digests(files.CARDS)
@@ -82,15 +83,15 @@ def test_a_version_holds_candidate_reports_and_card(project: Path):
 
 def test_a_version_points_to_the_run_of_its_training(project: Path):
     run_id = tracking.log_training(candidate(), params={"a": 1}, curves=[{"loss": 1.0}])
-    versions.register(name=NAME)
+    register()
     with store.session() as client:
         assert client.get_model_version(NAME, "1").run_id == run_id
 
 
 def test_registering_again_is_the_same_version_and_another_candidate_is_another(project: Path):
-    assert [versions.register(name=NAME) for _ in range(3)] == ["1", "1", "1"]
+    assert [register() for _ in range(3)] == ["1", "1", "1"]
     another(b"other")
-    assert versions.register(name=NAME) == "2"
+    assert register() == "2"
     assert all_versions() == ["1", "2"]
     assert aliases() == {"challenger": "2"}
 
@@ -98,22 +99,22 @@ def test_registering_again_is_the_same_version_and_another_candidate_is_another(
 def test_files_that_dvc_made_read_only_are_registered_twice(project: Path):
     for path in files.CANDIDATE.iterdir():
         path.chmod(0o444)
-    folder = artifacts(versions.register(name=NAME))
+    folder = artifacts(register())
     assert {path.stat().st_mode & 0o200 for path in (folder / "candidate").iterdir()} == {0o200}
 
 
 def test_eight_who_register_at_once_get_one_version(project: Path):
     assert all_versions() == []
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "wattline.registry.versions"])  # once, and not eight times
+    context.set_forkserver_preload(["mlflow", "wattline.registry.registration"])  # once, and not eight times
     with ProcessPoolExecutor(8, context, initializer=wait_for_others, initargs=(context.Barrier(8),)) as pool:
-        found = list(pool.map(register, range(8)))
+        found = list(pool.map(register_as_one, range(8)))
     assert set(found) == {"1"}
     assert all_versions() == ["1"]
 
 
 def test_of_two_machines_that_register_at_once_the_later_gives_way(project: Path, monkeypatch: pytest.MonkeyPatch):
-    versions.register(name=NAME)
+    register()
     find, asked = versions._find, []
 
     def blind_at_first(*arguments: Any) -> str | None:
@@ -121,14 +122,14 @@ def test_of_two_machines_that_register_at_once_the_later_gives_way(project: Path
         return None if len(asked) == 1 else find(*arguments)
 
     monkeypatch.setattr(versions, "_find", blind_at_first)
-    assert versions.register(name=NAME) == "1"
+    assert register() == "1"
     assert all_versions() == ["1"]
 
 
 def test_a_rejected_candidate_is_refused_with_every_gate_that_said_no(project: Path):
     write_reports(files.REPORTS, candidate(), failed=["quality", "energy"])
     with pytest.raises(RejectedError, match=r"quality \(.*energy \("):
-        versions.register(name=NAME)
+        register()
     assert all_versions() == []
 
 
@@ -136,7 +137,7 @@ def test_a_decision_without_a_verdict_is_no_acceptance(project: Path):
     empty = Decision(candidate=candidate().digest, data=candidate().data, verdicts=())
     files.write_report("decide", empty)
     with pytest.raises(RejectedError):
-        versions.register(name=NAME)
+        register()
 
 
 @pytest.mark.parametrize("stage", ["decide", "evaluate", "measure"])
@@ -145,28 +146,28 @@ def test_a_report_about_another_candidate_is_refused(project: Path, stage: str):
     another(b"other")
     files.write_bytes(files.report_path(stage), before)
     with pytest.raises(IntegrityError, match=stage):
-        versions.register(name=NAME)
+        register()
 
 
 def test_a_decision_about_other_data_is_refused(project: Path):
     decision = files.read_report("decide", Decision)
     files.write_report("decide", decision.model_copy(update={"data": "0" * 64}))
     with pytest.raises(IntegrityError, match="data"):
-        versions.register(name=NAME)
+        register()
 
 
 @pytest.mark.parametrize("stage", ["decide", "evaluate", "measure"])
 def test_a_missing_report_is_named(project: Path, stage: str):
     files.report_path(stage).unlink()
     with pytest.raises(InputError, match=f"{stage}.json is missing"):
-        versions.register(name=NAME)
+        register()
 
 
 @pytest.mark.parametrize("path", ["model_cards/anomaly.md", "models/candidate/candidate.json"])
 def test_a_missing_file_is_named(project: Path, path: str):
     Path(path).unlink()
     with pytest.raises(InputError, match=f"{path} is missing"):
-        versions.register(name=NAME)
+        register()
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "signature.json", "weights.safetensors"])
@@ -174,7 +175,7 @@ def test_a_tampered_file_is_refused(project: Path, name: str):
     path = files.CANDIDATE / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(IntegrityError, match=name):
-        versions.register(name=NAME)
+        register()
     assert all_versions() == []
 
 
@@ -183,7 +184,7 @@ def test_a_file_that_is_gone_is_refused_even_when_a_link_is_left(project: Path, 
     (files.CANDIDATE / name).unlink()
     (files.CANDIDATE / name).symlink_to(project / "nowhere")
     with pytest.raises(IntegrityError, match=f"{name}.*missing"):
-        versions.register(name=NAME)
+        register()
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.pkl.gz", "model.joblib", "model", "deep/er.pt", ".hidden.npy"])
@@ -193,21 +194,21 @@ def test_a_pickle_is_refused_whatever_it_is_called_and_recorded_or_not(project: 
     if recorded:
         write_reports(files.REPORTS, write_record(files.CANDIDATE))
     with pytest.raises(InputError, match=r"\.safetensors"):
-        versions.register(name=NAME)
+        register()
 
 
 def test_an_allowed_file_that_is_not_recorded_is_refused(project: Path):
     files.write_text(files.CANDIDATE / "notes.md", "hello")
     with pytest.raises(IntegrityError, match=r"notes\.md is not recorded"):
-        versions.register(name=NAME)
+        register()
 
 
 def test_a_promoted_version_comes_back_byte_by_byte(project: Path):
     files.write_text(files.CHAMPION / ".gitignore", "*\n!.gitignore\n")
     files.write_text(files.CHAMPION / "stale.onnx", "old")
-    version = versions.register(name=NAME)
-    assert versions.promote(name=NAME) == version
-    found = versions.fetch_champion(files.CHAMPION, name=NAME)
+    version = register()
+    assert promote() == version
+    found = fetch()
     assert found == Champion(version=version, digest=candidate().digest, name=NAME)
     fetched = files.digests(files.CHAMPION)
     assert Champion.from_json((files.CHAMPION / "champion.json").read_bytes()) == found
@@ -217,11 +218,11 @@ def test_a_promoted_version_comes_back_byte_by_byte(project: Path):
 
 
 def test_fetching_twice_gives_the_same_folder(project: Path):
-    versions.register(name=NAME)
-    versions.promote(name=NAME)
-    versions.fetch_champion(files.CHAMPION, name=NAME)
+    register()
+    promote()
+    fetch()
     first = files.digests(files.CHAMPION)
-    versions.fetch_champion(files.CHAMPION, name=NAME)
+    fetch()
     assert files.digests(files.CHAMPION) == first
 
 
@@ -230,20 +231,20 @@ def test_without_a_champion_the_folder_says_so_and_keeps_nothing_stale(project: 
     if fresh:
         (project / ".wattline" / "mlflow.db").unlink()
     else:
-        versions.register(name=NAME)
+        register()
     files.write_text(files.CHAMPION / "model.onnx", "old")
-    assert versions.fetch_champion(files.CHAMPION, name=NAME) == Champion()
+    assert fetch() == Champion()
     assert json.loads((files.CHAMPION / "champion.json").read_text()) == {"version": None, "digest": None}
     assert sorted(files.digests(files.CHAMPION)) == ["champion.json"]
 
 
 def test_a_promotion_remembers_the_champion_before_it(project: Path):
-    versions.register(name=NAME)
-    versions.promote(name=NAME)
+    register()
+    promote()
     another(b"other")
-    versions.register(name=NAME)
-    versions.promote(name=NAME)
-    versions.promote(name=NAME)
+    register()
+    promote()
+    promote()
     with store.session() as client:
         previous = {v.version: v.tags["wattline.previous"] for v in client.search_model_versions(f"name = '{NAME}'")}
     assert {str(version): former for version, former in previous.items()} == {"1": "none", "2": "1"}
@@ -251,25 +252,25 @@ def test_a_promotion_remembers_the_champion_before_it(project: Path):
 
 
 def test_a_version_can_be_promoted_by_number(project: Path):
-    versions.register(name=NAME)
+    register()
     another(b"other")
-    versions.register(name=NAME)
-    assert versions.promote("1", name=NAME) == "1"
+    register()
+    assert promote("1") == "1"
     assert aliases()["champion"] == "1"
 
 
 @pytest.mark.parametrize("version", ["7", "latest", "-1", ""])
 def test_a_version_that_does_not_exist_is_refused(project: Path, version: str):
-    versions.register(name=NAME)
+    register()
     with pytest.raises(InputError, match="no version"):
-        versions.promote(version, name=NAME)
+        promote(version)
 
 
 def test_there_is_nothing_to_promote_before_anything_was_registered(project: Path):
     with pytest.raises(InputError, match="no challenger"):
-        versions.promote(name=NAME)
+        promote()
     with pytest.raises(InputError, match="no version"):
-        versions.promote("1", name=NAME)
+        promote("1")
 
 
 def flip(path: Path) -> None:
@@ -298,42 +299,42 @@ def swap_record(path: Path) -> None:
 def test_what_was_altered_in_the_store_is_neither_promoted_nor_fetched(
     project: Path, name: str, damage: Callable[[Path], object]
 ):
-    version = versions.register(name=NAME)
-    versions.promote(name=NAME)
-    versions.fetch_champion(files.CHAMPION, name=NAME)
+    version = register()
+    promote()
+    fetch()
     before = files.digests(files.CHAMPION)
     damage(artifacts(version) / name)
     with pytest.raises(WattlineError):
-        versions.promote(name=NAME)
+        promote()
     with pytest.raises(WattlineError):
-        versions.fetch_champion(files.CHAMPION, name=NAME)
+        fetch()
     assert files.digests(files.CHAMPION) == before
 
 
 def test_a_version_whose_decision_was_altered_is_not_promoted(project: Path):
-    version = versions.register(name=NAME)
+    version = register()
     other = write_candidate(project / "other", weights=b"other")
     stored = artifacts(version) / "reports"
     write_reports(stored, candidate(), failed=["energy"])
     with pytest.raises(RejectedError):
-        versions.promote(name=NAME)
+        promote()
     write_reports(stored, other)
     with pytest.raises(IntegrityError, match="decide"):
-        versions.promote(name=NAME)
+        promote()
     write_reports(stored, candidate())
     with store.session() as client:
         client.set_model_version_tag(NAME, version, "wattline.decision", "rejected")
     with pytest.raises(RejectedError):
-        versions.promote(name=NAME)
+        promote()
     assert "champion" not in aliases()
 
 
 def test_an_unreachable_server_changes_nothing(unreachable: Path):
     files.write_text(files.CHAMPION / "model.onnx", "old")
     for act in (
-        lambda: versions.fetch_champion(files.CHAMPION, name=NAME),
-        lambda: versions.register(name=NAME),
-        lambda: versions.promote(name=NAME),
+        lambda: fetch(),
+        lambda: register(),
+        lambda: promote(),
     ):
         with pytest.raises(WattlineError, match="MLFLOW_TRACKING_URI"):
             act()
@@ -344,6 +345,6 @@ def test_an_unreachable_server_changes_nothing(unreachable: Path):
 def test_the_energy_of_training_is_a_tag_only_where_there_is_one(project: Path):
     cost = measurement(candidate())
     files.write_report("measure", cost.model_copy(update={"training_energy": None}))
-    versions.register(name=NAME)
+    register()
     with store.session() as client:
         assert "wattline.training_energy" not in client.get_model_version(NAME, "1").tags

@@ -21,6 +21,7 @@ from wattline.params.gates import (
     RobustnessLimits,
     SlicesLimits,
 )
+from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
 from wattline.params.stages import (
@@ -55,6 +56,7 @@ __all__ = [
     "PrepareParams",
     "ProfileParams",
     "QualityLimits",
+    "RegistryParams",
     "RobustnessLimits",
     "Section",
     "ServingParams",
@@ -110,6 +112,7 @@ class Params(Section):
 
     task: TaskParams
     seed: int = Field(ge=0)
+    registry: RegistryParams
     serving: ServingParams
     block: Block
 
@@ -120,7 +123,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "serving"):
+        if name in ("task", "seed", "registry", "serving"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

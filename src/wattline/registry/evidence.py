@@ -2,18 +2,20 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wattline import files
+from wattline import files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
-from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement
+from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement, Verdict
+from wattline.registry import environment
 
 ALLOWED = (".onnx", ".safetensors", ".json", ".md")
 RECORD = "candidate.json"
+ENVIRONMENT = "environment.json"
 STAGES = ("decide", "evaluate", "measure")
 WRITTEN = ("dvc.lock", "reports", "model_cards")
 """What the pipeline writes into the working tree: it changes with each run and is no source."""
@@ -23,7 +25,8 @@ WRITTEN = ("dvc.lock", "reports", "model_cards")
 class Evidence:
     """A private copy of everything about one candidate.
 
-    folder: holds candidate/, reports/ and cards/
+    folder: holds candidate/, reports/, cards/ and provenance/
+    overridden: gate that said no -> why a person took the candidate nevertheless
     """
 
     folder: Path
@@ -31,6 +34,7 @@ class Evidence:
     decision: Decision
     evaluation: Evaluation
     measurement: Measurement
+    overridden: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subjects(self) -> dict[str, str]:
@@ -48,9 +52,11 @@ class Evidence:
 
 
 @contextmanager
-def gather() -> Iterator[Evidence]:
+def gather(*, overrides: Mapping[str, str] | None = None, allow_dirty: bool = False) -> Iterator[Evidence]:
     """Copy candidate, reports and card, check the copy and give it; it vanishes afterwards.
 
+    overrides: gate -> why its answer is set aside
+    allow_dirty: whether sources may differ from the commit, or there may be none
     Raises RejectedError naming the gates that said no, IntegrityError when bytes or records do not belong together,
     InputError when something is missing or must not be published.
     """
@@ -71,7 +77,11 @@ def gather() -> Iterator[Evidence]:
         _copy_card(folder / "cards", evidence.candidate.task)
         check_bytes(folder / "candidate", evidence.candidate)
         _check_belonging(evidence)
-        _check_accepted(evidence.decision)
+        _check_data(evidence.candidate)
+        evidence = replace(evidence, overridden=check_verdicts(evidence.decision, overrides or {}))
+        if not allow_dirty:
+            _check_tree()
+        _write_provenance(folder / "provenance")
         yield evidence
 
 
@@ -155,12 +165,57 @@ def _check_belonging(evidence: Evidence) -> None:
             )
 
 
-def _check_accepted(decision: Decision) -> None:
-    if decision.accepted:
-        return
-    failed = [
-        f"{verdict.name} ({verdict.reason})"
-        for verdict in decision.verdicts
-        if verdict.name not in decision.advisory and verdict.outcome != "PASS"
+def check_verdicts(decision: Decision, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that were needed: gate -> why.
+
+    Raises RejectedError naming every gate that said no and is not overridden, InputError for one that does not exist.
+    """
+    known = {verdict.name for verdict in decision.verdicts}
+    for gate in overrides:
+        if gate not in known:
+            raise InputError(f"there is no verdict of a gate {gate!r} to override; gates: {', '.join(sorted(known))}")
+    failed = refusals(decision)
+    counting = [verdict for verdict in failed if verdict.name not in overrides]
+    if counting or not decision.verdicts:
+        reasons = ", ".join(f"{verdict.name} ({verdict.reason})" for verdict in counting)
+        raise RejectedError(f"candidate {decision.candidate[:12]} was rejected by {reasons or 'default'}")
+    return {verdict.name: overrides[verdict.name] for verdict in failed}
+
+
+def refusals(decision: Decision) -> list[Verdict]:
+    """Verdicts that count and did not pass."""
+    return [
+        verdict for verdict in decision.verdicts if verdict.name not in decision.advisory and verdict.outcome != "PASS"
     ]
-    raise RejectedError(f"candidate {decision.candidate[:12]} was rejected by {', '.join(failed) or 'default'}")
+
+
+def _check_data(candidate: Candidate) -> None:
+    """Raise unless the rows that the candidate was made from lie here, byte by byte as they were recorded."""
+    dataset, manifest = splits.read_dataset(), splits.read_manifest()
+    for check in (recorded.raw(dataset), recorded.prepared(manifest)):
+        if not check.holds:
+            found = f"has SHA-256 {check.found[:12]}" if check.found else "is missing or has no record"
+            raise IntegrityError(f"{check.name} {found}, so the data cannot be verified; run `dvc pull` or `dvc repro`")
+    for name, found in ((files.RAW / splits.DATASET, dataset.id), (files.PREPARED / splits.MANIFEST, manifest.data)):
+        if found != candidate.data:
+            raise IntegrityError(
+                f"{name} is about data {found[:12]}, the candidate was made from {candidate.data[:12]}; run `dvc repro`"
+            )
+
+
+def _check_tree() -> None:
+    changed = dirty()
+    if changed is False:
+        return
+    what = "differ from the commit" if changed else "are in no git repository"
+    raise InputError(
+        f"sources {what}, so that nobody could make this candidate again; commit them and run `dvc repro`, or give "
+        "--allow-dirty, which is recorded"
+    )
+
+
+def _write_provenance(folder: Path) -> None:
+    """What the candidate was made from and with."""
+    sources = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, Path("dvc.lock"), Path("params.yaml"))
+    _copy((path for path in sources if path.is_file()), folder)
+    files.write_text(folder / ENVIRONMENT, environment.current().to_json())

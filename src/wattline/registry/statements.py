@@ -1,15 +1,17 @@
 """The signed statement of a version: made from its evidence, kept with its run, and read back before it counts."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wattline import files, signing
-from wattline.errors import IntegrityError
+from wattline.errors import InputError, IntegrityError
 from wattline.registry.evidence import Evidence
-from wattline.signing.keys import PrivateKey
+from wattline.signing.keys import PrivateKey, PublicKey
 from wattline.signing.statement import CardSummary, Statement, compose
 
 if TYPE_CHECKING:
@@ -22,32 +24,60 @@ KEY = "wattline.key"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def place(version: str) -> str:
-    """Artifact path of a version's statement below its run; a version's files are at candidate/<name>."""
-    return f"statements/{version}/{signing.FILE}"
+def place(version: str, name: str = signing.FILE) -> str:
+    """Artifact path of what is signed about a version, below its run; a version's files are at candidate/<name>."""
+    return f"statements/{version}/{name}"
 
 
-def attach(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, *, key: PrivateKey) -> None:
+def attach(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, *, key: PrivateKey) -> str:
     """Sign the statement of `version` and put it beside the version's files, unless the same lies there already.
 
+    returns: SHA-256 of the envelope
     Raises InputError when it cannot be made, IntegrityError when the store does not give back what was sent.
     """
     envelope = signing.sign(about(version, evidence), key)
-    if fetch(client, version) != envelope:
-        _upload(client, version, envelope)
-    stored = fetch(client, version)
-    if stored != envelope:
-        raise IntegrityError(
-            f"the store gave back another statement of version {version.version} of {version.name} than was sent; "
-            "check the store and promote again"
-        )
-    signing.verify(stored, [key.public])
+    put(client, version, envelope, name=signing.FILE)
     client.set_model_version_tag(version.name, version.version, KEY, key.public.id)
+    return hashlib.sha256(envelope).hexdigest()
 
 
-def fetch(client: "MlflowClient", version: "ModelVersion") -> bytes | None:
-    """The envelope of `version` as stored, unverified; None for one that was promoted before there were any."""
-    path = place(str(version.version))
+def verified(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, trusted: Sequence[PublicKey]) -> str:
+    """SHA-256 of the statement of `version`, which a trusted key signed and which says what the version holds.
+
+    Raises InputError when there is none, IntegrityError when it is another one's or says something else.
+    """
+    envelope = fetch(client, version)
+    if envelope is None:
+        raise InputError(
+            f"version {version.version} of {version.name} has no signed statement; run `wattline sign --version "
+            f"{version.version}` with a trusted key"
+        )
+    if signing.verify(envelope, trusted) != about(version, evidence):
+        raise IntegrityError(
+            f"the signed statement of version {version.version} of {version.name} says something else than the "
+            "version holds; it was made for another one or the version was altered, register the candidate again"
+        )
+    return hashlib.sha256(envelope).hexdigest()
+
+
+def put(client: "MlflowClient", version: "ModelVersion", envelope: bytes, *, name: str) -> None:
+    """Lay `envelope` beside the statement as `name`. Raises IntegrityError when it does not come back as sent."""
+    if fetch(client, version, name=name) == envelope:
+        return
+    with TemporaryDirectory(prefix="wattline-") as temporary:
+        local = Path(temporary) / name
+        local.write_bytes(envelope)
+        client.log_artifact(version.run_id, str(local), str(Path(place(str(version.version))).parent))
+    if fetch(client, version, name=name) != envelope:
+        raise IntegrityError(
+            f"the store gave back another {name} of version {version.version} of {version.name} than was sent; "
+            "check the store and try again"
+        )
+
+
+def fetch(client: "MlflowClient", version: "ModelVersion", *, name: str = signing.FILE) -> bytes | None:
+    """The envelope `name` of `version` as stored, unverified; None where there is none."""
+    path = place(str(version.version), name)
     if path not in {found.path for found in client.list_artifacts(version.run_id, str(Path(path).parent))}:
         return None
     with TemporaryDirectory(prefix="wattline-") as temporary:
@@ -57,7 +87,7 @@ def fetch(client: "MlflowClient", version: "ModelVersion") -> bytes | None:
 def about(version: "ModelVersion", evidence: Evidence) -> Statement:
     """What is said of `version`: all of it follows from what the store holds, so it can be said again."""
     summary = card_summary(evidence.folder / "cards" / f"{evidence.candidate.task}.cdx.json")
-    parts = ("reports", "cards")
+    parts = ("reports", "cards", "provenance")
     return compose(
         evidence.candidate,
         name=version.name,
@@ -103,11 +133,3 @@ def _at(content: Any, *keys: str | int) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return content
-
-
-def _upload(client: "MlflowClient", version: "ModelVersion", envelope: bytes) -> None:
-    path = place(str(version.version))
-    with TemporaryDirectory(prefix="wattline-") as temporary:
-        local = Path(temporary) / signing.FILE
-        local.write_bytes(envelope)
-        client.log_artifact(version.run_id, str(local), str(Path(path).parent))

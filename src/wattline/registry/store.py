@@ -42,7 +42,14 @@ def session() -> Iterator["MlflowClient"]:
 
     Raises WattlineError when the store cannot be reached or refuses a call.
     """
-    with _locked(settings().state / "registry.lock"), _translated(), warnings.catch_warnings():
+    with _locked(settings().state / "registry.lock"), connected() as client:
+        yield client
+
+
+@contextmanager
+def connected() -> Iterator["MlflowClient"]:
+    """Give the client beside others who have one. Raises WattlineError as `session` does."""
+    with translated(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of MLflow about its own libraries
         yield _connect()
 
@@ -85,7 +92,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn what MLflow and its libraries raise into a WattlineError that names the store and the reason."""
     try:
         yield
     except WattlineError:

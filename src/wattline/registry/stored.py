@@ -1,6 +1,6 @@
 """What a version holds in the store, downloaded to a folder that vanishes and checked like new."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wattline.errors import IntegrityError, RejectedError
 from wattline.registry import tracking
-from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read
+from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read, refusals
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 DECISION = "wattline.decision"
 ACCEPTED = "accepted"
-PARTS = ("candidate", "reports", "cards")
+OVERRIDDEN = "overridden"
+PARTS = ("candidate", "reports", "cards", "provenance")
 
 
 @contextmanager
@@ -39,10 +40,18 @@ def downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Evid
         yield evidence
 
 
-def check_accepted(version: "ModelVersion", evidence: Evidence) -> None:
-    """Raise RejectedError unless every gate said yes, IntegrityError when a report is about something else."""
-    if version.tags.get(DECISION) != ACCEPTED or not evidence.decision.accepted:
-        raise RejectedError(f"version {version.version} of {version.name} was not accepted; it cannot be promoted")
+def check_accepted(version: "ModelVersion", evidence: Evidence, *, overridden: Collection[str] = ()) -> None:
+    """Raise RejectedError unless every gate said yes, IntegrityError when a report is about something else.
+
+    overridden: gates whose answer a person has set aside, as the audit log says
+    """
+    refused = [verdict.name for verdict in refusals(evidence.decision) if verdict.name not in overridden]
+    said = version.tags.get(DECISION)
+    if said != (OVERRIDDEN if overridden else ACCEPTED) or refused or not evidence.decision.verdicts:
+        gates = f" ({', '.join(refused)})" if refused else ""
+        raise RejectedError(
+            f"version {version.version} of {version.name} was not accepted{gates}; it cannot be promoted"
+        )
     for stage, found in evidence.subjects.items():
         if found != evidence.candidate.digest:
             raise _wrong(version, f"holds a reports/{stage}.json about candidate {found[:12]}")

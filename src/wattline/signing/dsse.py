@@ -65,16 +65,19 @@ def unseal(envelope: bytes, trusted: Sequence[PublicKey], *, kind: str) -> bytes
     if not trusted:
         raise InputError("no public key is trusted; name one in serving.model.trusted_keys")
     parsed = parse(envelope, Envelope)
-    if parsed.payload_type != kind:
-        raise InputError(f"the envelope holds a payload of another type than {kind}; {REMEDY}")
-    payload = _decoded(parsed.payload, field="payload")
-    message = encoded(payload, kind)
+    content = _content(parsed, kind)
+    message = encoded(content, kind)
     signatures = [_decoded(one.sig, field="signature") for one in parsed.signatures]
     if not any(key.verifies(signature, message) for signature in signatures for key in trusted):
         found = f"{len(signatures)} signature{'' if len(signatures) == 1 else 's'}"
         names = ", ".join(key.id[:12] for key in trusted)
         raise IntegrityError(f"the statement has {found}, none by a trusted key ({names}); promote with one of them")
-    return payload
+    return content
+
+
+def payload(envelope: bytes, *, kind: str) -> bytes:
+    """The payload of `envelope`, whoever signed it. Raises InputError when it is no envelope of this kind."""
+    return _content(parse(envelope, Envelope), kind)
 
 
 def parse(content: bytes, kind: type[AnyRecord]) -> AnyRecord:
@@ -98,6 +101,12 @@ def parse(content: bytes, kind: type[AnyRecord]) -> AnyRecord:
     except ValueError as error:  # also of bytes that are no UTF-8
         reason = str(error).split(": line")[0][:100]
     raise InputError(f"the {what} is not what `wattline promote` writes: {reason}; {REMEDY}")
+
+
+def _content(parsed: Envelope, kind: str) -> bytes:
+    if parsed.payload_type != kind:
+        raise InputError(f"the envelope holds a payload of another type than {kind}; {REMEDY}")
+    return _decoded(parsed.payload, field="payload")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """decide: hold the evidence against the limits, and say yes or no. A rejection is a result, not an error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from wattline import files, splits
-from wattline.errors import InputError, IntegrityError
+from wattline import files, recorded, splits
+from wattline.errors import InputError
 from wattline.gates import Evidence, judge
 from wattline.params import DecideParams, GatesParams
 from wattline.records import (
@@ -72,30 +72,9 @@ def _read(path: Path, kind: type[AnyRecord]) -> AnyRecord | None:
 
 def _bytes(dataset: Dataset | None, manifest: Manifest | None, candidate: Candidate | None) -> Iterator[Check]:
     """Raw rows, prepared rows and model files against the records that were written with them."""
-    partitions = {f"{unit.name}.parquet": unit.sha256 for unit in dataset.units} if dataset is not None else {}
-    yield compare(files.RAW, partitions)
-    yield compare(files.PREPARED, manifest.files if manifest is not None else {})
-    yield compare(files.CANDIDATE, candidate.files if candidate is not None else {})
-
-
-def compare(folder: Path, recorded: Mapping[str, str]) -> Check:
-    """The first file below `folder` whose bytes are not those recorded; where all are, the folder as a whole.
-
-    recorded: path below `folder` -> SHA-256. Without any, the check does not hold.
-    """
-    for name, digest in sorted(recorded.items()):
-        found = _sha256(folder / name)
-        if not digest or found != digest:
-            return Check(name=f"{folder / name}", expected=digest, found=found)
-    all_files = f"{len(recorded)} files" if recorded else ""
-    return Check(name=f"{folder}", expected=all_files, found=all_files)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return files.sha256(path)
-    except (IntegrityError, OSError):
-        return ""
+    yield recorded.raw(dataset)
+    yield recorded.prepared(manifest)
+    yield recorded.compare(files.CANDIDATE, candidate.files if candidate is not None else {})
 
 
 def _origins(
@@ -139,7 +118,7 @@ def _champion(evaluation: Evaluation | None) -> Iterator[Check]:
         promoted = _read(CHAMPION_CANDIDATE, Candidate)
         found = promoted.digest if promoted is not None else ""
         yield Check(name=f"digest of {CHAMPION_CANDIDATE}", expected=champion.digest or "", found=found)
-        yield compare(files.CHAMPION, promoted.files if promoted is not None else {})
+        yield recorded.compare(files.CHAMPION, promoted.files if promoted is not None else {})
 
 
 def _identity(champion: Champion | None) -> str:

@@ -1,0 +1,29 @@
+"""The command line: verbs to functions. Errors become one line and an exit code."""
+
+import sys
+
+import typer
+
+from wattline.cli import pipeline, registry, server
+from wattline.errors import WattlineError
+
+app = typer.Typer(
+    help="From telemetry to a judged, measured and served model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich costs 0.1 s at every start
+)
+for part in (pipeline.app, registry.app, server.app):
+    app.add_typer(part)
+for name, group in registry.GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """Entry point of `wattline`."""
+    try:
+        app()
+    except WattlineError as error:
+        print(f"wattline: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)

@@ -1,0 +1,50 @@
+"""Verbs of the pipeline: one stage, its card, its decision, everything once."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def run(stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml, e.g. train")]) -> None:
+    """Run one stage of the pipeline here."""
+    from wattline import stages
+
+    stages.run(stage)
+
+
+@app.command()
+def card(
+    check: Annotated[bool, typer.Option("--check", help="fail when the card is stale, write nothing")] = False,
+) -> None:
+    """Write the model card, or check that it says what the reports say."""
+    from wattline import params, stages
+    from wattline.stages import card as stage
+
+    if not check:
+        stages.run("card")
+        return
+    loaded = params.load()
+    stage.check(card=loaded.block.card, task=params.load_task(loaded.task))
+
+
+@app.command()
+def decision() -> None:
+    """Print the decision on the candidate, one line for each gate."""
+    from wattline import files
+    from wattline.gates import report
+    from wattline.records import Decision
+
+    typer.echo("\n".join(report.lines(files.read_report("decide", Decision))))
+
+
+@app.command()
+def demo(
+    source: Annotated[str | None, typer.Option(help="set ingest.source of the task first, e.g. smd")] = None,
+) -> None:
+    """Run everything once: pipeline, registry, promotion, server, one prediction."""
+    from wattline import demonstration
+
+    demonstration.run(source)

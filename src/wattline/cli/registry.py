@@ -1,0 +1,159 @@
+"""Verbs of the registry: register, approve, promote, go back, and prove it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+keys = typer.Typer(help="Keys that sign what is promoted.", no_args_is_help=True, rich_markup_mode=None)
+audit = typer.Typer(help="The signed log of what was done to models.", no_args_is_help=True, rich_markup_mode=None)
+GROUPS = {"keys": keys, "audit": audit}
+
+Version = Annotated[str | None, typer.Option(help="default: the challenger")]
+Overrides = Annotated[list[str] | None, typer.Option("--override", help="a gate of registry.overridable")]
+Reason = Annotated[str, typer.Option(help="why, for the audit log")]
+
+
+@app.command()
+def champion() -> None:
+    """Fetch the champion's files into champion/, so that the candidate can be compared with it."""
+    from wattline import files, params
+    from wattline.registry import fetching
+
+    loaded = params.load()
+    found = fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
+    typer.echo(f"champion: version {found.version}" if found.version else "champion: none yet")
+
+
+@app.command()
+def register(
+    override: Overrides = None,
+    reason: Reason = "",
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="sources need not be those of the commit")] = False,
+) -> None:
+    """Register the candidate, if it was accepted, as challenger."""
+    from wattline import params
+    from wattline.registry import model, registration
+
+    with model.of_project(params.load()) as opened:
+        overrides = dict.fromkeys(override or (), reason)
+        version = registration.register(opened, overrides=overrides, allow_dirty=allow_dirty)
+        typer.echo(f"registered: {opened.name} version {version} is challenger")
+
+
+@app.command()
+def sign(version: Version = None) -> None:
+    """Sign a version anew, after a change of keys."""
+    from wattline import params
+    from wattline.registry import model, registration
+
+    with model.of_project(params.load()) as opened:
+        typer.echo(f"signed: {opened.name} version {registration.sign(opened, version)}")
+
+
+@app.command()
+def approve(version: Version = None, reason: Reason = "") -> None:
+    """Agree to the promotion of a version, on the record."""
+    from wattline import params
+    from wattline.registry import approval, model
+
+    with model.of_project(params.load()) as opened:
+        approved, who = approval.approve(opened, version, reason=reason)
+        typer.echo(f"approved: {opened.name} version {approved} by {who.name}")
+
+
+@app.command()
+def promote(version: Version = None, override: Overrides = None, reason: Reason = "") -> None:
+    """Make the challenger the champion."""
+    from wattline import params
+    from wattline.registry import model, promotion
+
+    with model.of_project(params.load()) as opened:
+        promoted = promotion.promote(opened, version, overrides=dict.fromkeys(override or (), reason))
+        typer.echo(f"promoted: {opened.name} version {promoted} is champion")
+
+
+@app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="a former champion; default: the one before this one")] = None,
+    reason: Reason = "",
+) -> None:
+    """Make the previous champion the champion again, and fetch it."""
+    from wattline import files, params
+    from wattline.registry import fetching, model, promotion
+
+    loaded = params.load()
+    with model.of_project(loaded) as opened:
+        version = promotion.rollback(opened, to, reason=reason)
+    fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
+    typer.echo(f"rolled back: {loaded.model} version {version} is champion")
+
+
+@app.command()
+def recover() -> None:
+    """Make alias and champion/ what the audit log says, after a crash or a change by hand."""
+    from wattline import files, params
+    from wattline.registry import fetching, model, promotion
+
+    loaded = params.load()
+    with model.of_project(loaded) as opened:
+        entry = promotion.recover(opened)
+    fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
+    said = f"version {entry.version}, by entry {entry.sequence}" if entry else "none"
+    typer.echo(f"recovered: the champion of {loaded.model} is {said}")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="where it listens on loopback")] = 5000) -> None:
+    """Open the MLflow UI on the local store."""
+    from wattline.registry import ui as page
+
+    page.run(port=port)
+
+
+@audit.command("show")
+def show() -> None:
+    """Print every entry, one line each."""
+    from wattline import params
+    from wattline.registry import auditing
+
+    typer.echo("\n".join(auditing.lines(auditing.read(params.load()))))
+
+
+@audit.command("verify")
+def verify(
+    file: Annotated[Path | None, typer.Option(help="an export; default: the log itself")] = None,
+    against: Annotated[Path | None, typer.Option(help="an earlier export, which the log must go on from")] = None,
+) -> None:
+    """Find any entry that was edited, dropped or reordered."""
+    from wattline import params
+    from wattline.registry import auditing
+
+    head = auditing.verify(params.load(), file=file, against=against)
+    typer.echo(f"audit log: {head.sequence} entries hold, the last one is {head.hash}")
+
+
+@audit.command("export")
+def export(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
+    """Write the log as JSON lines, with a signed last line that says where it ends."""
+    from wattline import params
+    from wattline.registry import auditing
+
+    head = auditing.export(params.load(), path, at=datetime.now(UTC))
+    typer.echo(f"exported: {head.sequence} entries to {path}")
+
+
+@keys.command("new")
+def new_keys(
+    folder: Annotated[Path | None, typer.Option(help="default: keys below WATTLINE_STATE, .wattline/keys")] = None,
+) -> None:
+    """Make a key pair; with WATTLINE_SIGNING_PASSPHRASE set, the private half is encrypted."""
+    from wattline.signing import keys as pairs
+
+    place = folder or pairs.default_folder()
+    public = pairs.new(place)
+    typer.echo(f"private key: {place / pairs.PRIVATE} (keep it, it signs promotions)")
+    typer.echo(f"public key: {place / pairs.PUBLIC} (for serving.model.trusted_keys)")
+    typer.echo(f"key id: {public.id}")

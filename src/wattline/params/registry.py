@@ -1,0 +1,22 @@
+"""Knobs of the registry: who must agree, what may be overridden, how long a lock lasts."""
+
+from pydantic import Field
+
+from wattline.params.section import Positive, Section
+
+
+class RegistryParams(Section):
+    """How versions are registered and promoted. Whose signatures count is in serving.model.trusted_keys.
+
+    approvals: how many people must have approved a version before it is promoted; 0: none
+    overridable: gates whose answer a person may override with `--override`, on the record
+    former_keys: PEM files of public keys that sign no more, and whose entries in the audit log still count
+    lock_seconds: how long a process that died on another machine, or sleeps, keeps others waiting [s]
+    wait_seconds: how long a command waits for another one that changes the same model [s]
+    """
+
+    approvals: int = Field(ge=0, le=20)
+    overridable: tuple[str, ...]
+    former_keys: tuple[str, ...]
+    lock_seconds: Positive
+    wait_seconds: Positive

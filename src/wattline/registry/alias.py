@@ -1,0 +1,50 @@
+"""The alias `champion`: it follows the audit log, and who moved it by hand is told from who has not finished."""
+
+from wattline.errors import InputError
+from wattline.registry import lookup, statements
+from wattline.registry.model import CHAMPION, Model
+from wattline.signing.entry import FILE
+
+
+def points_to(model: Model) -> str | None:
+    """The version that the alias points to."""
+    found = lookup.by_alias(model.client, model.name, CHAMPION)
+    return None if found is None else str(found.version)
+
+
+def check(model: Model) -> None:
+    """Raise InputError when the alias is not where the log says. Call it under the lock: nobody is moving it then.
+
+    A champion that was deleted has no alias any more; another version may take its place.
+    """
+    found, entry = points_to(model), model.champion()
+    said = entry.version if entry is not None else None
+    deleted = found is None and said is not None and lookup.by_number(model.client, model.name, said) is None
+    if found != said and not deleted:
+        raise InputError(
+            f"the alias {CHAMPION} of {model.name} points to {found or 'no version'}, the audit log says "
+            f"{said or 'none'}: it was moved by hand, or a promotion was cut off; run `wattline recover`"
+        )
+
+
+def settle(model: Model) -> None:
+    """Move the alias to where the log says, and lay the signed entry beside the version's statement first.
+
+    An alias has no fencing: who was overtaken asleep, right here, would move it back. So everybody looks once more
+    afterwards, and moves it again until log and alias agree. A server demands the entry, and takes none that is older
+    than what it serves, so that it does not follow in between.
+    """
+    while True:
+        envelope = model.ledger.champion(model.name)
+        if envelope is None:
+            if points_to(model) is not None:
+                model.client.delete_registered_model_alias(model.name, CHAMPION)
+            return
+        entry = model.champion()
+        assert entry is not None
+        version = lookup.number(model, str(entry.version))
+        statements.put(model.client, version, envelope, name=FILE)
+        if points_to(model) != str(version.version):
+            model.client.set_registered_model_alias(model.name, CHAMPION, str(version.version))
+        if model.ledger.champion(model.name) == envelope:
+            return

@@ -1,0 +1,75 @@
+"""The champion's files, fetched from the registry into a folder."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wattline import files, signing
+from wattline.errors import InputError
+from wattline.params import RegistryParams
+from wattline.records import Champion
+from wattline.registry import lookup, statements, store
+from wattline.registry.model import CHAMPION, ledger
+from wattline.registry.stored import downloaded
+from wattline.settings import settings
+from wattline.signing import entry as entries
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+def fetch_champion(destination: Path, *, name: str, params: RegistryParams) -> Champion:
+    """Replace `destination` by the champion's files, what was signed about it and champion.json, in one step.
+
+    A `.gitignore` in it stays. Signatures are verified by who serves the files. Without a champion, champion.json
+    with nulls is all that there is. When anything fails, nothing was changed.
+    Raises InputError when the alias is not where the audit log says, or the champion was deleted.
+    """
+    if store.is_empty():
+        return _place(destination, Champion())
+    with store.connected() as client:
+        found, promotion = _champion(client, name, params)
+        if found is None:
+            return _place(destination, Champion())
+        with downloaded(client, found) as evidence:
+            champion = Champion(version=str(found.version), digest=evidence.candidate.digest, name=name)
+            signed = {signing.FILE: statements.fetch(client, found), entries.FILE: promotion}
+            return _place(destination, champion, source=evidence.folder / "candidate", signed=signed)
+
+
+def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tuple[ModelVersion | None, bytes | None]":
+    """The champion and the entry that made it one: as the log says, or where there is no way to it, the alias."""
+    found = lookup.by_alias(client, name, CHAMPION)
+    if not settings().has_ledger:
+        entry = statements.fetch(client, found, name=entries.FILE) if found is not None else None
+        return found, entry
+    with ledger(params) as log:
+        envelope, changing = log.champion(name), log.is_locked(name)
+    said = entries.peek(envelope).version if envelope is not None else None
+    version = str(found.version) if found is not None else None
+    if version == said:
+        return found, envelope
+    current = lookup.by_number(client, name, said) if said is not None else None
+    if current is None or not changing:
+        raise InputError(
+            f"the alias {CHAMPION} of {name} points to {version or 'no version'}, the audit log says {said or 'none'}: "
+            "it was moved by hand, the version was deleted or a promotion was cut off; run `wattline recover`"
+        )
+    return current, envelope
+
+
+def _place(
+    destination: Path, champion: Champion, *, source: Path | None = None, signed: dict[str, bytes | None] | None = None
+) -> Champion:
+    ignored = destination / ".gitignore"
+    with files.replace_directory(destination) as fresh:
+        if source is not None:
+            shutil.copytree(source, fresh, dirs_exist_ok=True)
+        for name, envelope in (signed or {}).items():
+            if envelope is not None:
+                files.write_bytes(fresh / name, envelope)
+        if ignored.exists():
+            shutil.copyfile(ignored, fresh / ".gitignore")
+        files.write_text(fresh / "champion.json", champion.to_json())
+    return champion

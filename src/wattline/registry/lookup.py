@@ -1,0 +1,85 @@
+"""Versions of a model: found by number, alias or candidate."""
+
+from typing import TYPE_CHECKING
+
+from wattline.errors import InputError
+from wattline.registry import store
+from wattline.registry.model import CHALLENGER, Model
+from wattline.registry.tracking import DIGEST
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+def version(model: Model, number_or_none: str | None) -> "ModelVersion":
+    """The version with this number, or else the challenger. Raises InputError when there is none."""
+    if number_or_none is not None:
+        return number(model, number_or_none)
+    challenger = by_alias(model.client, model.name, CHALLENGER)
+    if challenger is None:
+        raise InputError(f"{model.name} has no challenger; run `wattline register` first")
+    return challenger
+
+
+def number(model: Model, wanted: str) -> "ModelVersion":
+    """The version `wanted`. Raises InputError when there is none; says so of one that was deleted."""
+    found = by_number(model.client, model.name, wanted)
+    if found is not None:
+        return found
+    if model.about(wanted):
+        raise InputError(
+            f"version {wanted} of {model.name} was deleted from the registry, the audit log knows it; import its "
+            "archive, or roll back to another version"
+        )
+    raise InputError(f"{model.name} has no version {wanted!r}; run `wattline register` first")
+
+
+def by_number(client: "MlflowClient", name: str, wanted: str) -> "ModelVersion | None":
+    """The version `wanted` of the model `name`; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    if not wanted.isdecimal():
+        return None
+    try:
+        return client.get_model_version(name, wanted)
+    except MlflowException as error:
+        if store.is_absent(error):
+            return None
+        raise
+
+
+def by_alias(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
+    """The version that `alias` points to; None where it points nowhere."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if store.is_absent(error):
+            return None
+        raise
+
+
+def by_digest(client: "MlflowClient", name: str, digest: str) -> list["ModelVersion"]:
+    """Versions of `name` with this candidate, the oldest first."""
+    found = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST}` = '{digest}'")
+    return sorted(found, key=lambda one: int(one.version))
+
+
+def unrecorded(model: Model, digest: str) -> "ModelVersion | None":
+    """A version of this candidate that somebody made who did not live to write it into the log."""
+    return next(iter(by_digest(model.client, model.name, digest)), None)
+
+
+def remove_others(model: Model, digest: str, *, keep: str) -> None:
+    """Delete versions of the same candidate that are not in the log: somebody made them who was overtaken."""
+    for one in by_digest(model.client, model.name, digest):
+        if str(one.version) != keep:
+            model.client.delete_model_version(model.name, str(one.version))
+
+
+def overridden(model: Model, found: "ModelVersion") -> frozenset[str]:
+    """Gates that a person has overridden for this version."""
+    entries = model.about(str(found.version))
+    return frozenset(entry.reason.partition(":")[0] for entry in entries if entry.action == "override")

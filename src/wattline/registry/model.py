@@ -1,0 +1,153 @@
+"""One registered model, opened: MLflow's side, the ledger, and the keys that sign and vouch for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wattline.errors import InputError, IntegrityError
+from wattline.params import Params, RegistryParams
+from wattline.registry import store
+from wattline.registry.actors import actor
+from wattline.settings import settings
+from wattline.signing import entry as entries
+from wattline.signing import keys
+from wattline.signing.entry import Action, Actor, Entry
+from wattline.signing.keys import PrivateKey, PublicKey
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from wattline.registry.ledger import Ledger
+    from wattline.registry.ledger.locking import Lock
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True)
+class Model:
+    """What every change of a registered model needs.
+
+    key: signs what is done; trusted: whose signatures count, the key's own among them
+    former: whose signatures count in the log only
+    """
+
+    name: str
+    client: "MlflowClient"
+    ledger: "Ledger"
+    key: PrivateKey
+    trusted: tuple[PublicKey, ...]
+    former: tuple[PublicKey, ...]
+    params: RegistryParams
+
+    def champion(self) -> Entry | None:
+        """The entry that made the champion what it is. Raises IntegrityError when no trusted key signed it."""
+        envelope = self.ledger.champion(self.name)
+        return None if envelope is None else self._verified(envelope)
+
+    def moves(self) -> list[Entry]:
+        """The entries that made versions champion, in order. Raises IntegrityError as `champion` does."""
+        return [self._verified(envelope) for envelope in self.ledger.moves(self.name)]
+
+    def about(self, version: str) -> list[Entry]:
+        """The entries about one version, in order. Raises IntegrityError as `champion` does."""
+        return [self._verified(envelope) for envelope in self.ledger.about(self.name, version)]
+
+    def registrations(self) -> dict[str, str]:
+        """Candidate -> version of all that was registered. Raises IntegrityError as `champion` does."""
+        found: dict[str, str] = {}
+        for envelope in self.ledger.registrations(self.name):
+            entry = self._verified(envelope)
+            if entry.digest is not None and entry.version is not None:
+                found.setdefault(entry.digest, entry.version)
+        return found
+
+    def _verified(self, envelope: bytes) -> Entry:
+        try:
+            return entries.unseal(envelope, (*self.trusted, *self.former))
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"an entry of the audit log about {self.name} does not hold: {error}; run `wattline audit verify`, and "
+                "name keys that signed it and do not sign any more in registry.former_keys"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A model that only this process may change, as long as it has the lock."""
+
+    model: Model
+    _lock: "Lock"
+
+    def append(
+        self,
+        action: Action,
+        version: str | None,
+        *,
+        digest: str | None = None,
+        former: str | None = None,
+        reason: str = "",
+        evidence: Mapping[str, str] | None = None,
+        who: Actor | None = None,
+    ) -> None:
+        """Write an entry into the log; the arguments are its fields.
+
+        who: by default who runs this process
+        Raises SupersededError, and writes nothing, when the lock is somebody else's by now.
+        """
+        self.model.ledger.append(
+            self._lock,
+            action,
+            key=self.model.key,
+            actor=who or actor(),
+            version=version,
+            digest=digest,
+            former=former,
+            reason=reason[:LONGEST_REASON],
+            evidence=evidence,
+        )
+
+
+@contextmanager
+def changing(model: Model) -> Iterator[Change]:
+    """Wait for the lock of `model` and keep it while the block runs. Raises WattlineError when it takes too long."""
+    with model.ledger.locked(model.name) as lock:
+        yield Change(model, lock)
+
+
+@contextmanager
+def opened(name: str, *, params: RegistryParams, trusted: Sequence[PublicKey]) -> Iterator[Model]:
+    """Open the model `name` to change it.
+
+    Raises InputError without a signing key that is trusted, or when the audit log has no place; WattlineError when the
+    store cannot be reached.
+    """
+    key = keys.load_private()
+    if key.public not in trusted:
+        raise InputError(
+            f"the signing key {key.public.id[:12]} is none of serving.model.trusted_keys, so that no server would load "
+            "what it signs; add its public half there, or sign with a trusted key"
+        )
+    with store.connected() as client, ledger(params) as log:
+        yield Model(name, client, log, key, tuple(trusted), keys.load_public(params.former_keys), params)
+
+
+def of_project(loaded: Params) -> AbstractContextManager[Model]:
+    """Open the model that params.yaml names, as `opened` does."""
+    trusted = keys.load_public(loaded.serving.model.trusted_keys)
+    return opened(loaded.model, params=loaded.registry, trusted=trusted)
+
+
+@contextmanager
+def ledger(params: RegistryParams) -> Iterator["Ledger"]:
+    """Open the ledger alone. Raises InputError when it has no place, WattlineError when it cannot be reached."""
+    from wattline.registry.ledger import connect
+
+    with store.translated():
+        found = connect(settings().ledger_uri, lock_seconds=params.lock_seconds, wait_seconds=params.wait_seconds)
+        try:
+            yield found
+        finally:
+            found.close()
