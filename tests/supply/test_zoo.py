@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from supply.zoo_entries import CARD, entry, saying
 from wattline.errors import InputError
-from wattline.records import Column, Score
+from wattline.records import Column, Metric, Score
 from wattline.signing import sign, verify
 from wattline.supply import zoo
 from wattline.supply.zoo import Entry, Problem
@@ -101,10 +102,10 @@ class TestEntry:
 
 class TestIndex:
     def test_equal_entries_give_equal_bytes_in_whatever_order(self, entries):
-        before = zoo.index_yaml(entries), zoo.index_markdown(entries)
+        before = zoo.index_yaml(entries), zoo.index_markdown(entries), zoo.index_svg(entries)
         for seed in range(5):
             mixed = Random(seed).sample(entries, len(entries))
-            assert (zoo.index_yaml(mixed), zoo.index_markdown(mixed)) == before
+            assert (zoo.index_yaml(mixed), zoo.index_markdown(mixed), zoo.index_svg(mixed)) == before
 
     def test_it_reads_back_what_it_wrote(self, entries):
         text = zoo.index_yaml(entries)
@@ -202,13 +203,13 @@ class TestPage:
 
     def test_it_links_to_the_card_that_was_registered(self, cards):
         text = (cards / "index.md").read_text()
-        assert re.findall(r"\]\(([^)]+)\)", text) == ["anomaly.md", "anomaly.md"]
+        assert re.findall(r"\]\(([^)]+)\)", text) == ["anomaly.md", "index.svg", "anomaly.md"]
         assert text.count("[2](anomaly.md)") == 2
 
     def test_another_page_of_that_name_is_no_card(self, cards, entries):
         (cards / "anomaly.md").write_text("# of the next candidate\n")
         zoo.write(cards, entries)
-        assert "](" not in (cards / "index.md").read_text()
+        assert re.findall(r"\]\(([^)]+)\)", (cards / "index.md").read_text()) == ["index.svg"]
 
     @pytest.mark.parametrize("task", ["../anomaly", "/anomaly", "..", "a/anomaly", "", "a\0"])
     def test_no_name_of_a_task_leads_out_of_the_folder(self, tmp_path, task):
@@ -237,6 +238,69 @@ class TestPage:
         assert len(re.findall("<td>", rendered)) == len(re.findall("<td>", plainly)) - 2 * 3
 
 
+class TestPicture:
+    """Score against energy of what can be compared."""
+
+    def version(self, folder: Path, number: int, *, score: float, joules: float, **more) -> Entry:
+        found = Score(value=score, low=score - 0.1, high=score + 0.1, units=3)
+        cost = energy(joules).model_copy(update={"provenance": more.pop("provenance", "estimated")})
+        return entry(folder, number, metrics={"vus_pr": found}, energy_per_1000=cost, **more)
+
+    def drawn(self, entries: Sequence[Entry]) -> list[str]:
+        """Every text of the picture, which is well-formed XML."""
+        picture = ElementTree.fromstring(zoo.index_svg(entries))
+        return [str(one.text) for one in picture.iter("{http://www.w3.org/2000/svg}text")]
+
+    def test_it_names_those_that_no_other_beats_in_both(self, tmp_path):
+        versions = [
+            self.version(tmp_path, 1, score=0.5, joules=10),
+            self.version(tmp_path, 2, score=0.6, joules=20),
+            self.version(tmp_path, 3, score=0.5, joules=20),
+            self.version(tmp_path, 4, score=0.6, joules=20),
+        ]
+        assert "anomaly: no version beats 4, 2, 1 in both score and energy" in self.drawn(versions)
+
+    def test_where_lower_is_better_the_lower_one_wins(self, tmp_path):
+        delay = Metric(name="vus_pr", unit="s", higher_is_better=False, description="delay")
+        versions = [self.version(tmp_path, at, score=at, joules=10, headline=delay) for at in (1, 2)]
+        texts = self.drawn(versions)
+        assert "anomaly: no version beats 1 in both score and energy" in texts
+        assert "vus_pr [s], lower is better" in texts
+        assert "energy of 1,000 predictions [J], lower is better" in texts
+
+    def test_what_was_scored_on_other_data_is_left_out_and_counted(self, tmp_path):
+        other = self.version(tmp_path, 1, score=0.9, joules=1)
+        other = other.model_copy(update={"dataset": zoo.Dataset(name="other", id="other")})
+        undefined = entry(tmp_path, 2, metrics={"vus_pr": Score(value=np.nan, low=np.nan, high=np.nan, units=0)})
+        texts = self.drawn([other, undefined, self.version(tmp_path, 3, score=0.5, joules=10, status="champion")])
+        assert any("; 2 of other data or without a score left out" in text for text in texts)
+        assert "3 serves" in texts
+
+    def test_an_estimate_is_drawn_hollow(self, tmp_path):
+        for provenance, fill in (("estimated", "white"), ("measured", "#9aa5b1")):
+            picture = zoo.index_svg([self.version(tmp_path, 1, score=0.5, joules=10, provenance=provenance)])
+            assert re.findall(r'<circle [^>]*fill="([^"]+)"', picture) == [fill]
+
+    @pytest.mark.parametrize("joules", [0.0, 1e-9, 12.0, 1e12])
+    @pytest.mark.parametrize("score", [0.0, -1.0, 1e-12, 1e9])
+    def test_every_point_is_inside(self, tmp_path, score, joules):
+        picture = zoo.index_svg([self.version(tmp_path, 1, score=score, joules=joules)])
+        for x, y in re.findall(r'<circle cx="(\S+)" cy="(\S+)"', picture):
+            assert 80 < float(x) < 870
+            assert 64 < float(y) < 280
+
+    def test_without_a_score_there_is_nothing_to_draw(self, tmp_path):
+        undefined = Score(value=np.nan, low=np.nan, high=np.nan, units=0)
+        assert self.drawn([entry(tmp_path, metrics={"vus_pr": undefined})]) == [
+            "anomaly: no version has a defined score"
+        ]
+        assert self.drawn([]) == []
+
+    def test_no_name_breaks_it(self, tmp_path):
+        foreign = entry(tmp_path).model_copy(update={"name": "</svg>\x01<script>&"})
+        assert any("</svg><script>&" in text for text in self.drawn([foreign]))
+
+
 class TestValidation:
     def test_what_was_written_holds(self, found):
         assert found() == []
@@ -246,13 +310,13 @@ class TestValidation:
         assert note.note
         assert str(note).startswith("anomaly version 10: features differ from those of version 2: with humidity [%]; ")
 
-    @pytest.mark.parametrize("name", ["index.yaml", "index.md"])
+    @pytest.mark.parametrize("name", ["index.yaml", "index.md", "index.svg"])
     def test_an_absent_file_is_named(self, cards, found, name):
         (cards / name).unlink()
         (problem,) = found()
         assert str(problem) == f"{name} cannot be read (FileNotFoundError); run `wattline zoo` to write it again"
 
-    @pytest.mark.parametrize("name", ["index.yaml", "index.md"])
+    @pytest.mark.parametrize("name", ["index.yaml", "index.md", "index.svg"])
     def test_a_file_that_is_no_text_is_named(self, cards, found, name):
         (cards / name).write_bytes(b"\xff")
         assert [str(problem).split(";")[0] for problem in found()] == [f"{name} is no UTF-8 text"]
@@ -280,7 +344,7 @@ class TestValidation:
         assert problem.field == field
         assert re.match(r"(anomaly version (2|10)|forecast version 1): ", str(problem))
         assert problem.remedy == "run `wattline zoo` to write it again"
-        assert all(other.entry == "index.md" for other in others)
+        assert all(other.entry in ("index.md", "index.svg") for other in others)
 
     @pytest.mark.parametrize("name", ["model.onnx", "signature.json", "weights.safetensors"])
     def test_another_digest_of_a_file_is_named(self, cards, entries, found, name):
@@ -348,20 +412,21 @@ class TestValidation:
         (cards / "index.yaml").write_text((cards / "index.yaml").read_text() + "# mine\n")
         assert [str(one).split(":")[0] for one in found()] == ["index.yaml was edited"]
 
+    @pytest.mark.parametrize("name", ["index.md", "index.svg"])
     @pytest.mark.parametrize("change", ["flipped", "cut", "longer", "carriage returns"])
-    def test_an_edited_page_is_named_with_its_first_line(self, cards, found, change):
-        path = cards / "index.md"
+    def test_an_edited_page_or_picture_is_named_with_its_first_line(self, cards, found, change, name):
+        path = cards / name
         content = path.read_bytes()
         path.write_bytes(
             {
-                "flipped": content.replace(b"**champion**", b"**challenger**"),
+                "flipped": content.replace(b"anomaly", b"forecast", 1),
                 "cut": content[: len(content) // 2],
                 "longer": content + b"more\n",
                 "carriage returns": content.replace(b"\n", b"\r\n"),
             }[change]
         )
         (problem,) = found()
-        assert re.fullmatch(r"index\.md: line \d+ is not what index\.yaml says; run .*", str(problem))
+        assert re.fullmatch(rf"{re.escape(name)}: line \d+ is not what index\.yaml says; run .*", str(problem))
 
     def test_a_card_that_was_replaced_is_named(self, cards, found):
         (cards / "anomaly.md").write_text("# of the next candidate\n")

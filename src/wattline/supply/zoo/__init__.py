@@ -3,11 +3,13 @@
 from wattline.supply.zoo.entry import CardPage, Dataset, Entry, Features, Status
 from wattline.supply.zoo.index import YAML, index_yaml, linked, parse, write
 from wattline.supply.zoo.page import MARKDOWN, index_markdown
+from wattline.supply.zoo.picture import SVG, index_svg
 from wattline.supply.zoo.problems import Problem
 from wattline.supply.zoo.validation import validate
 
 __all__ = [
     "MARKDOWN",
+    "SVG",
     "YAML",
     "CardPage",
     "Dataset",
@@ -16,6 +18,7 @@ __all__ = [
     "Problem",
     "Status",
     "index_markdown",
+    "index_svg",
     "index_yaml",
     "linked",
     "parse",

@@ -14,6 +14,7 @@ from wattline.errors import InputError
 from wattline.records import Record
 from wattline.supply.zoo.entry import CardPage, Entry, newest_first
 from wattline.supply.zoo.page import MARKDOWN, index_markdown
+from wattline.supply.zoo.picture import SVG, index_svg
 from wattline.supply.zoo.problems import AGAIN, Problem
 
 YAML = "index.yaml"
@@ -83,10 +84,11 @@ def read(text: str) -> tuple[tuple[Entry, ...], list[Problem]]:
 
 
 def write(folder: Path, entries: Sequence[Entry]) -> None:
-    """Write index.yaml and index.md of `entries` to `folder`, where the cards lie."""
+    """Write index.yaml, index.md and index.svg of `entries` to `folder`, where the cards lie."""
     found = linked(entries, folder)
     files.write_text(folder / YAML, index_yaml(found))
     files.write_text(folder / MARKDOWN, index_markdown(found))
+    files.write_text(folder / SVG, index_svg(found))
 
 
 def linked(entries: Sequence[Entry], folder: Path) -> tuple[Entry, ...]:

@@ -6,6 +6,7 @@ from itertools import groupby, pairwise
 from wattline.records import Energy, Metric, Score
 from wattline.supply.card.markdown import table
 from wattline.supply.zoo.entry import Entry, newest_first
+from wattline.supply.zoo.picture import SVG
 from wattline.supply.zoo.schema import change
 
 MARKDOWN = "index.md"
@@ -23,7 +24,10 @@ def index_markdown(entries: Iterable[Entry]) -> str:
     """The page of `entries`, in whatever order they come: equal entries, equal bytes."""
     models = [list(versions) for _, versions in groupby(newest_first(entries), key=lambda entry: entry.name)]
     blocks = [["# Model zoo"], ["<!-- Written by wattline zoo, with index.yaml: edit neither. -->"], [LEGEND]]
-    blocks += [_overview(models)] if models else [["No version is registered yet."]]
+    if models:
+        blocks += [_overview(models), [f"![Score against energy of every model]({SVG})"]]
+    else:
+        blocks += [["No version is registered yet."]]
     for versions in models:
         blocks += [[f"## {plain(versions[0].name)}"], *_model(versions)]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"

@@ -1,19 +1,21 @@
-"""Does the index say what the registry says, and is the page what the index renders to?"""
+"""Does the index say what the registry says, and are page and picture what the index renders to?"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from wattline.supply.zoo.entry import Entry
 from wattline.supply.zoo.index import YAML, index_yaml, linked, read
 from wattline.supply.zoo.page import MARKDOWN, index_markdown
+from wattline.supply.zoo.picture import SVG, index_svg
 from wattline.supply.zoo.problems import AGAIN, Problem
 from wattline.supply.zoo.schema import changes, malformed
 
 
 def validate(folder: Path, registered: Sequence[Entry]) -> list[Problem]:
-    """What is wrong with index.yaml and index.md in `folder`, and notes; nothing wrong, no problem that is no note.
+    """What is wrong with index.yaml, index.md and index.svg in `folder`, and notes: only these is fine.
 
     registered: every version in the registry
     """
@@ -30,7 +32,10 @@ def validate(folder: Path, registered: Sequence[Entry]) -> list[Problem]:
         problems.append(
             Problem(entry=YAML, field="", text="was edited: its form is not the generated one", remedy=AGAIN)
         )
-    return [*problems, *_page(folder, listed), *changes(listed)]
+    rendered = {MARKDOWN: index_markdown(listed), SVG: index_svg(listed)}
+    for name, expected in rendered.items():
+        problems += _rendered(folder / name, expected)
+    return [*problems, *changes(listed)]
 
 
 def _text(path: Path) -> tuple[str, list[Problem]]:
@@ -72,17 +77,14 @@ def _holders(listed: Sequence[Entry]) -> Iterator[Problem]:
             yield Problem(entry=name, field="status", text=text, remedy=AGAIN)
 
 
-def _page(folder: Path, listed: Sequence[Entry]) -> list[Problem]:
-    """The page is what the index renders to, byte for byte."""
-    text, problems = _text(folder / MARKDOWN)
-    if problems:
+def _rendered(path: Path, expected: str) -> list[Problem]:
+    """The file is what the index renders to, byte for byte."""
+    text, problems = _text(path)
+    if problems or text == expected:
         return problems
-    found, expected = text.split("\n"), index_markdown(listed).split("\n")
-    if found == expected:
-        return []
-    same = [one == other for one, other in zip(found, expected, strict=False)]
-    line = same.index(False) + 1 if False in same else len(same) + 1
-    return [Problem(entry=MARKDOWN, field=f"line {line}", text=f"is not what {YAML} says", remedy=AGAIN)]
+    pairs = zip_longest(text.split("\n"), expected.split("\n"))
+    line = next(number for number, (one, other) in enumerate(pairs, start=1) if one != other)
+    return [Problem(entry=path.name, field=f"line {line}", text=f"is not what {YAML} says", remedy=AGAIN)]
 
 
 def _differences(found: Any, expected: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
