@@ -9,7 +9,8 @@ import typer
 app = typer.Typer()
 keys = typer.Typer(help="Keys that sign what is promoted.", no_args_is_help=True, rich_markup_mode=None)
 audit = typer.Typer(help="The signed log of what was done to models.", no_args_is_help=True, rich_markup_mode=None)
-GROUPS = {"keys": keys, "audit": audit}
+zoo = typer.Typer(help="The index of every registered version.", rich_markup_mode=None)
+GROUPS = {"keys": keys, "audit": audit, "zoo": zoo}
 
 Version = Annotated[str | None, typer.Option(help="default: the challenger")]
 Overrides = Annotated[list[str] | None, typer.Option("--override", help="a gate of registry.overridable")]
@@ -113,6 +114,63 @@ def ui(port: Annotated[int, typer.Option(help="where it listens on loopback")] =
     page.run(port=port)
 
 
+@app.command()
+def export(
+    version: Version = None,
+    to: Annotated[Path, typer.Option(help="a file, or a folder that is there")] = Path(),
+) -> None:
+    """Write one signed archive of a version for another site: everything but the data."""
+    from wattline import params
+    from wattline.registry import model, moving
+
+    with model.of_project(params.load()) as opened:
+        typer.echo(f"exported: {moving.export(opened, version, destination=to, now=datetime.now(UTC))}")
+
+
+@app.command("import")
+def import_archive(archive: Annotated[Path, typer.Argument(help="what another site exported")]) -> None:
+    """Verify an archive of another site and register what it holds."""
+    from wattline import params
+    from wattline.registry import model, moving
+
+    with model.of_project(params.load()) as opened:
+        version = moving.import_archive(opened, archive)
+        typer.echo(f"imported: {opened.name} version {version} is challenger")
+
+
+@zoo.callback(invoke_without_command=True)
+def index(context: typer.Context) -> None:
+    """Write model_cards/index.md, index.yaml and index.svg: every registered version."""
+    from wattline import files, params
+    from wattline.proof import zoo as listing
+    from wattline.registry import model
+    from wattline.supply.zoo import write
+
+    if context.invoked_subcommand is not None:
+        return
+    with model.of_project(params.load()) as opened:
+        found = listing.entries(opened)
+    write(files.CARDS, found)
+    typer.echo(f"zoo: {len(found)} versions in {files.CARDS}/index.md")
+
+
+@zoo.command("validate")
+def validate() -> None:
+    """Check that the index says what the registry says."""
+    from wattline import files, params
+    from wattline.proof import zoo as listing
+    from wattline.registry import model
+    from wattline.supply.zoo import validate as problems
+
+    with model.of_project(params.load()) as opened:
+        found = problems(files.CARDS, listing.entries(opened))
+    for problem in found:
+        typer.echo(str(problem), err=not problem.note)
+    if any(not problem.note for problem in found):
+        raise typer.Exit(1)
+    typer.echo("zoo: the index says what the registry says")
+
+
 @audit.command("show")
 def show() -> None:
     """Print every entry, one line each."""
@@ -136,7 +194,7 @@ def verify(
 
 
 @audit.command("export")
-def export(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
+def export_log(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
     """Write the log as JSON lines, with a signed last line that says where it ends."""
     from wattline import params
     from wattline.registry import auditing

@@ -77,7 +77,7 @@ def _register_once(model: Model, evidence: Evidence) -> str:
     with changing(model) as change:
         known = model.ledger.registered(model.name, digest)
         if known is None:
-            chosen = lookup.unrecorded(model, digest) or _create(model, evidence)
+            chosen = lookup.unrecorded(model, digest) or create(model, evidence, tags=_tags(evidence))
             known = _record(change, chosen, evidence)
         lookup.remove_others(model, digest, keep=known)
         lookup.number(model, known)
@@ -97,7 +97,7 @@ def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
     return number
 
 
-def _create(model: Model, evidence: Evidence) -> "ModelVersion":
+def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> "ModelVersion":
     """Upload everything, then create the version that points to it."""
     candidate, client = evidence.candidate, model.client
     known = _own_runs(model, evidence)
@@ -107,7 +107,7 @@ def _create(model: Model, evidence: Evidence) -> "ModelVersion":
         client.set_terminated(run.info.run_id)
     _ensure_model(model)
     source = f"{run.info.artifact_uri}/{PARTS[0]}"
-    return client.create_model_version(model.name, source, run.info.run_id, tags=_tags(evidence))
+    return client.create_model_version(model.name, source, run.info.run_id, tags=dict(tags))
 
 
 def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:
@@ -130,12 +130,16 @@ def _ensure_model(model: Model) -> None:
 
 
 def _tags(evidence: Evidence) -> dict[str, str]:
-    """What a reader of the registry wants to know without opening a file."""
-    cost = evidence.measurement
     changed = dirty()
-    tags = tracking.origin(evidence.candidate) | {
+    known = "unknown" if changed is None else str(changed).lower()
+    return tracking.origin(evidence.candidate) | {statements.DIRTY: known} | figures(evidence)
+
+
+def figures(evidence: Evidence) -> dict[str, str]:
+    """What a reader of the registry wants to know without opening a file, as tags."""
+    cost = evidence.measurement
+    tags = {
         DECISION: OVERRIDDEN if refusals(evidence.decision) else ACCEPTED,
-        statements.DIRTY: "unknown" if changed is None else str(changed).lower(),
         "wattline.weights": evidence.candidate.files.get("weights.safetensors", "none"),
         "wattline.energy_per_1000": energy_text(cost.candidate.energy_per_1000),
         "wattline.latency_p99_ms": f"{cost.candidate.latency_p99_ms:.4g}",

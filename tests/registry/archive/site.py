@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from wattline import files, signing
 from wattline.records import Candidate, Dataset, Manifest, Part, UnitRows
 from wattline.registry.archive import ArchivedFile, ArchiveManifest, blocks, entries, manifest, pack
-from wattline.signing import dsse
+from wattline.signing.entry import Actor, Entry, seal
 from wattline.signing.keys import PrivateKey
 from wattline.signing.statement import CardSummary, Statement, compose
 
@@ -107,10 +107,19 @@ def signed(statement: Statement, key: PrivateKey = KEY) -> bytes:
     return signing.sign(statement, key)
 
 
-def entry(sequence: int, previous: str | None, *, key: PrivateKey = KEY, action: str = "promote") -> bytes:
+def entry(sequence: int, previous: str, *, key: PrivateKey = KEY, version: str = "7") -> bytes:
     """An entry of the audit log."""
-    payload = {"sequence": sequence, "previous": previous, "action": action, "name": "anomaly", "version": "7"}
-    return dsse.seal(json.dumps(payload).encode(), key, kind=entries.KIND)
+    found = Entry(
+        sequence=sequence,
+        previous=previous,
+        at=NOW,
+        actor=Actor(name="somebody", kind="person"),
+        action="promote",
+        model="anomaly",
+        version=version,
+        token=1,
+    )
+    return seal(found, key)
 
 
 def history(sequences: Iterable[int] = SEQUENCES, *, key: PrivateKey = KEY) -> tuple[bytes, ...]:

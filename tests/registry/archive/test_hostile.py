@@ -32,7 +32,7 @@ from wattline.signing import PAYLOAD_TYPE, dsse
 
 CARD = "cards/anomaly.md"
 WEIGHTS = "candidate/weights.safetensors"
-UNKNOWN = f"signed by key {OTHER.public.id}, which is not trusted here; .* serving.model.trusted_keys"
+UNKNOWN = f"signed by key {OTHER.public.id}, which is not trusted here; .* registry.import_keys"
 
 
 def pax(name: str, **records: str) -> bytes:
@@ -187,7 +187,7 @@ def test_an_unknown_signer_is_named_with_the_way_to_trust_it(exporter: Version, 
 
 def test_without_trusted_keys_nothing_is_imported(good: bytes, tmp_path: Path, private: Path):
     (tmp_path / "good.tar").write_bytes(good)
-    with pytest.raises(InputError, match=r"serving\.model\.trusted_keys"), unpacked(tmp_path / "good.tar", ()):
+    with pytest.raises(InputError, match=r"registry\.import_keys"), unpacked(tmp_path / "good.tar", ()):
         pytest.fail("it was let in")
 
 

@@ -31,7 +31,7 @@ from wattline.signing import PAYLOAD_TYPE, dsse
 
 CARD = "cards/anomaly.md"
 WEIGHTS = "candidate/weights.safetensors"
-UNKNOWN = f"signed by key {OTHER.public.id}, which is not trusted here; .* serving.model.trusted_keys"
+UNKNOWN = f"signed by key {OTHER.public.id}, which is not trusted here; .* registry.import_keys"
 
 
 def other_candidate(files: dict[str, bytes]) -> bytes:
@@ -77,7 +77,7 @@ WITH_KEY: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
         f"entry 1 .*{UNKNOWN}",
     ),
     "one line by another": (
-        lambda files: files | {"history.jsonl": entries.joined([*history([3]), entry(5, None, key=OTHER)])},
+        lambda files: files | {"history.jsonl": entries.joined([*history([3]), entry(5, "0" * 64, key=OTHER)])},
         f"entry 2 .*{UNKNOWN}",
     ),
     "a reordered history": (
@@ -94,7 +94,7 @@ WITH_KEY: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     ),
     "an entry without a place": (
         lambda files: files | {"history.jsonl": dsse.seal(b'{"sequence": true}', KEY, kind=entries.KIND)},
-        "entry 1 of its history is malformed: sequence",
+        "entry 1 of its history is malformed: ",
     ),
     "half a line": (
         lambda files: files | {"history.jsonl": files["history.jsonl"].removesuffix(b"\n")},

@@ -4,28 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from wattline.records import Record
 from wattline.registry.archive import envelopes
 from wattline.registry.archive.faults import UnfitError
 from wattline.registry.archive.manifest import ArchiveManifest, first_of
+from wattline.signing.entry import PAYLOAD_TYPE as KIND
+from wattline.signing.entry import Entry
 from wattline.signing.keys import PublicKey
-
-KIND = "application/vnd.wattline.audit+json"
-
-
-class Link(Record):
-    """What chains an entry to the log; whatever else it says is the log's affair.
-
-    sequence: place in the log
-    previous: SHA-256 of the payload before it there, which may be about another version
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    sequence: int = Field(ge=0, strict=True)
-    previous: str | None
 
 
 def joined(envelopes: Sequence[bytes]) -> bytes:
@@ -67,7 +53,7 @@ def check(payloads: Sequence[bytes], manifest: ArchiveManifest) -> None:
     """Raise UnfitError when entries were dropped, added, reordered or do not follow each other."""
     if len(payloads) != manifest.entries:
         raise UnfitError(f"its history has {len(payloads)} entries, the manifest says {manifest.entries}")
-    links = [_link(payload, place) for place, payload in enumerate(payloads, start=1)]
+    links = [_entry(payload, place, manifest) for place, payload in enumerate(payloads, start=1)]
     for before, after in pairwise(links):
         if after.sequence <= before.sequence:
             raise UnfitError(f"its history has entry {after.sequence} of the log after entry {before.sequence}")
@@ -80,8 +66,14 @@ def check(payloads: Sequence[bytes], manifest: ArchiveManifest) -> None:
         raise UnfitError("its history ends with another entry than the manifest says")
 
 
-def _link(payload: bytes, place: int) -> Link:
+def _entry(payload: bytes, place: int, manifest: ArchiveManifest) -> Entry:
     try:
-        return Link.from_json(payload)
+        entry = Entry.from_json(payload)
     except ValidationError as error:
         raise UnfitError(f"entry {place} of its history is malformed: {first_of(error)}") from None
+    if (entry.model, entry.version) != (manifest.name, manifest.version):
+        raise UnfitError(
+            f"entry {place} of its history is about version {entry.version} of {entry.model}, the archive holds "
+            f"version {manifest.version} of {manifest.name}"
+        )
+    return entry

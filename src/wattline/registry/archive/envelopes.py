@@ -90,5 +90,5 @@ def _unverified(envelope: dsse.Envelope, trusted: Sequence[PublicKey], *, what: 
     signer = f"key {named[0]}" if named else "a key without an id"
     return UntrustedError(
         f"{what} is signed by {signer}, which is not trusted here; compare the id with its owner, "
-        "then add the file of the public key to serving.model.trusted_keys"
+        "then add the file of the public key to registry.import_keys"
     )

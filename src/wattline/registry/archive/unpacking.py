@@ -48,7 +48,7 @@ def unpacked(archive: Path, trusted: Sequence[PublicKey], *, limits: Limits | No
     """
     what = f"{archive} cannot be imported"
     if not trusted:
-        raise InputError(f"{what}: no public key is trusted; name one in serving.model.trusted_keys")
+        raise InputError(f"{what}: no public key is trusted; name one in registry.import_keys")
     with ExitStack() as stack:
         with told(what, remedy=REMEDY):
             if not archive.is_file():
@@ -65,8 +65,9 @@ def _verified(archive: Path, folder: Path, trusted: Sequence[PublicKey], limits:
     payload = envelopes.opened(envelope, trusted, kind=PAYLOAD_TYPE, what="its statement").payload
     statement = envelopes.statement(payload)
     history = entries.split((folder / layout.HISTORY).read_bytes())
-    entries.check(entries.opened(history, trusted), described)
+    payloads = entries.opened(history, trusted)
     evidence = belonging.check(folder, described, statement)
+    entries.check(payloads, described)
     return Unpacked(folder, described, statement, envelope, history, evidence)
 
 
