@@ -148,7 +148,7 @@ def index(context: typer.Context) -> None:
 
     if context.invoked_subcommand is not None:
         return
-    with model.of_project(params.load()) as opened:
+    with model.of_project(params.load(), reading=True) as opened:
         found = listing.entries(opened)
     write(files.CARDS, found)
     typer.echo(f"zoo: {len(found)} versions in {files.CARDS}/index.md")
@@ -162,7 +162,7 @@ def validate() -> None:
     from wattline.registry import model
     from wattline.supply.zoo import validate as problems
 
-    with model.of_project(params.load()) as opened:
+    with model.of_project(params.load(), reading=True) as opened:
         found = problems(files.CARDS, listing.entries(opened))
     for problem in found:
         typer.echo(str(problem), err=not problem.note)

@@ -48,10 +48,10 @@ def _entry(
 ) -> Entry:
     number, origin = str(version.version), version.tags.get(ORIGIN)
     status = _status(number, champion=champion, challenger=challenger, former=former, imported=origin is not None)
-    with downloaded(model.client, version) as evidence:
-        statements.verified(model.client, version, evidence, model.trusted)
+    with downloaded(version) as evidence:
+        statements.verified(version, evidence, model.trusted)
         signature = files.read_record(evidence.folder / "candidate" / "signature.json", Signature)
-    envelope = statements.fetch(model.client, version)
+    envelope = statements.fetch(version)
     if envelope is None:
         raise IntegrityError(f"version {number} of {model.name} lost its statement; run `wattline sign`")
     return Entry.of(

@@ -43,7 +43,7 @@ def settle(model: Model) -> None:
         entry = model.champion()
         assert entry is not None
         version = lookup.number(model, str(entry.version))
-        statements.put(model.client, version, envelope, name=FILE)
+        statements.put(version, envelope, name=FILE)
         if points_to(model) != str(version.version):
             model.client.set_registered_model_alias(model.name, CHAMPION, str(version.version))
         if model.ledger.champion(model.name) == envelope:

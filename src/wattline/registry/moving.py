@@ -29,10 +29,10 @@ def export(model: Model, version: str | None, *, destination: Path, now: datetim
     with changing(model) as change:
         chosen = lookup.version(model, version)
         number = str(chosen.version)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-            signed = statements.verified(model.client, chosen, evidence, model.trusted)
-            envelope = statements.fetch(model.client, chosen)
+            signed = statements.verified(chosen, evidence, model.trusted)
+            envelope = statements.fetch(chosen)
             assert envelope is not None
             history = model.ledger.about(model.name, number)
             path = pack(
@@ -40,7 +40,7 @@ def export(model: Model, version: str | None, *, destination: Path, now: datetim
                 envelope,
                 history,
                 destination=destination,
-                key=model.key,
+                key=model.signer,
                 site=model.params.site,
                 now=now,
             )
@@ -75,7 +75,7 @@ def _registered(model: Model, found: Unpacked) -> str:
             chosen = lookup.unrecorded(model, digest) or create(model, evidence, tags=_tags(found))
             known = str(chosen.version)
             _keep_origin(model, chosen.run_id, found)
-            signed = statements.attach(model.client, chosen, evidence, key=model.key)
+            signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             _record(change, known, found, signed)
         lookup.remove_others(model, digest, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)

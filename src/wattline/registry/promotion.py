@@ -52,7 +52,7 @@ def rollback(model: Model, to: str | None = None, *, reason: str = "") -> str:
             raise InputError(f"{model.name} has no champion; there is nothing to roll back")
         target = _former(model, now.version, to)
         chosen = lookup.number(model, target)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             signed = _check(model, chosen, evidence)
         _move(change, "rollback", chosen, former=now.version, reason=reason, signed=signed)
     return target
@@ -88,7 +88,7 @@ def _promote(change: Change, version: str | None, overrides: Mapping[str, str]) 
             f"version {number} of {model.name} is older than its champion {former}; `wattline rollback --to {number}` "
             "goes back, on the record"
         )
-    with downloaded(model.client, chosen) as evidence:
+    with downloaded(chosen) as evidence:
         signed = _check(model, chosen, evidence)
         if number == former:
             alias.settle(model)
@@ -112,7 +112,7 @@ def _check(model: Model, chosen: "ModelVersion", evidence: Evidence) -> str:
             f"version {chosen.version} of {model.name} is not in the audit log; register its candidate with "
             "`wattline register`"
         )
-    return statements.verified(model.client, chosen, evidence, model.trusted)
+    return statements.verified(chosen, evidence, model.trusted)
 
 
 def _check_comparison(

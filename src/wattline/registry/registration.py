@@ -45,9 +45,9 @@ def sign(model: Model, version: str | None = None) -> str:
     """
     with changing(model) as change:
         chosen = lookup.version(model, version)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-            signed = statements.attach(model.client, chosen, evidence, key=model.key)
+            signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             change.append("sign", str(chosen.version), digest=evidence.candidate.digest, evidence={"statement": signed})
     return str(chosen.version)
 
@@ -88,7 +88,7 @@ def _register_once(model: Model, evidence: Evidence) -> str:
 def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
     """Sign `version` and write it into the log, which is when it counts."""
     number, digest = str(version.version), evidence.candidate.digest
-    signed = statements.attach(change.model.client, version, evidence, key=change.model.key)
+    signed = statements.attach(change.model.client, version, evidence, key=change.model.signer)
     for gate, reason in evidence.overridden.items():
         change.append("override", number, digest=digest, reason=f"{gate}: {reason}")
     clean = version.tags.get(statements.DIRTY) == "false"
