@@ -3,8 +3,8 @@
 python benchmarks/registry.py [--rounds N] [--uri URI]
 
 Each round registers a fresh candidate of the example's size, promotes it and rolls it back, once with Wattline and once
-with MLflow's client, which writes the same runs, files, versions, tags and aliases and checks nothing. Both write to one
-store: a local SQLite file and folder, or the SQL database at URI.
+with MLflow's client, which writes the same runs, files, versions, tags and aliases and checks nothing. Both write to
+one store: a local SQLite file and folder, or the SQL database at URI.
 """
 
 import argparse
@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clock import Figure, conclude, in_turns, paired_ratio
+
+if TYPE_CHECKING:
+    from wattline.records import Champion
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -107,19 +110,22 @@ def measured(project: Path, rounds: int) -> list[Figure]:
 
     from tests.registry.project import commit, opened
     from wattline import files
+    from wattline.records import Champion
 
     write_keys(project / ".wattline" / "keys")
     write_data(files.RAW, files.PREPARED)
-    fresh(0)
+    fresh(0, champion=None)
     commit(project)
-    with opened(name="ours", overridable=("champion",)) as ours:
+    with opened(name="ours") as ours:
         ours.client.create_registered_model("bare")
         bare = Bare(ours.client, "bare", project / ".wattline" / "bare", b"{}" * 1500, [])
         verbs = calls(ours, bare)
         seconds: dict[str, list[float]] = {name: [] for pair in verbs.values() for name in pair}
+        first: Champion | None = None
         for turn in range(-WARM_UP, rounds):
-            fresh(turn)
-            snapshot(project, bare)
+            digest = fresh(turn, champion=first)
+            first = first or Champion(version="1", digest=digest, name="ours")
+            snapshot(bare)
             for verb, pair in verbs.items():
                 if verb == "rollback" and turn == -WARM_UP:
                     continue  # there is nothing before the first champion
@@ -136,7 +142,7 @@ def calls(ours: Any, bare: Bare) -> dict[str, dict[str, Callable[[], object]]]:
     return {
         "register": {"register": lambda: registration.register(ours), "register, bare": bare.register},
         "promote": {
-            "promote": lambda: promotion.promote(ours, overrides={"champion": "a benchmark"}),
+            "promote": lambda: promotion.promote(ours),
             "promote, bare": bare.promote,
         },
         "rollback": {"rollback": lambda: promotion.rollback(ours), "rollback, bare": bare.rollback},
@@ -149,20 +155,22 @@ def figure(verb: str, seconds: dict[str, list[float]], mine: str, theirs: str) -
     return Figure(said, paired_ratio(seconds[mine], seconds[theirs]), LIMIT, "x")
 
 
-def fresh(turn: int) -> None:
-    """Make another candidate the project's one."""
+def fresh(turn: int, *, champion: "Champion | None") -> str:
+    """Make another candidate, compared with `champion`, the project's one; returns its digest."""
     from builders import write_candidate, write_reports
 
     from wattline import files
 
     shutil.rmtree(files.CANDIDATE, ignore_errors=True)
     content = f"{turn} ".encode() * (WEIGHTS // len(f"{turn} "))
-    write_reports(files.REPORTS, write_candidate(files.CANDIDATE, weights=content))
+    candidate = write_candidate(files.CANDIDATE, weights=content)
+    write_reports(files.REPORTS, candidate, champion=champion)
     files.write_text(files.CARDS / "anomaly.md", "# anomaly\n")
     files.write_text(files.CARDS / "anomaly.cdx.json", "{}\n")
+    return candidate.digest
 
 
-def snapshot(project: Path, bare: Bare) -> None:
+def snapshot(bare: Bare) -> None:
     """Lay what Wattline uploads where the bare client finds it."""
     from wattline.registry.evidence import gather
 

@@ -17,7 +17,8 @@ class Settings(BaseSettings):
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
     mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
-    ledger: SQL database of the audit log; by default that of MLflow's store, where it is one
+    ledger: SQL database of the audit log; by default that of MLflow's store where it is PostgreSQL, and the file
+        ledger.db beside it where it is SQLite
     state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
     signing_passphrase: of the private key, where it is encrypted
@@ -57,7 +58,10 @@ class Settings(BaseSettings):
         """Where the audit log is. Raises InputError for a tracking server, whose database is not known from here."""
         if self.ledger is not None:
             return self.ledger.get_secret_value()
-        if self.has_ledger:
+        if self.tracking_uri.startswith("sqlite:"):
+            folder = Path(self.tracking_uri.removeprefix("sqlite:///")).parent
+            return f"sqlite:///{folder / 'ledger.db'}"
+        if self.tracking_uri.startswith("postgresql"):
             return self.tracking_uri
         raise InputError(
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "

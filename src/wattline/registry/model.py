@@ -53,26 +53,27 @@ class Model:
     def champion(self) -> Entry | None:
         """The entry that made the champion what it is. Raises IntegrityError when no trusted key signed it."""
         envelope = self.ledger.champion(self.name)
-        return None if envelope is None else self._verified(envelope)
+        return None if envelope is None else self.verified(envelope)
 
     def moves(self) -> list[Entry]:
         """The entries that made versions champion, in order. Raises IntegrityError as `champion` does."""
-        return [self._verified(envelope) for envelope in self.ledger.moves(self.name)]
+        return [self.verified(envelope) for envelope in self.ledger.moves(self.name)]
 
     def about(self, version: str) -> list[Entry]:
         """The entries about one version, in order. Raises IntegrityError as `champion` does."""
-        return [self._verified(envelope) for envelope in self.ledger.about(self.name, version)]
+        return [self.verified(envelope) for envelope in self.ledger.about(self.name, version)]
 
     def registrations(self) -> dict[str, str]:
         """Candidate -> version of all that was registered. Raises IntegrityError as `champion` does."""
         found: dict[str, str] = {}
         for envelope in self.ledger.registrations(self.name):
-            entry = self._verified(envelope)
+            entry = self.verified(envelope)
             if entry.digest is not None and entry.version is not None:
                 found.setdefault(entry.digest, entry.version)
         return found
 
-    def _verified(self, envelope: bytes) -> Entry:
+    def verified(self, envelope: bytes) -> Entry:
+        """The entry in `envelope`. Raises IntegrityError when no trusted key signed it."""
         try:
             return entries.unseal(envelope, (*self.trusted, *self.former))
         except IntegrityError as error:

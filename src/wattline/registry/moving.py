@@ -70,14 +70,14 @@ def import_archive(model: Model, archive: Path) -> str:
 def _registered(model: Model, found: Unpacked) -> str:
     evidence, digest = found.evidence, found.evidence.candidate.digest
     with changing(model) as change:
-        known = model.ledger.registered(model.name, digest)
+        known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
-            chosen = lookup.unrecorded(model, digest) or create(model, evidence, tags=_tags(found))
+            chosen = same[0] if same else create(model, evidence, tags=_tags(found))
             known = str(chosen.version)
             _keep_origin(model, chosen.run_id, found)
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             _record(change, known, found, signed)
-        lookup.remove_others(model, digest, keep=known)
+        lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 

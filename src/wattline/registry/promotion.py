@@ -66,7 +66,7 @@ def recover(model: Model) -> Entry | None:
     """
     with changing(model) as change:
         for digest, registered in model.registrations().items():
-            lookup.remove_others(model, digest, keep=registered)
+            lookup.remove_others(model, lookup.by_digest(model.client, model.name, digest), keep=registered)
         found, now = alias.points_to(model), model.champion()
         if now is not None and now.version is not None:
             lookup.number(model, now.version)
@@ -91,7 +91,7 @@ def _promote(change: Change, version: str | None, overrides: Mapping[str, str]) 
     with downloaded(chosen) as evidence:
         signed = _check(model, chosen, evidence)
         if number == former:
-            alias.settle(model)
+            alias.settle(model, chosen)
             return number
         set_aside = _check_comparison(model, number, evidence, now, overrides)
     if set_aside:
@@ -169,7 +169,7 @@ def _move(
 ) -> None:
     number, digest = str(chosen.version), chosen.tags[DIGEST]
     change.append(action, number, digest=digest, former=former, reason=reason, evidence={"statement": signed})
-    alias.settle(change.model)
+    alias.settle(change.model, chosen)
 
 
 def _refuse(change: Change, version: str | None, reason: str) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
-from wattline.registry import lookup, statements, tracking
+from wattline.registry import lookup, statements, store, tracking
+from wattline.registry.artifacts import CANDIDATE
 from wattline.registry.evidence import Evidence, dirty, energy_text, gather, refusals
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, PARTS, check_accepted, downloaded
+from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, check_accepted, downloaded
 from wattline.settings import settings
 
 if TYPE_CHECKING:
@@ -75,12 +76,14 @@ def _registered(model: Model, evidence: Evidence) -> str:
 def _register_once(model: Model, evidence: Evidence) -> str:
     digest = evidence.candidate.digest
     with changing(model) as change:
-        known = model.ledger.registered(model.name, digest)
+        known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
-            chosen = lookup.unrecorded(model, digest) or create(model, evidence, tags=_tags(evidence))
+            # Somebody may have made a version who did not live to write it into the log.
+            chosen = same[0] if same else create(model, evidence, tags=_tags(evidence))
             known = _record(change, chosen, evidence)
-        lookup.remove_others(model, digest, keep=known)
-        lookup.number(model, known)
+        elif known not in {str(one.version) for one in same}:
+            lookup.number(model, known)
+        lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 
@@ -99,15 +102,23 @@ def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
 
 def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> "ModelVersion":
     """Upload everything, then create the version that points to it."""
+    from mlflow.exceptions import MlflowException
+
     candidate, client = evidence.candidate, model.client
     known = _own_runs(model, evidence)
     run = known[0] if known else tracking.start_run(client, candidate)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
     if not known:
         client.set_terminated(run.info.run_id)
+    source = f"{run.info.artifact_uri}/{CANDIDATE}"
+    signed = {statements.KEY: model.signer.public.id, **tags}
+    try:
+        return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
+    except MlflowException as error:
+        if not store.is_absent(error):
+            raise
     _ensure_model(model)
-    source = f"{run.info.artifact_uri}/{PARTS[0]}"
-    return client.create_model_version(model.name, source, run.info.run_id, tags=dict(tags))
+    return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
 
 
 def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:

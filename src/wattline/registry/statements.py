@@ -37,7 +37,8 @@ def attach(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, 
     """
     envelope = signing.sign(about(version, evidence), key)
     put(version, envelope, name=signing.FILE)
-    client.set_model_version_tag(version.name, version.version, KEY, key.public.id)
+    if version.tags.get(KEY) != key.public.id:
+        client.set_model_version_tag(version.name, version.version, KEY, key.public.id)
     return hashlib.sha256(envelope).hexdigest()
 
 
