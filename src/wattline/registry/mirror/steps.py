@@ -37,9 +37,9 @@ def ensure_version(gitlab: GitLab, contents: Contents) -> list[str]:
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
     try:
-        gitlab.send("POST", "model-versions/create", body, done=lambda: _version(gitlab, contents) is not None)
+        gitlab.send("POST", "model-versions/create", body)
     except RefusedError:
-        # Somebody else may have made it since it was looked for; whether it is the same one is checked next.
+        # It may have been made since it was looked for, also by a call whose answer was lost; what it is of is checked.
         if _version(gitlab, contents) is None:
             raise
     return [f"version {contents.number}"]
