@@ -334,7 +334,7 @@ class TestBadInput:
 
     def test_a_project_that_is_not_there_is_told_from_a_version_that_is_not(self, server: Server, version: Version):
         with pytest.raises(InputError, match=r"is not there, has no model registry.*CI_PROJECT_ID"):
-            version.push(server, address=server.address.replace("42", "43"))
+            version.push(server, address=server.address.removesuffix("42") + "43")
 
     def test_a_page_that_is_no_answer_of_gitlab_is_named(self, server: Server, version: Version):
         server.state.faults.append(Fault("registered-models/get", 200, body=b"<html>"))  # type: ignore[arg-type]
