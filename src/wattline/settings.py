@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,10 @@ class Settings(BaseSettings):
     signing_passphrase: of the private key, where it is encrypted
     ci_*, gitlab_user_login: what a GitLab job knows of itself; the login is that of who started a manual job
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
+    offline: whether a training is kept in the state folder, to be sent later, and no store is asked
+    ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
+    ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
+    gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -38,11 +43,16 @@ class Settings(BaseSettings):
     signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
     signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
     metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    offline: bool = Field(default=False, validation_alias="WATTLINE_OFFLINE")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
     ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
+    ci_api_v4_url: str | None = Field(default=None, validation_alias="CI_API_V4_URL")
+    ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
+    ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
+    gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
 
     @property
     def tracking_uri(self) -> str:
@@ -67,6 +77,13 @@ class Settings(BaseSettings):
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
+
+    @property
+    def gitlab_address(self) -> str | None:
+        """Address of the project in GitLab's API; None unless both variables are set."""
+        if not self.ci_api_v4_url or not self.ci_project_id:
+            return None
+        return f"{self.ci_api_v4_url.rstrip('/')}/projects/{quote(self.ci_project_id, safe='')}"
 
 
 @cache
