@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement
+from wattline.registry import contents
 
-ALLOWED = (".onnx", ".safetensors", ".json", ".md")
 RECORD = "candidate.json"
 STAGES = ("decide", "evaluate", "measure")
+PARTS = ("candidate", "reports", "cards")
 WRITTEN = ("dvc.lock", "reports", "model_cards")
 """What the pipeline writes into the working tree: it changes with each run and is no source."""
 
@@ -58,6 +59,7 @@ def gather() -> Iterator[Evidence]:
         folder = Path(temporary)
         if not (files.CANDIDATE / RECORD).is_file():
             raise InputError(f"{files.CANDIDATE / RECORD} is missing; run `dvc repro` to make it")
+        contents.check_sources(files.CANDIDATE)
         # Without modes and times: DVC makes its files read-only, and what is read-only cannot be sent a second time.
         shutil.copytree(
             files.CANDIDATE, folder / "candidate", copy_function=shutil.copyfile, ignore_dangling_symlinks=True
@@ -70,6 +72,7 @@ def gather() -> Iterator[Evidence]:
         evidence = read(folder)
         _copy_card(folder / "cards", evidence.candidate.task)
         check_bytes(folder / "candidate", evidence.candidate)
+        check_contents(folder)
         _check_belonging(evidence)
         _check_accepted(evidence.decision)
         yield evidence
@@ -87,11 +90,17 @@ def read(folder: Path) -> Evidence:
 
 
 def check_kinds(folder: Path) -> None:
-    """Raise InputError naming the first file that is of no kind which may be published: pickles never are."""
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and path.suffix not in ALLOWED:
-            name, kinds = path.relative_to(folder), ", ".join(ALLOWED)
-            raise InputError(f"the candidate holds {name}, only {kinds} may be registered; remove it")
+    """Raise InputError naming the first file that is of no kind which may be published: pickles never are.
+
+    It looks at names and places; `check_contents` looks at what is in the files, once their digests fit.
+    """
+    contents.check_places(folder)
+
+
+def check_contents(folder: Path) -> None:
+    """Raise InputError naming the first file of candidate/, reports/ or cards/ that is not what its name says."""
+    for part in PARTS:
+        contents.check(folder / part)
 
 
 def check_bytes(folder: Path, candidate: Candidate) -> None:

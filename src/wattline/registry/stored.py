@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wattline.errors import IntegrityError, RejectedError
 from wattline.registry import tracking
-from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read
+from wattline.registry.evidence import PARTS, RECORD, STAGES, Evidence, check_bytes, check_contents, check_kinds, read
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 DECISION = "wattline.decision"
 ACCEPTED = "accepted"
-PARTS = ("candidate", "reports", "cards")
 
 
 @contextmanager
@@ -33,6 +32,7 @@ def downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Evid
         check_kinds(folder / "candidate")
         evidence = read(folder)
         check_bytes(folder / "candidate", evidence.candidate)
+        check_contents(folder)
         if evidence.candidate.digest != digest:
             found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
             raise _wrong(version, f"holds candidate {found}, its tag says {said}")
