@@ -17,9 +17,11 @@ class Settings(BaseSettings):
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
     mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
+    mlflow_pickle: whether MLflow may unpickle models, which nobody here wants
     state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
-    signing_passphrase: of the private key, where it is encrypted
+    signing_passphrase: of the private keys, where they are encrypted
+    model_signing_key: a private key on P-256 for model-signing, as PEM text or as the path of a PEM file
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     """
 
@@ -30,9 +32,11 @@ class Settings(BaseSettings):
     mlflow_tracking_username: str = Field(default="", validation_alias="MLFLOW_TRACKING_USERNAME")
     mlflow_tracking_password: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_PASSWORD")
     mlflow_tracking_token: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_TOKEN")
+    mlflow_pickle: bool = Field(default=False, validation_alias="MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
     state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
     signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
     signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
+    model_signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_MODEL_SIGNING_KEY")
     metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
@@ -63,3 +67,8 @@ def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+def enforce(variables: Mapping[str, str]) -> None:
+    """Set variables for a library, whatever a person has set."""
+    os.environ.update(variables)

@@ -21,7 +21,7 @@ import onnx
 import pytest
 import safetensors.numpy
 from builders import scorer, write_candidate, write_record, write_reports
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from safetensors import SafetensorError
@@ -114,6 +114,8 @@ DISGUISES: dict[str, bytes] = {
     "graph with a zip behind": graph() + archived("data.pkl", pickled(4)),
     "text with a zip behind": b"# A card\n" + archived("data.pkl", pickled(0)),
     "smallest that calls": b"(ios\nabort\n.",
+    "call before garbage": b"cos\nabort\n)R# A card",
+    "protocol 2 without an end": pickled(2)[:-1] + b" and more",
     "pickle with text behind": pickled(0) + b"\n# A card\n",
 }
 
@@ -176,7 +178,33 @@ def test_what_the_pipeline_writes_passes(tmp_path: Path):
     contents.check_sources(tmp_path / "candidate")
 
 
-@pytest.mark.parametrize("content", [b"I said so. You did not.", b"No.", b"(in brackets)", b".", b"", b"- a list\n"])
+@given(st.integers(60, 0x600) | st.integers(60, 0x20000).map(lambda length: length & ~7))
+@example(0x0180)  # the magic of a pickle, as the length that an example's weights once had
+@example(0x0178)  # that of zlib
+@example(0x8B1F)  # that of gzip
+@example(0x005D)  # that of lzma
+@example(0x4B50)  # half of that of a ZIP
+def test_no_length_of_a_header_looks_like_a_container(tmp_path_factory: pytest.TempPathFactory, length: int):
+    text = json.dumps({"a": entry()}).encode()
+    length = max(length, len(text))
+    folder = tmp_path_factory.mktemp("candidate")
+    (folder / "weights.safetensors").write_bytes(length.to_bytes(8, "little") + text.ljust(length) + bytes(8))
+    contents.check(folder)
+    shutil.rmtree(folder)
+
+
+PROSE = (
+    b"card of a model\n\nfor nodes",
+    b"I said so. You did not.",
+    b"No.",
+    b"(in brackets)",
+    b".",
+    b"",
+    b"- a list\n",
+)
+
+
+@pytest.mark.parametrize("content", PROSE)
 def test_plain_prose_is_no_pickle(tmp_path: Path, content: bytes):
     contents.check(fill(tmp_path / "candidate", "notes.md", content))
 
