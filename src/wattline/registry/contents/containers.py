@@ -65,7 +65,7 @@ def _compressed(stream: BinaryIO) -> str | None:
             zlib.decompressobj(wbits=47).decompress(content, 1)
         except zlib.error:
             return None
-        return f"is compressed with {'gzip' if content[:1] == b'\x1f' else 'zlib'}"
+        return "is compressed with zlib" if content[:1] == b"x" else "is compressed with gzip"
     if content[:1] == b"]":
         try:
             lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 30).decompress(content, 1)
