@@ -20,9 +20,11 @@ class Settings(BaseSettings):
     mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
     ledger: SQL database of the audit log; by default that of MLflow's store where it is PostgreSQL, and the file
         ledger.db beside it where it is SQLite
+    mlflow_pickle: whether MLflow may unpickle models, which nobody here wants
     state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
-    signing_passphrase: of the private key, where it is encrypted
+    signing_passphrase: of the private keys, where they are encrypted
+    model_signing_key: a private key on P-256 for model-signing, as PEM text or as the path of a PEM file
     ci_*, gitlab_user_login: what a GitLab job knows of itself; the login is that of who started a manual job
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     offline: whether a training is kept in the state folder, to be sent later, and no store is asked
@@ -39,9 +41,11 @@ class Settings(BaseSettings):
     mlflow_tracking_password: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_PASSWORD")
     mlflow_tracking_token: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_TOKEN")
     ledger: SecretStr | None = Field(default=None, validation_alias="WATTLINE_LEDGER_URI")
+    mlflow_pickle: bool = Field(default=False, validation_alias="MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
     state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
     signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
     signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
+    model_signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_MODEL_SIGNING_KEY")
     metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
     offline: bool = Field(default=False, validation_alias="WATTLINE_OFFLINE")
     ci: bool = Field(default=False, validation_alias="CI")
@@ -106,3 +110,8 @@ def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+def enforce(variables: Mapping[str, str]) -> None:
+    """Set variables for a library, whatever a person has set."""
+    os.environ.update(variables)

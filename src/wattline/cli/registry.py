@@ -207,11 +207,14 @@ def export_log(path: Annotated[Path, typer.Argument(help="file of JSON lines to 
 def new_keys(
     folder: Annotated[Path | None, typer.Option(help="default: keys below WATTLINE_STATE, .wattline/keys")] = None,
 ) -> None:
-    """Make a key pair; with WATTLINE_SIGNING_PASSPHRASE set, the private half is encrypted."""
+    """Make both key pairs; with WATTLINE_SIGNING_PASSPHRASE set, the private halves are encrypted."""
     from wattline.signing import keys as pairs
+    from wattline.signing import model_keys
 
     place = folder or pairs.default_folder()
     public = pairs.new(place)
+    model_keys.new(place)
     typer.echo(f"private key: {place / pairs.PRIVATE} (keep it, it signs promotions)")
     typer.echo(f"public key: {place / pairs.PUBLIC} (for serving.model.trusted_keys)")
     typer.echo(f"key id: {public.id}")
+    typer.echo(f"key for files: {place / model_keys.PRIVATE}, public half {place / model_keys.PUBLIC}")

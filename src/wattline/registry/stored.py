@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from wattline.errors import IntegrityError, RejectedError
 from wattline.registry import tracking
 from wattline.registry.artifacts import Artifacts
-from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read, refusals
+from wattline.registry.evidence import (
+    CHECKED,
+    RECORD,
+    STAGES,
+    Evidence,
+    check_bytes,
+    check_contents,
+    check_kinds,
+    read,
+    refusals,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
 DECISION = "wattline.decision"
 ACCEPTED = "accepted"
 OVERRIDDEN = "overridden"
-PARTS = ("candidate", "reports", "cards", "provenance")
+PARTS = (*CHECKED, "provenance")
 
 
 @contextmanager
@@ -33,6 +43,7 @@ def downloaded(version: "ModelVersion") -> Iterator[Evidence]:
         check_kinds(folder / "candidate")
         evidence = read(folder)
         check_bytes(folder / "candidate", evidence.candidate)
+        check_contents(folder)
         if evidence.candidate.digest != digest:
             found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
             raise _wrong(version, f"holds candidate {found}, its tag says {said}")

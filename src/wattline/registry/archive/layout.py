@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection
 
 from wattline.registry.archive.faults import UnfitError
-from wattline.registry.evidence import ALLOWED, RECORD, STAGES
+from wattline.registry.contents import ALLOWED
+from wattline.registry.evidence import RECORD, STAGES
 
 MANIFEST = "manifest.dsse.json"
 STATEMENT = "statement.dsse.json"
