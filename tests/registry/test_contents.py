@@ -26,9 +26,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from safetensors import SafetensorError
 
+from tests.registry.project import register
 from wattline import files
 from wattline.errors import InputError
-from wattline.registry import contents, versions
+from wattline.registry import contents
 
 NAMES = ("model.onnx", "weights.safetensors", "signature.json", "notes.md")
 
@@ -153,7 +154,7 @@ def test_a_recorded_pickle_is_not_registered(project: Path, name: str, disguise:
     (files.CANDIDATE / name).write_bytes(DISGUISES[disguise])
     write_reports(files.REPORTS, write_record(files.CANDIDATE))
     with pytest.raises(InputError, match=name):
-        versions.register(name="anomaly")
+        register()
     assert not (project / "attacked").exists()
 
 
@@ -161,14 +162,14 @@ def test_a_recorded_pickle_is_not_registered(project: Path, name: str, disguise:
 def test_a_report_that_is_a_pickle_is_not_registered_either(project: Path, name: str):
     (files.REPORTS / name).write_bytes(pickled(0))
     with pytest.raises(InputError, match=name):
-        versions.register(name="anomaly")
+        register()
 
 
 @pytest.mark.parametrize("name", ["anomaly.pkl", "anomaly.pt"])
 def test_a_card_of_another_kind_is_not_registered(project: Path, name: str):
     (files.CARDS / name).write_bytes(b"anything")
     with pytest.raises(InputError, match=name):
-        versions.register(name="anomaly")
+        register()
 
 
 def test_what_the_pipeline_writes_passes(tmp_path: Path):
@@ -224,13 +225,13 @@ def test_a_link_out_of_the_candidate_is_not_followed(project: Path):
     (files.CANDIDATE / "golden.json").symlink_to(project / "secret.json")
     write_reports(files.REPORTS, write_record(files.CANDIDATE))
     with pytest.raises(InputError, match=r"golden\.json.*symbolic link"):
-        versions.register(name="anomaly")
+        register()
 
 
 def test_a_folder_that_is_a_link_is_refused(project: Path):
     (files.CANDIDATE / "more").symlink_to(project / "reports")
     with pytest.raises(InputError, match=r"more.*symbolic link"):
-        versions.register(name="anomaly")
+        register()
 
 
 @pytest.mark.parametrize("honest", [True, False])
@@ -242,23 +243,23 @@ def test_a_link_into_the_cache_of_dvc_is_followed_if_its_name_is_the_md5_of_its_
     path.rename(stored)
     path.symlink_to(stored)
     if honest:
-        assert versions.register(name="anomaly") == "1"
+        assert register(allow_dirty=True) == "1"
         return
     stored.write_bytes(stored.read_bytes() + b" ")
     with pytest.raises(InputError, match=r"weights\.safetensors.*symbolic link"):
-        versions.register(name="anomaly")
+        register()
 
 
 def test_a_second_name_of_a_file_elsewhere_is_refused(project: Path):
     os.link(files.CANDIDATE / "model.onnx", project / "elsewhere")
     with pytest.raises(InputError, match=r"model\.onnx.*hard link"):
-        versions.register(name="anomaly")
+        register()
 
 
 def test_a_pipe_is_refused_and_never_opened(project: Path):
     os.mkfifo(files.CANDIDATE / "golden.json")
     with pytest.raises(InputError, match=r"golden\.json.*pipe"):
-        versions.register(name="anomaly")
+        register()
 
 
 # Graphs

@@ -139,14 +139,17 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a hidden file": (lambda folder: (folder / "cards" / ".env").write_text("x"), "with more in it than letters"),
     "a strange name": (lambda folder: (folder / "cards" / "ä.md").write_text("x"), r"'cards/\\xe4.md'"),
     "a pickle": (lambda folder: recorded(folder, "model.pkl", PICKLE), r"only .onnx.* move"),
-    "a pickle as graph": (lambda folder: recorded(folder, "model.onnx", PICKLE), "by its content no onnx"),
+    "a pickle as graph": (lambda folder: recorded(folder, "model.onnx", PICKLE), "model.onnx is a pickle"),
     "an old pickle as graph": (
         lambda folder: recorded(folder, "model.onnx", pickle.dumps([1], protocol=0)),
-        "by its content no onnx",
+        "model.onnx is a pickle",
     ),
-    "a pickle as weights": (lambda folder: recorded(folder, "weights.safetensors", PICKLE), "no safetensors"),
-    "a zip as report": (zipped, "by its content no json"),
-    "binary as card": (lambda folder: (folder / "cards" / "anomaly.md").write_bytes(b"\x80\x04"), "no md"),
+    "a pickle as weights": (
+        lambda folder: recorded(folder, "weights.safetensors", PICKLE),
+        "weights.safetensors is a pickle",
+    ),
+    "a zip as report": (zipped, "is a ZIP archive"),
+    "binary as card": (lambda folder: (folder / "cards" / "anomaly.md").write_bytes(b"\x80\x04"), "is no UTF-8 text"),
     "a key in a card": (
         lambda folder: (folder / "cards" / "anomaly.md").write_bytes(KEY.pem(None)),
         "cards/anomaly.md holds a private key",

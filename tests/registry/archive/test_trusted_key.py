@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
+from builders import scorer
 
 from registry.archive.conftest import Refused
 from registry.archive.site import (
@@ -49,12 +50,15 @@ WITH_KEY: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     "no candidate files": (lambda files: without(files, WEIGHTS), "weights.safetensors of candidate .* is missing"),
     "no statement": (lambda files: without(files, "statement.dsse.json"), "holds no statement"),
     "an unrecorded file": (lambda files: files | {"candidate/more.json": b"{}"}, "more.json is not recorded"),
-    "a zip as JSON": (lambda files: files | {"provenance/environment.json": zipped()}, "by its content no json"),
-    "deep JSON": (lambda files: files | {"provenance/environment.json": b"[" * 100000}, "by its content no json"),
-    "a pickle as graph": (lambda files: files | {"candidate/model.onnx": pickle.dumps([1])}, "content no onnx"),
-    "a pickle as lock": (lambda files: files | {"provenance/dvc.lock": pickle.dumps([1])}, "content no lock"),
+    "a zip as JSON": (lambda files: files | {"provenance/environment.json": zipped()}, "is a ZIP archive"),
+    "deep JSON": (lambda files: files | {"provenance/environment.json": b"[" * 100000}, "nested too deeply"),
+    "a pickle as graph": (lambda files: files | {"candidate/model.onnx": pickle.dumps([1])}, "model.onnx is a pickle"),
+    "a pickle as lock": (lambda files: files | {"provenance/dvc.lock": pickle.dumps([1])}, "dvc.lock is a pickle"),
     "a key": (lambda files: files | {CARD: KEY.pem(None)}, "holds a private key"),
-    "another graph": (lambda files: files | {"candidate/model.onnx": b"\x08\x01"}, "model.onnx has SHA-256"),
+    "another graph": (
+        lambda files: files | {"candidate/model.onnx": scorer(steps=5).SerializeToString()},
+        "model.onnx has SHA-256",
+    ),
     "another card": (lambda files: files | {CARD: b"# safe\n"}, f"'{CARD}' is not what its statement says"),
     "one more card": (lambda files: files | {"cards/b.md": b"# safe\n"}, "'cards/b.md' is not what its statement"),
     "another record": (
