@@ -1,6 +1,5 @@
 """The real pipeline, on a cluster of four nodes: the same bytes from a clean worktree, and a changed sum is found."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -45,12 +44,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recipe]:
     (folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     tiny.git(folder, "init", "--quiet")
     commit = tiny.commit(folder)
-    former = os.environ["PYTHONPATH"]
-    os.environ["PYTHONPATH"] = str(folder / "src")
-    try:
-        tiny.dvc(folder, "repro")
-    finally:
-        os.environ["PYTHONPATH"] = former
+    tiny.dvc(folder, "repro")
     candidate = Candidate.from_json((folder / "models/candidate/candidate.json").read_bytes())
     recipe = Recipe(
         name="node_anomaly-simulator",

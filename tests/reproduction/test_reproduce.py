@@ -15,7 +15,9 @@ from wattline import files
 from wattline.errors import WattlineError
 from wattline.reproduction import Options, reproduce
 
-NO_STATE = ("dvc.lock", "data", "models", "reports", "champion", "src", ".dvc/cache")
+pytestmark = pytest.mark.slow
+
+TREE = ("dvc.lock", "data", "models", "reports", "champion", "src", ".dvc/cache")
 
 SLOW_TRAIN = """
 import os, pathlib, time
@@ -35,7 +37,7 @@ def snapshot(project):
     """Every file of the user's tree, by its digest."""
     return {
         name: files.digests(project / name) if (project / name).is_dir() else files.sha256(project / name)
-        for name in NO_STATE
+        for name in TREE
     }
 
 
