@@ -22,7 +22,7 @@ setup:
 def place(tmp_path):
     root = tmp_path / "worktree"
     (root / "requirements").mkdir(parents=True)
-    (root / environment.REQUIREMENTS).write_text(f"pydantic=={metadata.version('pydantic')} \\\n    --hash=sha256:00\n")
+    (root / environment.LOCK).write_text(f"pydantic=={metadata.version('pydantic')} \\\n    --hash=sha256:00\n")
     (root / environment.TORCH[0]).write_text("torch==0.1\n")
     (root / environment.TORCH[1]).write_text(f"torch=={metadata.version('torch')} \\\n    --hash=sha256:00\n")
     (root / "Makefile").write_text(MAKEFILE)
@@ -51,7 +51,7 @@ def test_the_real_lock_is_met_here():
 
 
 def test_a_package_of_another_version_is_named_and_the_lock_installed(place):
-    (place.root / environment.REQUIREMENTS).write_text("pydantic==0.1\nabsent-package==1\n")
+    (place.root / environment.LOCK).write_text("pydantic==0.1\nabsent-package==1\n")
     said = []
     chosen, python = environment.choose("auto", place, say=said.append)
     assert chosen == "fresh"

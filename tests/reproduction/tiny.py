@@ -158,4 +158,4 @@ def recipe(folder: Path, **changes: object) -> Recipe:
 
 def nowhere() -> Environment:
     """An environment that is not this one."""
-    return Environment(python="3.11.0", platform="elsewhere", requirements_sha256="0", packages={"pydantic": "0.1"})
+    return Environment(python="3.11.0", platform="elsewhere", lock_sha256="0", packages={"pydantic": "0.1"})

@@ -12,6 +12,7 @@ audit = typer.Typer(help="The signed log of what was done to models.", no_args_i
 zoo = typer.Typer(help="The index of every registered version.", rich_markup_mode=None)
 GROUPS = {"keys": keys, "audit": audit, "zoo": zoo}
 
+Given = Annotated[str | None, typer.Argument(metavar="VERSION", help="default: the challenger")]
 Version = Annotated[str | None, typer.Option(help="default: the challenger")]
 Overrides = Annotated[list[str] | None, typer.Option("--override", help="a gate of registry.overridable")]
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
@@ -116,7 +117,7 @@ def ui(port: Annotated[int, typer.Option(help="where it listens on loopback")] =
 
 @app.command()
 def export(
-    version: Version = None,
+    version: Given = None,
     to: Annotated[Path, typer.Option(help="a file, or a folder that is there")] = Path(),
 ) -> None:
     """Write one signed archive of a version for another site: everything but the data."""
@@ -136,6 +137,51 @@ def import_archive(archive: Annotated[Path, typer.Argument(help="what another si
     with model.of_project(params.load()) as opened:
         version = moving.import_archive(opened, archive)
         typer.echo(f"imported: {opened.name} version {version} is challenger")
+
+
+@app.command()
+def reproduce(
+    version: Given = None,
+    environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
+    keep: Annotated[bool, typer.Option("--keep", help="leave the worktree")] = False,
+    to: Annotated[Path | None, typer.Option(help="write the comparison as JSON here")] = None,
+) -> None:
+    """Make a version again from its commit, lock and data, and compare every byte."""
+    from wattline import files, params
+    from wattline.proof import recipe
+    from wattline.registry import model
+    from wattline.reproduction import Options, report
+    from wattline.reproduction import reproduce as run
+
+    options = params.typed(Options, {"environment": environment, "keep": keep}, where="wattline reproduce")
+    with (
+        model.of_project(params.load(), reading=True) as opened,
+        recipe.prepared(opened, version, options) as (wanted, given),
+    ):
+        result = run(wanted, options=given, say=typer.echo)
+    if to is not None:
+        files.write_text(to, result.to_json())
+    typer.echo("\n".join(report.lines(result)))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def mirror(version: Given = None) -> None:
+    """Push a version to GitLab's model registry."""
+    from wattline import params
+    from wattline.registry import mirroring, model
+
+    with model.of_project(params.load(), reading=True) as opened:
+        typer.echo(f"mirrored: {mirroring.mirror_version(opened, version)}")
+
+
+@app.command()
+def sync() -> None:
+    """Send trainings that were logged without a network to the store, once and in order."""
+    from wattline.registry import spool
+
+    sent = spool.sync()
+    typer.echo("\n".join([*(str(one) for one in sent), f"synced: {len(sent)} trainings"]))
 
 
 @zoo.callback(invoke_without_command=True)

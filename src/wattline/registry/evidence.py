@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wattline import files, recorded, splits
+from wattline import environment, files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement, Verdict
-from wattline.registry import contents, environment
+from wattline.registry import contents
 
 RECORD = "candidate.json"
 ENVIRONMENT = "environment.json"

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from wattline import files
+from wattline.environment import Environment
 from wattline.reproduction import champion, checks, compare, data, environment, pipeline, rerun, worktree
 from wattline.reproduction.commands import Place, Say
 from wattline.reproduction.compare import Reproduced
 from wattline.reproduction.objects import Cache
 from wattline.reproduction.originals import Originals, arranged
 from wattline.reproduction.pipeline import Stage
-from wattline.reproduction.recipe import Environment, Options, Recipe
+from wattline.reproduction.recipe import Options, Recipe
 from wattline.reproduction.result import DataOrigin, Result, all_identical, first_difference
 
 __all__ = ["Environment", "Options", "Recipe", "Result", "reproduce"]

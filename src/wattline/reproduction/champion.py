@@ -7,11 +7,11 @@ from typing import Any
 
 from wattline import files
 from wattline.errors import InputError, IntegrityError
+from wattline.recorded import compare
 from wattline.records import Candidate
 from wattline.reproduction.magnitude import json_differences, sentences
 from wattline.reproduction.recipe import Recipe
 from wattline.reproduction.result import ChampionUse
-from wattline.stages.decide import compare
 
 RECORD = "champion.json"
 

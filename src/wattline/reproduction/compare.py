@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattline import files
+from wattline.recorded import compare
 from wattline.reproduction import champion, magnitude, objects
 from wattline.reproduction.originals import Originals, contents
 from wattline.reproduction.pipeline import Output, Stage
 from wattline.reproduction.recipe import Recipe
 from wattline.reproduction.result import ChampionUse, Compared
-from wattline.stages.decide import compare
 
 GONE = "the registered bytes are neither in DVC's cache nor in git; only the digests can be compared"
 FILES = 10

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from wattline import files, splits
 from wattline.errors import InputError, IntegrityError, WattlineError
+from wattline.recorded import compare
 from wattline.records import Dataset
 from wattline.reproduction import objects, rerun
 from wattline.reproduction.commands import Place, Say, dvc, streamed
@@ -15,7 +16,6 @@ from wattline.reproduction.objects import Cache
 from wattline.reproduction.pipeline import Output, Stage
 from wattline.reproduction.recipe import Recipe
 from wattline.reproduction.result import DataOrigin
-from wattline.stages.decide import compare
 
 
 def project_cache(project: Path, python: Path) -> Cache:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from wattline import files
+from wattline.environment import LOCK, Environment
 from wattline.errors import WattlineError
 from wattline.reproduction.commands import Place, Say, streamed
-from wattline.reproduction.recipe import Environment
 from wattline.reproduction.result import Difference
 
-REQUIREMENTS = Path("requirements/core.lock")
 TORCH = (Path("requirements/torch-cpu.lock"), Path("requirements/torch.lock"))
 
 Interpreter = Literal["current", "fresh"]
@@ -44,10 +43,10 @@ def choose(mode: Literal["auto", "current", "fresh"], place: Place, *, say: Say)
 
 def unmet(root: Path) -> Iterator[str]:
     """What the running interpreter lacks of the locks below `root`, a sentence each."""
-    for name, version in pinned(root / REQUIREMENTS).items():
+    for name, version in pinned(root / LOCK).items():
         found = _version(name)
         if found != version:
-            yield f"{name} is {found or 'not installed'} here, {REQUIREMENTS} pins {version}"
+            yield f"{name} is {found or 'not installed'} here, {LOCK} pins {version}"
     builds = [version for lock in TORCH for version in pinned(root / lock).values()]
     if _version("torch") not in builds:
         yield f"torch is {_version('torch') or 'not installed'} here, the locks pin {' or '.join(builds) or 'none'}"
@@ -72,7 +71,7 @@ def installed(python: Path, root: Path) -> Environment:
     said = subprocess.run([str(python), "-I", "-c", _ASK], capture_output=True, text=True, check=False)
     if said.returncode:
         raise WattlineError(f"{python} cannot say what is installed: {said.stderr.strip()[-200:]}")
-    return Environment(**json.loads(said.stdout), requirements_sha256=files.sha256(root / REQUIREMENTS))
+    return Environment(**json.loads(said.stdout), lock_sha256=files.sha256(root / LOCK))
 
 
 def differences(recorded: Environment, used: Environment) -> tuple[Difference, ...]:
@@ -80,7 +79,7 @@ def differences(recorded: Environment, used: Environment) -> tuple[Difference, .
     pairs = [
         ("python", recorded.python, used.python),
         ("platform", recorded.platform, used.platform),
-        (str(REQUIREMENTS), recorded.requirements_sha256, used.requirements_sha256),
+        (str(LOCK), recorded.lock_sha256 or "", used.lock_sha256 or ""),
     ]
     now = {_normal(name): version for name, version in used.packages.items()}
     pairs += [(name, version, now.get(_normal(name), "")) for name, version in sorted(recorded.packages.items())]

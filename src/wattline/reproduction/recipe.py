@@ -1,25 +1,10 @@
 """What a version was made from, as the registry hands it over, and how a person wants it made again."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from wattline.environment import Environment
 from wattline.records import Candidate, Champion, Record
-
-
-class Environment(Record):
-    """What code ran in.
-
-    python: version of the interpreter, e.g. "3.11.2"
-    platform: operating system and machine, as platform.platform() says them
-    requirements_sha256: SHA-256 of requirements/core.lock
-    packages: name -> version
-    """
-
-    python: str
-    platform: str
-    requirements_sha256: str
-    packages: Mapping[str, str]
 
 
 class Recipe(Record):
