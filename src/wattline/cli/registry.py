@@ -140,6 +140,20 @@ def import_archive(archive: Annotated[Path, typer.Argument(help="what another si
 
 
 @app.command()
+def trace(
+    what: Annotated[str, typer.Argument(metavar="PREDICTION_ID|VERSION|DATASET", help="what to explain")],
+    picture: Annotated[Path | None, typer.Option(help="also draw it as SVG here")] = None,
+    prov: Annotated[Path | None, typer.Option(help="also write it as W3C PROV-JSON here")] = None,
+    crate: Annotated[Path | None, typer.Option(help="also write an RO-Crate: a folder, or FILE.zip")] = None,
+) -> None:
+    """Print what a prediction, version or dataset rests on, down to the source, and who approved it."""
+    from wattline import params
+    from wattline.proof import telling
+
+    typer.echo(telling.tell(params.load(), what, picture=picture, prov=prov, crate=crate), nl=False)
+
+
+@app.command()
 def reproduce(
     version: Given = None,
     environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",

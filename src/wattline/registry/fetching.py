@@ -13,6 +13,7 @@ from wattline.registry.model import CHAMPION, ledger
 from wattline.registry.stored import downloaded
 from wattline.settings import settings
 from wattline.signing import entry as entries
+from wattline.signing import model_signature
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +35,11 @@ def fetch_champion(destination: Path, *, name: str, params: RegistryParams) -> C
             return _place(destination, Champion())
         with downloaded(found) as evidence:
             champion = Champion(version=str(found.version), digest=evidence.candidate.digest, name=name)
-            signed = {signing.FILE: statements.fetch(found), entries.FILE: promotion}
+            signed = {
+                signing.FILE: statements.fetch(found),
+                entries.FILE: promotion,
+                model_signature.FILE: statements.fetch(found, name=model_signature.FILE),
+            }
             return _place(destination, champion, source=evidence.folder / "candidate", signed=signed)
 
 

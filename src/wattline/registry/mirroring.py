@@ -16,9 +16,7 @@ def mirror_version(model: Model, version: str | None) -> MirrorResult:
     address, token = settings().gitlab_address, settings().gitlab_token
     if address is None or token is None:
         absent = "CI_API_V4_URL and CI_PROJECT_ID" if address is None else "WATTLINE_GITLAB_TOKEN"
-        raise InputError(
-            f"{absent} is not set, so there is no way to GitLab; set it, see docs/mirror.md"
-        )
+        raise InputError(f"{absent} is not set, so there is no way to GitLab; set it, see docs/mirror.md")
     chosen, now = lookup.version(model, version), model.champion()
     run = model.client.get_run(chosen.run_id)
     with downloaded(chosen) as evidence:

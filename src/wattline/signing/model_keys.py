@@ -53,6 +53,11 @@ def new(folder: Path) -> ModelPublicKey:
     return public
 
 
+def exists() -> bool:
+    """Whether there is a key for files, readable or not."""
+    return settings().model_signing_key is not None or (default_folder() / PRIVATE).exists()
+
+
 def load_private() -> ModelPrivateKey:
     """The key of WATTLINE_MODEL_SIGNING_KEY (a PEM text or the path of a PEM file), or else of the default folder.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model_signing.hashing import Config as Hashing
 
 FILE = "model.sig"
-BESIDE = (FILE, "champion.json", "statement.dsse.json", ".gitignore")
+BESIDE = (FILE, "champion.json", "statement.dsse.json", "promotion.dsse.json", ".gitignore")
 """What may lie in the folder without being signed: it is written afterwards. The signature names these itself."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of a signature that are looked at."""
