@@ -131,9 +131,8 @@ def _deeds(draft: Draft, entries: Sequence[Entry], *, version: Node, statement: 
     """What the audit log says was done with a version, and by whom."""
     approvals: list[Node] = []
     for entry in entries:
-        who = draft.add(
-            "person", entry.actor.name, entry.actor.name, {"kind": entry.actor.kind, "job": entry.actor.job}
-        )
+        name = entry.actor.name
+        who = draft.add("person", name, name, {"kind": entry.actor.kind, "job": entry.actor.job})
         facts = {"audit entry": entry.sequence, "reason": entry.reason or None}
         if entry.action in ("register", "import", "sign"):
             draft.link(version if entry.action != "sign" else statement, "wasAttributedTo", who)

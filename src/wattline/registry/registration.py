@@ -104,9 +104,9 @@ def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
 
 
 def _sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
-    """Lay OpenSSF's signature over the files beside the statement, where there is a key for it: what the log says of it.
+    """Lay OpenSSF's signature over the files beside the statement, where there is a key for it; its digest for the log.
 
-    It says nothing that the statement does not say; outsiders can verify it without Wattline.
+    It says nothing that the statement does not say, but outsiders can verify it without Wattline.
     """
     if not model_keys.exists():
         return {}

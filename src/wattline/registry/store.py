@@ -24,10 +24,15 @@ ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    # Files come through the tracking server, also where it keeps them in S3: a compute node has no other way.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+ENFORCED = {
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # A write whose answer was lost is done: MLflow would do it again, and a version would be there twice.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+}
 LIBRARIES = ("mlflow.", "requests.", "urllib3.", "sqlalchemy.", "botocore.", "boto3.")
 
 
@@ -83,7 +88,7 @@ def _connect() -> "MlflowClient":
             "models are ONNX and safetensors here"
         )
     preset(ENVIRONMENT)
-    enforce(NO_PICKLE)
+    enforce(ENFORCED)
     from mlflow import MlflowClient
 
     uri = settings().tracking_uri

@@ -65,6 +65,7 @@ def check(*, card: CardParams, task: Task) -> None:
 
 def render(evidence: model_card.Evidence) -> dict[str, str]:
     """Text of the card and of the bills."""
+    installed = packages.installed(*(lock for lock in LOCKS if lock.is_file()))
     return {
         "card": model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS),
         "bom": bom.render(evidence),
