@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +24,11 @@ class Tools:
         return shutil.which(name) or str(self._folder / name)
 
 
+def give_up(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI: a component that CI does not test is not tested anywhere."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
 def install(cache: Path, packages: str) -> None:
     """Install a group of packages that tests/install.sh knows, or end the test with the reason why that cannot be."""
     reason = None
@@ -31,6 +37,5 @@ def install(cache: Path, packages: str) -> None:
     elif shutil.which("apt-get") is None:
         reason = f"installing {packages} with tests/install.sh needs apt"
     if reason:
-        # A component that CI does not test is not tested anywhere.
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+        give_up(reason)
     subprocess.run([INSTALL, cache, packages], check=True)

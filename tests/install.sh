@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
+# postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
 set -euo pipefail
 folder=$1
 export DEBIAN_FRONTEND=noninteractive
@@ -17,19 +18,39 @@ containers() {
     apt install -y --no-install-recommends "${absent[@]}" > /dev/null
 }
 
-monitoring() {
-    local absent=() packages
-    command -v promtool > /dev/null || [ -x "$folder/tools/usr/bin/promtool" ] || absent+=(prometheus)
-    command -v amtool > /dev/null || [ -x "$folder/tools/usr/bin/amtool" ] || absent+=(prometheus-alertmanager)
-    [ ${#absent[@]} -gt 0 ] || return 0
-    apt update
+# Unpacks packages: unpack NAME ...
+unpack() {
+    local packages
     packages=$(mktemp -d)
     # The packages' own user of apt may not enter a folder of root's.
-    (cd "$packages" && apt -o APT::Sandbox::User=root download "${absent[@]}")
+    (cd "$packages" && apt -o APT::Sandbox::User=root download "$@")
     for package in "$packages"/*.deb; do
         dpkg-deb --extract "$package" "$folder/tools"
     done
     rm -r "$packages"
+}
+
+monitoring() {
+    local absent=()
+    command -v promtool > /dev/null || [ -x "$folder/tools/usr/bin/promtool" ] || absent+=(prometheus)
+    command -v amtool > /dev/null || [ -x "$folder/tools/usr/bin/amtool" ] || absent+=(prometheus-alertmanager)
+    [ ${#absent[@]} -gt 0 ] || return 0
+    apt update
+    unpack "${absent[@]}"
+}
+
+postgres() {
+    local absent
+    # PostgreSQL runs as a user who is not root, and who has to reach it: the folder opens for those who know the way.
+    chmod 711 "$folder"
+    if [ -x "$folder/tools/usr/lib/postgresql/15/bin/postgres" ]; then return; fi
+    apt update
+    # Without the languages of all the world and without the compiler for long queries.
+    mapfile -t absent < <(
+        apt --simulate install --no-install-recommends postgresql-15 |
+            awk '$1 == "Inst" && $3 !~ /^\[/ && $2 !~ /^(locales|libllvm|libz3|perl|ssl-cert|postgresql-common)/ {print $2}'
+    )
+    unpack "${absent[@]}"
 }
 
 "$2"
