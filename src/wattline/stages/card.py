@@ -69,11 +69,7 @@ def render(evidence: model_card.Evidence) -> dict[str, str]:
     return {
         "card": model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS),
         "bom": bom.render(evidence),
-        "sbom": sbom.render(
-            packages.installed(*(lock for lock in LOCKS if lock.is_file())),
-            name=evidence.description.name,
-            python=evidence.python,
-        ),
+        "sbom": sbom.render(installed, name=evidence.description.name, python=evidence.python),
     }
 
 

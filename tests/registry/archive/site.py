@@ -96,7 +96,7 @@ def stated(folder: Path, **changes: Any) -> Statement:
         "card": CardSummary(),
         "evidence": {
             f"{part}/{name}": digest
-            for part in ("reports", "cards")
+            for part in ("reports", "cards", "provenance")
             for name, digest in files.digests(folder / part).items()
         },
     }

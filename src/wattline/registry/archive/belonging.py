@@ -59,7 +59,11 @@ def _check_statement(statement: Statement, evidence: Evidence, manifest: Archive
         )
     if statement.candidate != evidence.candidate:
         raise UnfitError(f"its statement is about candidate {said.digest[:12]}, it holds {manifest.candidate[:12]}")
-    present = {name: one.sha256 for name, one in manifest.files.items() if name.startswith(("reports/", "cards/"))}
+    present = {
+        name: one.sha256
+        for name, one in manifest.files.items()
+        if name.startswith(("reports/", "cards/", "provenance/"))
+    }
     for name in sorted(present.keys() | said.evidence.keys()):
         if present.get(name) != said.evidence.get(name):
             raise UnfitError(f"{layout.shown(name)} is not what its statement says")
