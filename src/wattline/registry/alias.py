@@ -5,6 +5,9 @@ from wattline.registry import lookup, statements
 from wattline.registry.model import CHAMPION, Model
 from wattline.signing.entry import FILE
 
+PROMOTION = "wattline.promotion"
+"""Tag of a version that was promoted: sequence of the entry, by which a server sees that there is another one."""
+
 
 def points_to(model: Model) -> str | None:
     """The version that the alias points to."""
@@ -44,6 +47,7 @@ def settle(model: Model) -> None:
         assert entry is not None
         version = lookup.number(model, str(entry.version))
         statements.put(model.client, version, envelope, name=FILE)
+        model.client.set_model_version_tag(model.name, version.version, PROMOTION, str(entry.sequence))
         if points_to(model) != str(version.version):
             model.client.set_registered_model_alias(model.name, CHAMPION, str(version.version))
         if model.ledger.champion(model.name) == envelope:
