@@ -20,6 +20,7 @@ class FakeOrigin:
         self.there: str | LoadError = "one"
         self.fetched: list[str] = []
         self.accepted: list[Path] = []
+        self.discarded: list[Path] = []
         self.kept: Path | None = None
 
     def fingerprint(self) -> str:
@@ -34,6 +35,9 @@ class FakeOrigin:
 
     def accept(self, copy: Path) -> None:
         self.accepted.append(copy)
+
+    def discard(self, copy: Path) -> None:
+        self.discarded.append(copy)
 
     def last(self) -> Path | None:
         return self.kept
@@ -87,7 +91,7 @@ def test_what_failed_is_not_tried_again_but_still_said(origin: FakeOrigin):
     again = refused(newest, "unchanged")
     assert str(again) == str(first)
     assert origin.fetched == ["bad"]
-    assert origin.accepted == []
+    assert (origin.accepted, origin.discarded) == ([], [Path("bad")])
     origin.there = "two"
     assert newest() == "two"
     assert newest() is None

@@ -256,6 +256,18 @@ class TestRegistry:
         registry.models["1"]["tags"][2]["value"] = "1"
         assert load(served.fetch()).version == "1"
 
+    def test_a_damaged_entry_that_was_mended_in_the_registry_is_downloaded_again(
+        self, served: RegistryOrigin, registry: Registry
+    ):
+        path = f"1/run1/artifacts/statements/1/{entries.FILE}"
+        sound = registry.artifacts[path]
+        registry.artifacts[path] = b"damaged"
+        copy = served.fetch()
+        assert served.fetch() == copy
+        served.discard(copy)
+        registry.artifacts[path] = sound
+        assert (served.fetch() / entries.FILE).read_bytes() == sound
+
     def test_an_entry_that_the_tag_names_and_that_is_not_there_is_missed(
         self, served: RegistryOrigin, registry: Registry
     ):

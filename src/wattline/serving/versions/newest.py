@@ -67,7 +67,11 @@ class Newest:
         return loaded
 
     def _taken(self, copy: Path) -> Loaded:
-        loaded = self._load(copy)
+        try:
+            loaded = self._load(copy)
+        except LoadError:
+            self._origin.discard(copy)
+            raise
         with self._following(loaded):
             self._origin.accept(copy)
         self._served = True

@@ -46,6 +46,10 @@ class Origin(Protocol):
         """Remember that `copy` serves."""
         ...
 
+    def discard(self, copy: Path) -> None:
+        """Forget `copy`, which cannot be loaded: what is signed may be mended at the origin under the same name."""
+        ...
+
     def last(self) -> Path | None:
         """The copy that was accepted last, for a start while the origin does not answer."""
         ...
@@ -85,6 +89,9 @@ class FolderOrigin:
 
     def accept(self, copy: Path) -> None:
         self._copies.accept(copy)
+
+    def discard(self, copy: Path) -> None:
+        self._copies.discard(copy)
 
     def last(self) -> Path | None:
         return self._copies.last()
@@ -131,6 +138,9 @@ class RegistryOrigin:
 
     def accept(self, copy: Path) -> None:
         self._copies.accept(copy)
+
+    def discard(self, copy: Path) -> None:
+        self._copies.discard(copy)
 
     def last(self) -> Path | None:
         return self._copies.last()
