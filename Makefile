@@ -51,6 +51,7 @@ check: setup ## lint, types, layers, scripts
 	MYPYPATH=src:examples mypy -p tabular
 	PYTHONPATH=examples lint-imports
 	shellcheck $$(git ls-files '*.sh' tests/run .ci/run)
+	python .ci/scan_secrets.py
 
 fmt: setup ## format and fix
 	ruff check --fix . ; ruff format .

@@ -36,6 +36,18 @@ secret s3_config << END
 END
 secret grafana_password <<< "$(random)"
 
+# MLflow's first user, who makes the others. The password counts at the first start; the user changes it in MLflow.
+secret mlflow_password <<< "$(random)"
+secret mlflow_auth << END
+[mlflow]
+default_permission = READ
+database_uri = postgresql+psycopg2:///?service=mlflow
+admin_username = admin
+admin_password = $(cat secrets/mlflow_password)
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+END
+secret mlflow_environment <<< "MLFLOW_FLASK_SERVER_SECRET_KEY=$(random)"
+
 # The server's keys: one that Prometheus scrapes with, one for people. The server keeps their hashes.
 secret metrics_key <<< "wl_prometheus_$(random)"
 secret operator_key <<< "wl_operator_$(random)"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import safetensors.numpy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -214,13 +215,14 @@ def write_candidate(
 ) -> Candidate:
     """Write model.onnx, signature.json, weights.safetensors and candidate.json to `folder`, as `train` does.
 
+    weights: content of the one tensor in weights.safetensors
     golden: whether golden.json is written too, with answers of the graph to two windows
     """
     folder.mkdir(parents=True, exist_ok=True)
     graph = model or scorer(columns)
     (folder / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
     (folder / "signature.json").write_text((declared or signature(columns)).to_json())
-    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "weights.safetensors").write_bytes(safetensors.numpy.save({"weights": np.frombuffer(weights, np.uint8)}))
     if golden:
         (folder / "golden.json").write_bytes(golden_answers(folder))
     return write_record(folder)

@@ -14,7 +14,7 @@ from wattline import files, params, splits
 from wattline.errors import InputError, RejectedError, WattlineError
 from wattline.gates import report
 from wattline.records import Decision, Signature
-from wattline.signing import keys
+from wattline.signing import keys, model_keys
 
 SECONDS_TO_START = 60
 
@@ -39,6 +39,7 @@ def run(source: str | None, *, say: Say = print) -> None:
         raise RejectedError("the candidate was rejected; nothing was registered or promoted")
     if not keys.exists():
         public = keys.new(keys.default_folder())
+        model_keys.new(keys.default_folder())
         say(f"signing key  {keys.default_folder()}, made for this machine: {public.id[:12]}")
     with model.of_project(loaded) as opened:
         # The demonstration writes the preset of another source into params.yaml, and need not run in a repository.

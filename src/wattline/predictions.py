@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wattline.errors import InputError
 
@@ -94,6 +94,21 @@ def read_feedback(folder: Path, *, start: datetime | None = None, end: datetime 
     return _rows(folder / FEEDBACK_FOLDER, FEEDBACK, keys=("id",), span=_span(start, end))
 
 
+def find(folder: Path, prediction: str) -> dict[str, Any] | None:
+    """The answer with this id, as column -> value; None where there is none. Of several, what a caller got.
+
+    Raises InputError as `read` does.
+    """
+    found = _matching(folder, ANSWERS, "id", prediction)
+    return min(found, key=lambda row: row["role"] == "shadow", default=None)
+
+
+def feedback_on(folder: Path, prediction: str) -> list[dict[str, Any]]:
+    """All feedback on the answer with this id, by time. Raises InputError as `read` does."""
+    found = {row["id"]: row for row in _matching(folder / FEEDBACK_FOLDER, FEEDBACK, "prediction", prediction)}
+    return sorted(found.values(), key=lambda row: row["received_at"])
+
+
 def joined(folder: Path, *, start: datetime | None = None, end: datetime | None = None) -> Joined:
     """Every answer that `read` gives, with the newest feedback on it, whenever that came.
 
@@ -147,6 +162,25 @@ def _rows(
     instant = next(column.name for column in columns if column.kind == "instant")
     within = pc.and_(pc.greater_equal(table[instant], span[0]), pc.less(table[instant], span[1]))
     return _last(table.filter(within), *keys).sort_by([(name, "ascending") for name in (instant, *keys)])
+
+
+def _matching(folder: Path, columns: Sequence[LogColumn], key: str, value: str) -> list[dict[str, Any]]:
+    """Rows in which `key` is `value`: one file after the other, so that a log of any size is searched."""
+    import pyarrow.compute as pc
+
+    wanted, found, seen = schema(columns), [], set[Path]()
+    vanished = True
+    while vanished:
+        vanished = False
+        for path in {*_listing(folder, *_span(None, None))} - seen:
+            seen.add(path)
+            try:
+                table = _load(path, wanted)
+            except FileNotFoundError:  # merged into another one meanwhile
+                vanished = True
+            else:
+                found += table.filter(pc.equal(table[key], value)).to_pylist()
+    return found
 
 
 def _tables(folder: Path, wanted: "pyarrow.Schema", *, span: tuple[datetime, datetime]) -> "Iterable[pyarrow.Table]":

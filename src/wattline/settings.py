@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,12 +18,19 @@ class Settings(BaseSettings):
     data_mirror: folder with copies of public datasets, laid out by dataset name
     mlflow_tracking_uri: where runs and versions go; a local SQLite file by default
     mlflow_tracking_username, mlflow_tracking_password, mlflow_tracking_token: how the server there knows who we are
-    ledger: SQL database of the audit log; by default that of MLflow's store, where it is one
+    ledger: SQL database of the audit log; by default that of MLflow's store where it is PostgreSQL, and the file
+        ledger.db beside it where it is SQLite
+    mlflow_pickle: whether MLflow may unpickle models, which nobody here wants
     state: Wattline's own folder for what is neither source nor output (checkpoints, keys, local MLflow store)
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
-    signing_passphrase: of the private key, where it is encrypted
+    signing_passphrase: of the private keys, where they are encrypted
+    model_signing_key: a private key on P-256 for model-signing, as PEM text or as the path of a PEM file
     ci_*, gitlab_user_login: what a GitLab job knows of itself; the login is that of who started a manual job
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
+    offline: whether a training is kept in the state folder, to be sent later, and no store is asked
+    ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
+    ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
+    gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -33,15 +41,22 @@ class Settings(BaseSettings):
     mlflow_tracking_password: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_PASSWORD")
     mlflow_tracking_token: SecretStr = Field(default=SecretStr(""), validation_alias="MLFLOW_TRACKING_TOKEN")
     ledger: SecretStr | None = Field(default=None, validation_alias="WATTLINE_LEDGER_URI")
+    mlflow_pickle: bool = Field(default=False, validation_alias="MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
     state: Path = Field(default=Path(".wattline"), validation_alias="WATTLINE_STATE")
     signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_KEY")
     signing_passphrase: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SIGNING_PASSPHRASE")
+    model_signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_MODEL_SIGNING_KEY")
     metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    offline: bool = Field(default=False, validation_alias="WATTLINE_OFFLINE")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
     ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
+    ci_api_v4_url: str | None = Field(default=None, validation_alias="CI_API_V4_URL")
+    ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
+    ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
+    gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
 
     @property
     def tracking_uri(self) -> str:
@@ -57,12 +72,22 @@ class Settings(BaseSettings):
         """Where the audit log is. Raises InputError for a tracking server, whose database is not known from here."""
         if self.ledger is not None:
             return self.ledger.get_secret_value()
-        if self.has_ledger:
+        if self.tracking_uri.startswith("sqlite:"):
+            folder = Path(self.tracking_uri.removeprefix("sqlite:///")).parent
+            return f"sqlite:///{folder / 'ledger.db'}"
+        if self.tracking_uri.startswith("postgresql"):
             return self.tracking_uri
         raise InputError(
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
+
+    @property
+    def gitlab_address(self) -> str | None:
+        """Address of the project in GitLab's API; None unless both variables are set."""
+        if not self.ci_api_v4_url or not self.ci_project_id:
+            return None
+        return f"{self.ci_api_v4_url.rstrip('/')}/projects/{quote(self.ci_project_id, safe='')}"
 
 
 @cache
@@ -85,3 +110,8 @@ def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+def enforce(variables: Mapping[str, str]) -> None:
+    """Set variables for a library, whatever a person has set."""
+    os.environ.update(variables)

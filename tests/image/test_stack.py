@@ -140,8 +140,9 @@ def test_secrets_are_made_once_and_kept(secrets: Path):
 
 def test_secrets_belong_to_one_user_and_differ(secrets: Path):
     assert secrets.stat().st_mode & 0o777 == 0o700
-    values = [(secrets / name).read_text() for name in ("postgres_password", "grafana_password", "metrics_key")]
-    assert len(set(values)) == 3
+    names = ("postgres_password", "grafana_password", "metrics_key", "mlflow_password", "mlflow_environment")
+    values = [(secrets / name).read_text() for name in names]
+    assert len(set(values)) == len(names)
     assert all(len(value) > 40 for value in values)
 
 

@@ -23,6 +23,7 @@ VARIABLES = (
     "CI_JOB_URL",
     "CI_JOB_MANUAL",
     "GITLAB_USER_LOGIN",
+    "WATTLINE_OFFLINE",
 )
 
 

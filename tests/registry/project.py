@@ -16,7 +16,9 @@ from wattline.registry import fetching, model, promotion, registration
 from wattline.signing.keys import PublicKey
 
 NAME = "anomaly"
-PARAMS = RegistryParams(approvals=0, overridable=(), former_keys=(), lock_seconds=5, wait_seconds=10)
+PARAMS = RegistryParams(
+    approvals=0, overridable=(), former_keys=(), import_keys=(), site="here", lock_seconds=5, wait_seconds=10
+)
 TRUSTED = (signing_key().public,)
 
 

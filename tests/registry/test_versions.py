@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from builders import measurement, write_candidate, write_record, write_reports
 
+from tests.registry.project import another, fetch, promote, register
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError, WattlineError
 from wattline.records import Candidate, Champion, Decision
 from wattline.registry import store, tracking
-from tests.registry.project import register, promote, fetch, another, rollback
 
 NAME = "anomaly"
 

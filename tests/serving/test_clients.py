@@ -1,8 +1,6 @@
 """Clients that others wrote work unmodified against the server."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.builders import mean_abs
-from tests.serving.running import ROOT, Running, prepare, running
+from tests.environments import make, run
+from tests.serving.running import Running, prepare, running
 
 HERE = Path(__file__).parent / "clients"
 WINDOWS = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
@@ -23,35 +22,14 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def environments() -> Path:
-    """Where the clients' environments are. Without a package index they cannot be made; in CI that is a failure."""
-    folder = ROOT / ".wattline" / "clients"
-    done = subprocess.run([HERE / "install.sh", folder], check=False, capture_output=True, text=True)
-    if done.returncode:
-        reason = f"the clients cannot be installed: {done.stderr.strip()[-300:]}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
+    """Where the clients' environments are."""
+    return make("kserve", "mlserver", "tritonclient")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(prepare(tmp_path_factory.mktemp("server"))) as found:
         yield found
-
-
-def run(environments: Path, name: str, *arguments: str | Path) -> str:
-    """What a command of one client's environment prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [environments / name / "bin" / arguments[0], *arguments[1:]],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 def session(environments: Path, name: str, server: Running) -> dict[str, Any]:

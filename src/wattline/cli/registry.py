@@ -9,8 +9,10 @@ import typer
 app = typer.Typer()
 keys = typer.Typer(help="Keys that sign what is promoted.", no_args_is_help=True, rich_markup_mode=None)
 audit = typer.Typer(help="The signed log of what was done to models.", no_args_is_help=True, rich_markup_mode=None)
-GROUPS = {"keys": keys, "audit": audit}
+zoo = typer.Typer(help="The index of every registered version.", rich_markup_mode=None)
+GROUPS = {"keys": keys, "audit": audit, "zoo": zoo}
 
+Given = Annotated[str | None, typer.Argument(metavar="VERSION", help="default: the challenger")]
 Version = Annotated[str | None, typer.Option(help="default: the challenger")]
 Overrides = Annotated[list[str] | None, typer.Option("--override", help="a gate of registry.overridable")]
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
@@ -113,6 +115,122 @@ def ui(port: Annotated[int, typer.Option(help="where it listens on loopback")] =
     page.run(port=port)
 
 
+@app.command()
+def export(
+    version: Given = None,
+    to: Annotated[Path, typer.Option(help="a file, or a folder that is there")] = Path(),
+) -> None:
+    """Write one signed archive of a version for another site: everything but the data."""
+    from wattline import params
+    from wattline.registry import model, moving
+
+    with model.of_project(params.load()) as opened:
+        typer.echo(f"exported: {moving.export(opened, version, destination=to, now=datetime.now(UTC))}")
+
+
+@app.command("import")
+def import_archive(archive: Annotated[Path, typer.Argument(help="what another site exported")]) -> None:
+    """Verify an archive of another site and register what it holds."""
+    from wattline import params
+    from wattline.registry import model, moving
+
+    with model.of_project(params.load()) as opened:
+        version = moving.import_archive(opened, archive)
+        typer.echo(f"imported: {opened.name} version {version} is challenger")
+
+
+@app.command()
+def trace(
+    what: Annotated[str, typer.Argument(metavar="PREDICTION_ID|VERSION|DATASET", help="what to explain")],
+    picture: Annotated[Path | None, typer.Option(help="also draw it as SVG here")] = None,
+    prov: Annotated[Path | None, typer.Option(help="also write it as W3C PROV-JSON here")] = None,
+    crate: Annotated[Path | None, typer.Option(help="also write an RO-Crate: a folder, or FILE.zip")] = None,
+) -> None:
+    """Print what a prediction, version or dataset rests on, down to the source, and who approved it."""
+    from wattline import params
+    from wattline.proof import telling
+
+    typer.echo(telling.tell(params.load(), what, picture=picture, prov=prov, crate=crate), nl=False)
+
+
+@app.command()
+def reproduce(
+    version: Given = None,
+    environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
+    keep: Annotated[bool, typer.Option("--keep", help="leave the worktree")] = False,
+    to: Annotated[Path | None, typer.Option(help="write the comparison as JSON here")] = None,
+) -> None:
+    """Make a version again from its commit, lock and data, and compare every byte."""
+    from wattline import files, params
+    from wattline.proof import recipe
+    from wattline.registry import model
+    from wattline.reproduction import Options, report
+    from wattline.reproduction import reproduce as run
+
+    options = params.typed(Options, {"environment": environment, "keep": keep}, where="wattline reproduce")
+    with (
+        model.of_project(params.load(), reading=True) as opened,
+        recipe.prepared(opened, version, options) as (wanted, given),
+    ):
+        result = run(wanted, options=given, say=typer.echo)
+    if to is not None:
+        files.write_text(to, result.to_json())
+    typer.echo("\n".join(report.lines(result)))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def mirror(version: Given = None) -> None:
+    """Push a version to GitLab's model registry."""
+    from wattline import params
+    from wattline.registry import mirroring, model
+
+    with model.of_project(params.load(), reading=True) as opened:
+        typer.echo(f"mirrored: {mirroring.mirror_version(opened, version)}")
+
+
+@app.command()
+def sync() -> None:
+    """Send trainings that were logged without a network to the store, once and in order."""
+    from wattline.registry import spool
+
+    sent = spool.sync()
+    typer.echo("\n".join([*(str(one) for one in sent), f"synced: {len(sent)} trainings"]))
+
+
+@zoo.callback(invoke_without_command=True)
+def index(context: typer.Context) -> None:
+    """Write model_cards/index.md, index.yaml and index.svg: every registered version."""
+    from wattline import files, params
+    from wattline.proof import zoo as listing
+    from wattline.registry import model
+    from wattline.supply.zoo import write
+
+    if context.invoked_subcommand is not None:
+        return
+    with model.of_project(params.load(), reading=True) as opened:
+        found = listing.entries(opened)
+    write(files.CARDS, found)
+    typer.echo(f"zoo: {len(found)} versions in {files.CARDS}/index.md")
+
+
+@zoo.command("validate")
+def validate() -> None:
+    """Check that the index says what the registry says."""
+    from wattline import files, params
+    from wattline.proof import zoo as listing
+    from wattline.registry import model
+    from wattline.supply.zoo import validate as problems
+
+    with model.of_project(params.load(), reading=True) as opened:
+        found = problems(files.CARDS, listing.entries(opened))
+    for problem in found:
+        typer.echo(str(problem), err=not problem.note)
+    if any(not problem.note for problem in found):
+        raise typer.Exit(1)
+    typer.echo("zoo: the index says what the registry says")
+
+
 @audit.command("show")
 def show() -> None:
     """Print every entry, one line each."""
@@ -136,7 +254,7 @@ def verify(
 
 
 @audit.command("export")
-def export(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
+def export_log(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
     """Write the log as JSON lines, with a signed last line that says where it ends."""
     from wattline import params
     from wattline.registry import auditing
@@ -149,11 +267,14 @@ def export(path: Annotated[Path, typer.Argument(help="file of JSON lines to writ
 def new_keys(
     folder: Annotated[Path | None, typer.Option(help="default: keys below WATTLINE_STATE, .wattline/keys")] = None,
 ) -> None:
-    """Make a key pair; with WATTLINE_SIGNING_PASSPHRASE set, the private half is encrypted."""
+    """Make both key pairs; with WATTLINE_SIGNING_PASSPHRASE set, the private halves are encrypted."""
     from wattline.signing import keys as pairs
+    from wattline.signing import model_keys
 
     place = folder or pairs.default_folder()
     public = pairs.new(place)
+    model_keys.new(place)
     typer.echo(f"private key: {place / pairs.PRIVATE} (keep it, it signs promotions)")
     typer.echo(f"public key: {place / pairs.PUBLIC} (for serving.model.trusted_keys)")
     typer.echo(f"key id: {public.id}")
+    typer.echo(f"key for files: {place / model_keys.PRIVATE}, public half {place / model_keys.PUBLIC}")

@@ -10,6 +10,8 @@ class RegistryParams(Section):
 
     approvals: how many people must have approved a version before it is promoted; 0: none
     overridable: gates whose answer a person may override with `--override`, on the record
+    import_keys: PEM files of public keys of other sites, whose archives may be imported
+    site: what this site calls itself in archives that it exports
     former_keys: PEM files of public keys that sign no more, and whose entries in the audit log still count
     lock_seconds: how long a process that died on another machine, or sleeps, keeps others waiting [s]
     wait_seconds: how long a command waits for another one that changes the same model [s]
@@ -18,5 +20,7 @@ class RegistryParams(Section):
     approvals: int = Field(ge=0, le=20)
     overridable: tuple[str, ...]
     former_keys: tuple[str, ...]
+    import_keys: tuple[str, ...]
+    site: str = Field(min_length=1, max_length=200)
     lock_seconds: Positive
     wait_seconds: Positive

@@ -1,9 +1,14 @@
 """The alias `champion`: it follows the audit log, and who moved it by hand is told from who has not finished."""
 
+from typing import TYPE_CHECKING
+
 from wattline.errors import InputError
 from wattline.registry import lookup, statements
 from wattline.registry.model import CHAMPION, Model
 from wattline.signing.entry import FILE
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 PROMOTION = "wattline.promotion"
 """Tag of a version that was promoted: sequence of the entry, by which a server sees that there is another one."""
@@ -30,25 +35,27 @@ def check(model: Model) -> None:
         )
 
 
-def settle(model: Model) -> None:
+def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
     """Move the alias to where the log says, and lay the signed entry beside the version's statement first.
 
     An alias has no fencing: who was overtaken asleep, right here, would move it back. So everybody looks once more
     afterwards, and moves it again until log and alias agree. A server demands the entry, and takes none that is older
     than what it serves, so that it does not follow in between.
+
+    expected: the version that the log probably names
     """
+    envelope = model.ledger.champion(model.name)
     while True:
-        envelope = model.ledger.champion(model.name)
         if envelope is None:
-            if points_to(model) is not None:
-                model.client.delete_registered_model_alias(model.name, CHAMPION)
+            model.client.delete_registered_model_alias(model.name, CHAMPION)
             return
-        entry = model.champion()
-        assert entry is not None
-        version = lookup.number(model, str(entry.version))
-        statements.put(model.client, version, envelope, name=FILE)
-        model.client.set_model_version_tag(model.name, version.version, PROMOTION, str(entry.sequence))
-        if points_to(model) != str(version.version):
-            model.client.set_registered_model_alias(model.name, CHAMPION, str(version.version))
-        if model.ledger.champion(model.name) == envelope:
+        entry = model.verified(envelope)
+        number = str(entry.version)
+        known = expected if expected is not None and str(expected.version) == number else None
+        version = known or lookup.number(model, number)
+        statements.put(version, envelope, name=FILE)
+        model.client.set_model_version_tag(model.name, number, PROMOTION, str(entry.sequence))
+        model.client.set_registered_model_alias(model.name, CHAMPION, number)
+        before, envelope = envelope, model.ledger.champion(model.name)
+        if envelope == before:
             return

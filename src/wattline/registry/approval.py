@@ -23,9 +23,9 @@ def approve(model: Model, version: str | None = None, *, reason: str = "") -> tu
     who = person()
     with changing(model) as change:
         chosen = lookup.version(model, version)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-            signed = statements.verified(model.client, chosen, evidence, model.trusted)
+            signed = statements.verified(chosen, evidence, model.trusted)
         if who.name not in approvals(model, chosen, signed):
             _record(change, chosen, signed, who=who, reason=reason)
     return str(chosen.version), who

@@ -68,7 +68,7 @@ def _check_promotion(loaded: Params, found: Sequence[Entry]) -> None:
     """Raise IntegrityError unless the log has the promotion that lies beside the champion in the registry."""
     with store.connected() as client:
         champion = lookup.by_alias(client, loaded.model, CHAMPION)
-        envelope = statements.fetch(client, champion, name=entries.FILE) if champion is not None else None
+        envelope = statements.fetch(champion, name=entries.FILE) if champion is not None else None
     if champion is None:
         return
     promoted = [entry for entry in found if entry.model == loaded.model and entry.action in MOVES]

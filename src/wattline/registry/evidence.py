@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wattline import files, recorded, splits
+from wattline import environment, files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement, Verdict
-from wattline.registry import environment
+from wattline.registry import contents
 
-ALLOWED = (".onnx", ".safetensors", ".json", ".md")
 RECORD = "candidate.json"
 ENVIRONMENT = "environment.json"
 STAGES = ("decide", "evaluate", "measure")
+CHECKED = ("candidate", "reports", "cards")
+"""Folders whose files are told by their content; provenance/ holds what other programs write."""
 WRITTEN = ("dvc.lock", "reports", "model_cards")
 """What the pipeline writes into the working tree: it changes with each run and is no source."""
 
@@ -64,6 +65,7 @@ def gather(*, overrides: Mapping[str, str] | None = None, allow_dirty: bool = Fa
         folder = Path(temporary)
         if not (files.CANDIDATE / RECORD).is_file():
             raise InputError(f"{files.CANDIDATE / RECORD} is missing; run `dvc repro` to make it")
+        contents.check_sources(files.CANDIDATE)
         # Without modes and times: DVC makes its files read-only, and what is read-only cannot be sent a second time.
         shutil.copytree(
             files.CANDIDATE, folder / "candidate", copy_function=shutil.copyfile, ignore_dangling_symlinks=True
@@ -76,6 +78,7 @@ def gather(*, overrides: Mapping[str, str] | None = None, allow_dirty: bool = Fa
         evidence = read(folder)
         _copy_card(folder / "cards", evidence.candidate.task)
         check_bytes(folder / "candidate", evidence.candidate)
+        check_contents(folder)
         _check_belonging(evidence)
         _check_data(evidence.candidate)
         evidence = replace(evidence, overridden=check_verdicts(evidence.decision, overrides or {}))
@@ -97,11 +100,17 @@ def read(folder: Path) -> Evidence:
 
 
 def check_kinds(folder: Path) -> None:
-    """Raise InputError naming the first file that is of no kind which may be published: pickles never are."""
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and path.suffix not in ALLOWED:
-            name, kinds = path.relative_to(folder), ", ".join(ALLOWED)
-            raise InputError(f"the candidate holds {name}, only {kinds} may be registered; remove it")
+    """Raise InputError naming the first file that is of no kind which may be published: pickles never are.
+
+    It looks at names and places; `check_contents` looks at what is in the files, once their digests fit.
+    """
+    contents.check_places(folder)
+
+
+def check_contents(folder: Path) -> None:
+    """Raise InputError naming the first file of candidate/, reports/ or cards/ that is not what its name says."""
+    for part in CHECKED:
+        contents.check(folder / part)
 
 
 def check_bytes(folder: Path, candidate: Candidate) -> None:

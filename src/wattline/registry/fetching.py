@@ -13,6 +13,7 @@ from wattline.registry.model import CHAMPION, ledger
 from wattline.registry.stored import downloaded
 from wattline.settings import settings
 from wattline.signing import entry as entries
+from wattline.signing import model_signature
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,9 +33,13 @@ def fetch_champion(destination: Path, *, name: str, params: RegistryParams) -> C
         found, promotion = _champion(client, name, params)
         if found is None:
             return _place(destination, Champion())
-        with downloaded(client, found) as evidence:
+        with downloaded(found) as evidence:
             champion = Champion(version=str(found.version), digest=evidence.candidate.digest, name=name)
-            signed = {signing.FILE: statements.fetch(client, found), entries.FILE: promotion}
+            signed = {
+                signing.FILE: statements.fetch(found),
+                entries.FILE: promotion,
+                model_signature.FILE: statements.fetch(found, name=model_signature.FILE),
+            }
             return _place(destination, champion, source=evidence.folder / "candidate", signed=signed)
 
 
@@ -42,7 +47,7 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
     """The champion and the entry that made it one: as the log says, or where there is no way to it, the alias."""
     found = lookup.by_alias(client, name, CHAMPION)
     if not settings().has_ledger:
-        entry = statements.fetch(client, found, name=entries.FILE) if found is not None else None
+        entry = statements.fetch(found, name=entries.FILE) if found is not None else None
         return found, entry
     with ledger(params) as log:
         envelope, changing = log.champion(name), log.is_locked(name)

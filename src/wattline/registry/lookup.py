@@ -1,5 +1,6 @@
 """Versions of a model: found by number, alias or candidate."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wattline.errors import InputError
@@ -67,14 +68,9 @@ def by_digest(client: "MlflowClient", name: str, digest: str) -> list["ModelVers
     return sorted(found, key=lambda one: int(one.version))
 
 
-def unrecorded(model: Model, digest: str) -> "ModelVersion | None":
-    """A version of this candidate that somebody made who did not live to write it into the log."""
-    return next(iter(by_digest(model.client, model.name, digest)), None)
-
-
-def remove_others(model: Model, digest: str, *, keep: str) -> None:
-    """Delete versions of the same candidate that are not in the log: somebody made them who was overtaken."""
-    for one in by_digest(model.client, model.name, digest):
+def remove_others(model: Model, same: Sequence["ModelVersion"], *, keep: str) -> None:
+    """Delete those versions of the `same` candidate that are not in the log: who made them was overtaken, or killed."""
+    for one in same:
         if str(one.version) != keep:
             model.client.delete_model_version(model.name, str(one.version))
 

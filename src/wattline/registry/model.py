@@ -30,41 +30,50 @@ LONGEST_REASON = 2000
 class Model:
     """What every change of a registered model needs.
 
-    key: signs what is done; trusted: whose signatures count, the key's own among them
+    key: signs what is done; None for who only reads
+    trusted: whose signatures count, the key's own among them
     former: whose signatures count in the log only
     """
 
     name: str
     client: "MlflowClient"
     ledger: "Ledger"
-    key: PrivateKey
+    key: PrivateKey | None
     trusted: tuple[PublicKey, ...]
     former: tuple[PublicKey, ...]
     params: RegistryParams
 
+    @property
+    def signer(self) -> PrivateKey:
+        """The key that signs. Raises InputError for who opened the model to read it."""
+        if self.key is None:
+            raise InputError(f"{self.name} was opened to be read; open it with a signing key to change it")
+        return self.key
+
     def champion(self) -> Entry | None:
         """The entry that made the champion what it is. Raises IntegrityError when no trusted key signed it."""
         envelope = self.ledger.champion(self.name)
-        return None if envelope is None else self._verified(envelope)
+        return None if envelope is None else self.verified(envelope)
 
     def moves(self) -> list[Entry]:
         """The entries that made versions champion, in order. Raises IntegrityError as `champion` does."""
-        return [self._verified(envelope) for envelope in self.ledger.moves(self.name)]
+        return [self.verified(envelope) for envelope in self.ledger.moves(self.name)]
 
     def about(self, version: str) -> list[Entry]:
         """The entries about one version, in order. Raises IntegrityError as `champion` does."""
-        return [self._verified(envelope) for envelope in self.ledger.about(self.name, version)]
+        return [self.verified(envelope) for envelope in self.ledger.about(self.name, version)]
 
     def registrations(self) -> dict[str, str]:
         """Candidate -> version of all that was registered. Raises IntegrityError as `champion` does."""
         found: dict[str, str] = {}
         for envelope in self.ledger.registrations(self.name):
-            entry = self._verified(envelope)
+            entry = self.verified(envelope)
             if entry.digest is not None and entry.version is not None:
                 found.setdefault(entry.digest, entry.version)
         return found
 
-    def _verified(self, envelope: bytes) -> Entry:
+    def verified(self, envelope: bytes) -> Entry:
+        """The entry in `envelope`. Raises IntegrityError when no trusted key signed it."""
         try:
             return entries.unseal(envelope, (*self.trusted, *self.former))
         except IntegrityError as error:
@@ -100,7 +109,7 @@ class Change:
         self.model.ledger.append(
             self._lock,
             action,
-            key=self.model.key,
+            key=self.model.signer,
             actor=who or actor(),
             version=version,
             digest=digest,
@@ -118,26 +127,34 @@ def changing(model: Model) -> Iterator[Change]:
 
 
 @contextmanager
-def opened(name: str, *, params: RegistryParams, trusted: Sequence[PublicKey]) -> Iterator[Model]:
-    """Open the model `name` to change it.
+def opened(
+    name: str, *, params: RegistryParams, trusted: Sequence[PublicKey], reading: bool = False
+) -> Iterator[Model]:
+    """Open the model `name` to change it, or only to read it, which needs no signing key.
 
     Raises InputError without a signing key that is trusted, or when the audit log has no place; WattlineError when the
     store cannot be reached.
     """
+    key = None if reading else _signing_key(trusted)
+    former = keys.load_public(params.former_keys)
+    with store.connected() as client, ledger(params) as log:
+        yield Model(name, client, log, key, tuple(trusted), former, params)
+
+
+def of_project(loaded: Params, *, reading: bool = False) -> AbstractContextManager[Model]:
+    """Open the model that params.yaml names, as `opened` does."""
+    trusted = keys.load_public(loaded.serving.model.trusted_keys)
+    return opened(loaded.model, params=loaded.registry, trusted=trusted, reading=reading)
+
+
+def _signing_key(trusted: Sequence[PublicKey]) -> PrivateKey:
     key = keys.load_private()
     if key.public not in trusted:
         raise InputError(
             f"the signing key {key.public.id[:12]} is none of serving.model.trusted_keys, so that no server would load "
             "what it signs; add its public half there, or sign with a trusted key"
         )
-    with store.connected() as client, ledger(params) as log:
-        yield Model(name, client, log, key, tuple(trusted), keys.load_public(params.former_keys), params)
-
-
-def of_project(loaded: Params) -> AbstractContextManager[Model]:
-    """Open the model that params.yaml names, as `opened` does."""
-    trusted = keys.load_public(loaded.serving.model.trusted_keys)
-    return opened(loaded.model, params=loaded.registry, trusted=trusted)
+    return key
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def rollback(model: Model, to: str | None = None, *, reason: str = "") -> str:
             raise InputError(f"{model.name} has no champion; there is nothing to roll back")
         target = _former(model, now.version, to)
         chosen = lookup.number(model, target)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             signed = _check(model, chosen, evidence)
         _move(change, "rollback", chosen, former=now.version, reason=reason, signed=signed)
     return target
@@ -66,7 +66,7 @@ def recover(model: Model) -> Entry | None:
     """
     with changing(model) as change:
         for digest, registered in model.registrations().items():
-            lookup.remove_others(model, digest, keep=registered)
+            lookup.remove_others(model, lookup.by_digest(model.client, model.name, digest), keep=registered)
         found, now = alias.points_to(model), model.champion()
         if now is not None and now.version is not None:
             lookup.number(model, now.version)
@@ -88,10 +88,10 @@ def _promote(change: Change, version: str | None, overrides: Mapping[str, str]) 
             f"version {number} of {model.name} is older than its champion {former}; `wattline rollback --to {number}` "
             "goes back, on the record"
         )
-    with downloaded(model.client, chosen) as evidence:
+    with downloaded(chosen) as evidence:
         signed = _check(model, chosen, evidence)
         if number == former:
-            alias.settle(model)
+            alias.settle(model, chosen)
             return number
         set_aside = _check_comparison(model, number, evidence, now, overrides)
     if set_aside:
@@ -112,7 +112,7 @@ def _check(model: Model, chosen: "ModelVersion", evidence: Evidence) -> str:
             f"version {chosen.version} of {model.name} is not in the audit log; register its candidate with "
             "`wattline register`"
         )
-    return statements.verified(model.client, chosen, evidence, model.trusted)
+    return statements.verified(chosen, evidence, model.trusted)
 
 
 def _check_comparison(
@@ -169,7 +169,7 @@ def _move(
 ) -> None:
     number, digest = str(chosen.version), chosen.tags[DIGEST]
     change.append(action, number, digest=digest, former=former, reason=reason, evidence={"statement": signed})
-    alias.settle(change.model)
+    alias.settle(change.model, chosen)
 
 
 def _refuse(change: Change, version: str | None, reason: str) -> None:

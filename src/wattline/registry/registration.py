@@ -1,14 +1,17 @@
 """Register: one version for each candidate, however often and from wherever it is asked for."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
-from wattline.registry import lookup, statements, tracking
+from wattline.registry import lookup, statements, store, tracking
+from wattline.registry.artifacts import CANDIDATE
 from wattline.registry.evidence import Evidence, dirty, energy_text, gather, refusals
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, PARTS, check_accepted, downloaded
+from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, check_accepted, downloaded
 from wattline.settings import settings
+from wattline.signing import model_keys, model_signature
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -45,9 +48,9 @@ def sign(model: Model, version: str | None = None) -> str:
     """
     with changing(model) as change:
         chosen = lookup.version(model, version)
-        with downloaded(model.client, chosen) as evidence:
+        with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-            signed = statements.attach(model.client, chosen, evidence, key=model.key)
+            signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             change.append("sign", str(chosen.version), digest=evidence.candidate.digest, evidence={"statement": signed})
     return str(chosen.version)
 
@@ -75,12 +78,14 @@ def _registered(model: Model, evidence: Evidence) -> str:
 def _register_once(model: Model, evidence: Evidence) -> str:
     digest = evidence.candidate.digest
     with changing(model) as change:
-        known = model.ledger.registered(model.name, digest)
+        known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
-            chosen = lookup.unrecorded(model, digest) or _create(model, evidence)
+            # Somebody may have made a version who did not live to write it into the log.
+            chosen = same[0] if same else create(model, evidence, tags=_tags(evidence))
             known = _record(change, chosen, evidence)
-        lookup.remove_others(model, digest, keep=known)
-        lookup.number(model, known)
+        elif known not in {str(one.version) for one in same}:
+            lookup.number(model, known)
+        lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 
@@ -88,26 +93,47 @@ def _register_once(model: Model, evidence: Evidence) -> str:
 def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
     """Sign `version` and write it into the log, which is when it counts."""
     number, digest = str(version.version), evidence.candidate.digest
-    signed = statements.attach(change.model.client, version, evidence, key=change.model.key)
+    signed = statements.attach(change.model.client, version, evidence, key=change.model.signer)
     for gate, reason in evidence.overridden.items():
         change.append("override", number, digest=digest, reason=f"{gate}: {reason}")
     clean = version.tags.get(statements.DIRTY) == "false"
     note = "" if clean else "sources were not those of the commit"
-    change.append("register", number, digest=digest, reason=note, evidence={"statement": signed})
+    said = {"statement": signed, **_sign_files(version, evidence)}
+    change.append("register", number, digest=digest, reason=note, evidence=said)
     return number
 
 
-def _create(model: Model, evidence: Evidence) -> "ModelVersion":
+def _sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
+    """Lay OpenSSF's signature over the files beside the statement, where there is a key for it: what the log says of it.
+
+    It says nothing that the statement does not say; outsiders can verify it without Wattline.
+    """
+    if not model_keys.exists():
+        return {}
+    signature = model_signature.sign(evidence.folder / "candidate", model_keys.load_private())
+    statements.put(version, signature, name=model_signature.FILE)
+    return {"files": hashlib.sha256(signature).hexdigest()}
+
+
+def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> "ModelVersion":
     """Upload everything, then create the version that points to it."""
+    from mlflow.exceptions import MlflowException
+
     candidate, client = evidence.candidate, model.client
     known = _own_runs(model, evidence)
     run = known[0] if known else tracking.start_run(client, candidate)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
     if not known:
         client.set_terminated(run.info.run_id)
+    source = f"{run.info.artifact_uri}/{CANDIDATE}"
+    signed = {statements.KEY: model.signer.public.id, **tags}
+    try:
+        return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
+    except MlflowException as error:
+        if not store.is_absent(error):
+            raise
     _ensure_model(model)
-    source = f"{run.info.artifact_uri}/{PARTS[0]}"
-    return client.create_model_version(model.name, source, run.info.run_id, tags=_tags(evidence))
+    return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
 
 
 def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:
@@ -130,12 +156,16 @@ def _ensure_model(model: Model) -> None:
 
 
 def _tags(evidence: Evidence) -> dict[str, str]:
-    """What a reader of the registry wants to know without opening a file."""
-    cost = evidence.measurement
     changed = dirty()
-    tags = tracking.origin(evidence.candidate) | {
+    known = "unknown" if changed is None else str(changed).lower()
+    return tracking.origin(evidence.candidate) | {statements.DIRTY: known} | figures(evidence)
+
+
+def figures(evidence: Evidence) -> dict[str, str]:
+    """What a reader of the registry wants to know without opening a file, as tags."""
+    cost = evidence.measurement
+    tags = {
         DECISION: OVERRIDDEN if refusals(evidence.decision) else ACCEPTED,
-        statements.DIRTY: "unknown" if changed is None else str(changed).lower(),
         "wattline.weights": evidence.candidate.files.get("weights.safetensors", "none"),
         "wattline.energy_per_1000": energy_text(cost.candidate.energy_per_1000),
         "wattline.latency_p99_ms": f"{cost.candidate.latency_p99_ms:.4g}",

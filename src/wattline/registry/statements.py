@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wattline import files, signing
 from wattline.errors import InputError, IntegrityError
+from wattline.registry.artifacts import Artifacts
 from wattline.registry.evidence import Evidence
 from wattline.signing.keys import PrivateKey, PublicKey
 from wattline.signing.statement import CardSummary, Statement, compose
@@ -36,17 +36,18 @@ def attach(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, 
     Raises InputError when it cannot be made, IntegrityError when the store does not give back what was sent.
     """
     envelope = signing.sign(about(version, evidence), key)
-    put(client, version, envelope, name=signing.FILE)
-    client.set_model_version_tag(version.name, version.version, KEY, key.public.id)
+    put(version, envelope, name=signing.FILE)
+    if version.tags.get(KEY) != key.public.id:
+        client.set_model_version_tag(version.name, version.version, KEY, key.public.id)
     return hashlib.sha256(envelope).hexdigest()
 
 
-def verified(client: "MlflowClient", version: "ModelVersion", evidence: Evidence, trusted: Sequence[PublicKey]) -> str:
+def verified(version: "ModelVersion", evidence: Evidence, trusted: Sequence[PublicKey]) -> str:
     """SHA-256 of the statement of `version`, which a trusted key signed and which says what the version holds.
 
     Raises InputError when there is none, IntegrityError when it is another one's or says something else.
     """
-    envelope = fetch(client, version)
+    envelope = fetch(version)
     if envelope is None:
         raise InputError(
             f"version {version.version} of {version.name} has no signed statement; run `wattline sign --version "
@@ -60,28 +61,14 @@ def verified(client: "MlflowClient", version: "ModelVersion", evidence: Evidence
     return hashlib.sha256(envelope).hexdigest()
 
 
-def put(client: "MlflowClient", version: "ModelVersion", envelope: bytes, *, name: str) -> None:
+def put(version: "ModelVersion", envelope: bytes, *, name: str) -> None:
     """Lay `envelope` beside the statement as `name`. Raises IntegrityError when it does not come back as sent."""
-    if fetch(client, version, name=name) == envelope:
-        return
-    with TemporaryDirectory(prefix="wattline-") as temporary:
-        local = Path(temporary) / name
-        local.write_bytes(envelope)
-        client.log_artifact(version.run_id, str(local), str(Path(place(str(version.version))).parent))
-    if fetch(client, version, name=name) != envelope:
-        raise IntegrityError(
-            f"the store gave back another {name} of version {version.version} of {version.name} than was sent; "
-            "check the store and try again"
-        )
+    Artifacts(version).write(place(str(version.version), name), envelope)
 
 
-def fetch(client: "MlflowClient", version: "ModelVersion", *, name: str = signing.FILE) -> bytes | None:
+def fetch(version: "ModelVersion", *, name: str = signing.FILE) -> bytes | None:
     """The envelope `name` of `version` as stored, unverified; None where there is none."""
-    path = place(str(version.version), name)
-    if path not in {found.path for found in client.list_artifacts(version.run_id, str(Path(path).parent))}:
-        return None
-    with TemporaryDirectory(prefix="wattline-") as temporary:
-        return Path(client.download_artifacts(version.run_id, path, temporary)).read_bytes()
+    return Artifacts(version).read(place(str(version.version), name))
 
 
 def about(version: "ModelVersion", evidence: Evidence) -> Statement:

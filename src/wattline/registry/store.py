@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wattline import floors
 from wattline.errors import InputError, WattlineError
-from wattline.settings import preset, settings
+from wattline.settings import enforce, preset, settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,11 +23,11 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 LIBRARIES = ("mlflow.", "requests.", "urllib3.", "sqlalchemy.", "botocore.", "boto3.")
 
 
@@ -40,7 +41,8 @@ def is_empty() -> bool:
 def session() -> Iterator["MlflowClient"]:
     """Give the client, while no other process with the same state folder has one.
 
-    Raises WattlineError when the store cannot be reached or refuses a call.
+    Raises WattlineError when the store cannot be reached or refuses a call, InputError when MLflow is too old or may
+    unpickle models.
     """
     with _locked(settings().state / "registry.lock"), connected() as client:
         yield client
@@ -74,7 +76,14 @@ def is_absent(error: Exception) -> bool:
 
 
 def _connect() -> "MlflowClient":
+    floors.check("mlflow")
+    if settings().mlflow_pickle:
+        raise InputError(
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION is true, so that a model could run code when it is read; unset it: "
+            "models are ONNX and safetensors here"
+        )
     preset(ENVIRONMENT)
+    enforce(NO_PICKLE)
     from mlflow import MlflowClient
 
     uri = settings().tracking_uri

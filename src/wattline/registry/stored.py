@@ -8,32 +8,42 @@ from typing import TYPE_CHECKING
 
 from wattline.errors import IntegrityError, RejectedError
 from wattline.registry import tracking
-from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read, refusals
+from wattline.registry.artifacts import Artifacts
+from wattline.registry.evidence import (
+    CHECKED,
+    RECORD,
+    STAGES,
+    Evidence,
+    check_bytes,
+    check_contents,
+    check_kinds,
+    read,
+    refusals,
+)
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 DECISION = "wattline.decision"
 ACCEPTED = "accepted"
 OVERRIDDEN = "overridden"
-PARTS = ("candidate", "reports", "cards", "provenance")
+PARTS = (*CHECKED, "provenance")
 
 
 @contextmanager
-def downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Evidence]:
+def downloaded(version: "ModelVersion") -> Iterator[Evidence]:
     """A version's candidate, reports and cards. Raises IntegrityError unless all bytes of the candidate fit."""
     digest = version.tags.get(tracking.DIGEST, "")
     with TemporaryDirectory(prefix="wattline-") as temporary:
         folder = Path(temporary)
-        for part in PARTS:
-            client.download_artifacts(version.run_id, part, temporary)
+        Artifacts(version).download(folder, *PARTS)
         for wanted in (f"candidate/{RECORD}", *(f"reports/{stage}.json" for stage in STAGES)):
             if not (folder / wanted).is_file():
                 raise _wrong(version, f"holds no {wanted}")
         check_kinds(folder / "candidate")
         evidence = read(folder)
         check_bytes(folder / "candidate", evidence.candidate)
+        check_contents(folder)
         if evidence.candidate.digest != digest:
             found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
             raise _wrong(version, f"holds candidate {found}, its tag says {said}")

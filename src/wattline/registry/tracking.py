@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from wattline import files
 from wattline.records import Candidate, Energy
-from wattline.registry import store
+from wattline.registry import spooled, store
+from wattline.registry.spooled import Training
 from wattline.settings import settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 LOCK = Path("dvc.lock")
 DIGEST = "wattline.candidate"
+RECORD = "wattline.training"
+"""Tag of a run: digest of the training it holds."""
 # What a tracking server takes in one call.
 METRICS_IN_BATCH = 1000
 PARAMS_IN_BATCH = 100
@@ -31,17 +34,39 @@ def log_training(
 ) -> str:
     """Log a training as a run of the experiment named after its task; one that was logged before is reused.
 
+    With WATTLINE_OFFLINE it is kept as a file instead, which `wattline sync` sends, and nothing of MLflow is imported.
+
     curves: one mapping for each epoch, logged by step
-    energy: what the training took
-    returns: the run's id
+    energy: what the training took; it began so many seconds before now
+    returns: the run's id, or the path of the file
     Raises WattlineError when the tracking store cannot be reached.
     """
-    written = {name: str(value) for name, value in params.items()}
+    now = time.time_ns() // 1_000_000
+    training = Training(
+        candidate=candidate,
+        params={name: str(value) for name, value in params.items()},
+        curves=tuple({name: float(value) for name, value in figures.items()} for figures in curves),
+        energy=energy,
+        tags=origin(candidate) | _energy_tag(energy),
+        started_ms=now - round(1000 * energy.seconds) if energy else now,
+        ended_ms=now,
+    )
+    if settings().offline:
+        return str(spooled.keep(training))
     with store.session() as client:
-        for run in runs(client, candidate):
-            if run.info.status == "FINISHED" and run.data.params == written:
-                return str(run.info.run_id)
-        return _log(client, candidate, params=written, metrics=_metrics(candidate, curves, energy), energy=energy)
+        return send(client, training)
+
+
+def send(client: "MlflowClient", training: Training) -> str:
+    """Log `training` unless that was done, and leave no run half written by an earlier attempt. Gives the run's id."""
+    known = runs(client, training.candidate)
+    begun = next((run for run in known if run.data.tags.get(RECORD) == training.digest), None)
+    for run in known:
+        if run.info.status == "FINISHED" and (run is begun or run.data.params == training.params):
+            if begun is not None and run is not begun:
+                client.delete_run(begun.info.run_id)
+            return str(run.info.run_id)
+    return _log(client, training, run=begun or _begin(client, training))
 
 
 def runs(client: "MlflowClient", candidate: Candidate) -> list["Run"]:
@@ -54,7 +79,7 @@ def start_run(client: "MlflowClient", candidate: Candidate) -> "Run":
     """Make a run with the tags that name its origin."""
     return client.create_run(
         store.experiment(client, candidate.task),
-        run_name=f"{candidate.model}-{candidate.digest[:8]}",
+        run_name=_run_name(candidate),
         tags=origin(candidate),
     )
 
@@ -87,41 +112,51 @@ def commit() -> str:
     return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
-def _log(
-    client: "MlflowClient",
-    candidate: Candidate,
-    *,
-    params: Mapping[str, str],
-    metrics: Sequence["Metric"],
-    energy: Energy | None,
-) -> str:
+def _begin(client: "MlflowClient", training: Training) -> "Run":
+    return client.create_run(
+        store.experiment(client, training.candidate.task),
+        start_time=training.started_ms,
+        run_name=_run_name(training.candidate),
+        tags={**training.tags, RECORD: training.digest},
+    )
+
+
+def _log(client: "MlflowClient", training: Training, *, run: "Run") -> str:
+    """Write everything to `run`. What it holds already stays single: MLflow keeps one of two equal points."""
     from mlflow.entities import Param
 
-    run_id = str(start_run(client, candidate).info.run_id)
-    rows = [Param(name, value) for name, value in params.items()]
+    run_id = str(run.info.run_id)
+    rows = [Param(name, value) for name, value in training.params.items()]
+    metrics = _metrics(training)
     status = "FAILED"
     try:
         for at in range(0, len(rows), PARAMS_IN_BATCH):
             client.log_batch(run_id, params=rows[at : at + PARAMS_IN_BATCH])
         for at in range(0, len(metrics), METRICS_IN_BATCH):
             client.log_batch(run_id, metrics=metrics[at : at + METRICS_IN_BATCH])
-        if energy is not None:
-            client.set_tag(run_id, "wattline.training_energy", f"{energy.provenance}: {energy.sensor}")
         status = "FINISHED"
     finally:
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, status, end_time=training.ended_ms)
     return run_id
 
 
-def _metrics(candidate: Candidate, curves: Sequence[Mapping[str, float]], energy: Energy | None) -> list["Metric"]:
+def _metrics(training: Training) -> list["Metric"]:
     """Figures of the curves by step, and what is known only once."""
     from mlflow.entities import Metric
 
-    now = time.time_ns() // 1_000_000
+    candidate, energy, at = training.candidate, training.energy, training.ended_ms
     once = {"parameters": float(candidate.parameters), "parity_max_abs": candidate.parity_max_abs}
     if energy is not None:
         once |= {"training_energy_joules": energy.joules, "training_seconds": energy.seconds}
     stepped = [
-        Metric(name, float(value), now, step) for step, figures in enumerate(curves) for name, value in figures.items()
+        Metric(name, value, at, step) for step, figures in enumerate(training.curves) for name, value in figures.items()
     ]
-    return stepped + [Metric(name, value, now, 0) for name, value in once.items()]
+    return stepped + [Metric(name, value, at, 0) for name, value in once.items()]
+
+
+def _energy_tag(energy: Energy | None) -> dict[str, str]:
+    return {"wattline.training_energy": f"{energy.provenance}: {energy.sensor}"} if energy else {}
+
+
+def _run_name(candidate: Candidate) -> str:
+    return f"{candidate.model}-{candidate.digest[:8]}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from wattline import files
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Candidate, Champion
-from wattline.signing import dsse, entry
+from wattline.signing import dsse, entry, model_signature
 from wattline.signing.keys import PrivateKey, PublicKey, load_public
 from wattline.signing.statement import Statement
 
@@ -16,7 +16,7 @@ FILE = "statement.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CANDIDATE = "candidate.json"
 CHAMPION = "champion.json"
-UNSIGNED = (CANDIDATE, CHAMPION, FILE, entry.FILE, ".gitignore")
+UNSIGNED = (CANDIDATE, CHAMPION, FILE, entry.FILE, model_signature.FILE, ".gitignore")
 """Files that are not signed as bytes: what the first two say is compared with the statement."""
 
 

@@ -1,7 +1,6 @@
 """Ed25519 keys: made, read from PEM, and told apart by their ids. None of their content gets into a message."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from wattline.errors import InputError
 from wattline.settings import settings
+from wattline.signing import pem
 
 PRIVATE = "private.pem"
 PUBLIC = "public.pem"
 VARIABLE = "WATTLINE_SIGNING_KEY"
 PASSPHRASE = "WATTLINE_SIGNING_PASSPHRASE"  # noqa: S105 - the name of a variable
-LARGEST_PEM = 16384
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,8 @@ def write(folder: Path, key: PrivateKey) -> None:
     Raises InputError when either is there already.
     """
     passphrase = settings().signing_passphrase
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (folder / PRIVATE).exists():
-        raise _taken(folder / PRIVATE)
-    # The public half first: of two who start at once, the second stops here and no halves of two pairs meet.
-    _write_once(folder / PUBLIC, key.public.pem(), mode=0o644)
-    _write_once(folder / PRIVATE, key.pem(passphrase.get_secret_value() if passphrase else None), mode=0o600)
+    private = key.pem(passphrase.get_secret_value() if passphrase else None)
+    pem.write_pair(folder / PRIVATE, private, folder / PUBLIC, key.public.pem())
 
 
 def load_private() -> PrivateKey:
@@ -115,7 +110,7 @@ def load_private() -> PrivateKey:
         return _private(secret.get_secret_value().encode(), place=VARIABLE)
     path = default_folder() / PRIVATE if secret is None else Path(secret.get_secret_value())
     try:
-        return _private(_read(path, private=True), place=str(path))
+        return _private(pem.read(path, private=True), place=str(path))
     except (OSError, ValueError):
         if secret is None:
             raise InputError(f"{path} cannot be read; run `wattline keys new`, or set {VARIABLE}") from None
@@ -150,7 +145,7 @@ def _private(content: bytes, *, place: str) -> PrivateKey:
 
 def _public(path: Path) -> PublicKey:
     try:
-        content = _read(path, private=False)
+        content = pem.read(path, private=False)
     except (OSError, ValueError):
         raise InputError(
             f"the public key {path} cannot be read; copy it from who promotes, or run `wattline keys new`"
@@ -169,29 +164,3 @@ def _public(path: Path) -> PublicKey:
 def _other_kind(key: object, *, place: str) -> InputError:
     found = type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")
     return InputError(f"{place} is a key of kind {found}, not Ed25519; make one with `wattline keys new`")
-
-
-def _read(path: Path, *, private: bool) -> bytes:
-    """Content of a PEM file. Raises OSError or ValueError when there is none, InputError when others may read it."""
-    with path.open("rb") as stream:
-        if private and os.fstat(stream.fileno()).st_mode & 0o077:
-            raise InputError(f"{path} can be read or written by others than its owner; run `chmod 600` on it")
-        content = stream.read(LARGEST_PEM + 1)
-    if len(content) > LARGEST_PEM:
-        raise InputError(f"{path} is larger than {LARGEST_PEM} bytes, which no key is; name another file")
-    return content
-
-
-def _write_once(path: Path, content: bytes, *, mode: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise _taken(path) from None
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _taken(path: Path) -> InputError:
-    return InputError(f"{path} exists already and is not overwritten; choose another --folder or move it away")

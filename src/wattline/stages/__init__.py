@@ -4,10 +4,13 @@ import importlib
 import inspect
 from pathlib import Path
 
-from wattline import params
+from wattline import floors, params
 from wattline.errors import InputError
 
 STAGES = ("ingest", "validate", "profile", "prepare", "train", "evaluate", "measure", "decide", "card")
+
+LIBRARIES = ("torch", "onnx", "pyarrow", "cryptography")
+"""What stages use and must not be too old."""
 
 
 def sections(stage: str) -> tuple[str, ...]:
@@ -17,9 +20,10 @@ def sections(stage: str) -> tuple[str, ...]:
 
 
 def run(stage: str, *, params_file: Path = params.FILE) -> None:
-    """Run one stage here and now. Raises InputError for a name that is not a stage."""
+    """Run one stage here and now. Raises InputError for a name that is not a stage, or an old library."""
     if stage not in STAGES:
         raise InputError(f"{stage!r} is not a stage; stages: {', '.join(STAGES)}")
+    floors.check(*LIBRARIES)
     loaded = params.load(params_file)
     arguments = {
         name: params.load_task(loaded.task) if name == "task" else loaded.section(name) for name in sections(stage)

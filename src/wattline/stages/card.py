@@ -18,9 +18,12 @@ from wattline.records import (
     Validation,
 )
 from wattline.stages.train import Training
-from wattline.supply import bom
+from wattline.supply import bom, packages, sbom
 from wattline.supply import card as model_card
 from wattline.task import Task, folder_of
+
+LOCKS = (Path("requirements/core.lock"), Path("requirements/torch-cpu.lock"), Path("requirements/torch.lock"))
+"""Where the hashes of packages stand."""
 
 
 class CardReport(Record):
@@ -30,11 +33,12 @@ class CardReport(Record):
     data: str
     card_sha256: str
     bom_sha256: str
+    sbom_sha256: str
     code_sha256: str
 
 
 def run(*, card: CardParams, task: Task) -> None:
-    """Write model_cards/<name>.md and its bill of materials."""
+    """Write model_cards/<name>.md and its bills of materials: of the model, and of the software it was made with."""
     evidence = gather(card, task)
     paths = outputs(task)
     texts = render(evidence)
@@ -45,6 +49,7 @@ def run(*, card: CardParams, task: Task) -> None:
         data=evidence.dataset.id,
         card_sha256=files.sha256(paths["card"]),
         bom_sha256=files.sha256(paths["bom"]),
+        sbom_sha256=files.sha256(paths["sbom"]),
         code_sha256=evidence.code_sha256,
     )
     files.write_report("card", report)
@@ -59,17 +64,26 @@ def check(*, card: CardParams, task: Task) -> None:
 
 
 def render(evidence: model_card.Evidence) -> dict[str, str]:
-    """Text of the card and of the bill."""
+    """Text of the card and of the bills."""
     return {
         "card": model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS),
         "bom": bom.render(evidence),
+        "sbom": sbom.render(
+            packages.installed(*(lock for lock in LOCKS if lock.is_file())),
+            name=evidence.description.name,
+            python=evidence.python,
+        ),
     }
 
 
 def outputs(task: Task) -> Mapping[str, Path]:
-    """Where card and bill lie."""
+    """Where card and bills lie."""
     name = task.description.name
-    return {"card": files.CARDS / f"{name}.md", "bom": files.CARDS / f"{name}.cdx.json"}
+    return {
+        "card": files.CARDS / f"{name}.md",
+        "bom": files.CARDS / f"{name}.cdx.json",
+        "sbom": files.CARDS / f"{name}.sbom.cdx.json",
+    }
 
 
 def gather(card: CardParams, task: Task) -> model_card.Evidence:

@@ -1,14 +1,12 @@
 """A machine-learning bill of materials: CycloneDX 1.6 JSON of the model, its data and its environment."""
 
-import hashlib
-import json
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
-from uuid import UUID
 
-from wattline.errors import WattlineError
+from wattline.supply.bill import library, reference, seal, validate
 from wattline.supply.card import Evidence
+
+__all__ = ["render", "validate"]
 
 JOULES_PER_KILOWATT_HOUR = 3.6e6
 RUNTIME = ("numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "skl2onnx", "torch")
@@ -16,35 +14,12 @@ RUNTIME = ("numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "skl2on
 
 def render(evidence: Evidence) -> str:
     """The bill as JSON text, valid against CycloneDX 1.6. Raises WattlineError when it is not."""
-    text = json.dumps(_bill(evidence), indent=2, sort_keys=True) + "\n"
-    problem = validate(text)
-    if problem:
-        raise WattlineError(f"the bill of materials is not valid CycloneDX 1.6: {problem}")
-    return text
-
-
-def validate(text: str) -> str | None:
-    """What is wrong with `text` as CycloneDX 1.6 JSON; None when nothing is."""
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
-    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-    return None if error is None else " ".join(str(error).split())[:300]
-
-
-def _bill(evidence: Evidence) -> dict[str, Any]:
-    model = _model(evidence)
-    # Derived from content, so that equal bills have equal bytes.
-    serial = UUID(bytes=hashlib.sha256(evidence.candidate.digest.encode()).digest()[:16], version=5)
-    return {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "serialNumber": f"urn:uuid:{serial}",
-        "metadata": {"component": model},
-        "components": [_dataset(evidence), *_libraries(RUNTIME)],
-        "dependencies": [{"ref": "model", "dependsOn": ["data", *(f"library:{name}" for name in RUNTIME)]}],
+    content = {
+        "metadata": {"component": _model(evidence)},
+        "components": [_dataset(evidence), *(library(name, metadata.version(name)) for name in RUNTIME)],
+        "dependencies": [{"ref": "model", "dependsOn": ["data", *map(reference, RUNTIME)]}],
     }
+    return seal(content, identity=evidence.candidate.digest)
 
 
 def _model(evidence: Evidence) -> dict[str, Any]:
@@ -122,16 +97,3 @@ def _dataset(evidence: Evidence) -> dict[str, Any]:
         "hashes": [{"alg": "SHA-256", "content": evidence.dataset.id}],
         "licenses": [{"license": {"name": evidence.dataset.licence}}],
     }
-
-
-def _libraries(names: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "library",
-            "bom-ref": f"library:{name}",
-            "name": name,
-            "version": metadata.version(name),
-            "purl": f"pkg:pypi/{name}@{metadata.version(name).split('+')[0]}",
-        }
-        for name in names
-    ]

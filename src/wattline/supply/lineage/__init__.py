@@ -1,0 +1,1 @@
+"""Where a served model comes from: one graph, shown as text, picture, W3C PROV and a research object."""

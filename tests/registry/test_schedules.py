@@ -1,0 +1,171 @@
+"""A thousand random schedules of register, promote, rollback and recover, with kills and sleeps at any step.
+
+Whatever happens: an acknowledged act is in the log exactly once, the alias never points at a version that a gate
+refused, and after a recovery alias, log and what is served agree.
+"""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import current_thread
+from typing import Any
+
+import pytest
+from builders import write_candidate, write_data, write_reports
+from sqlalchemy import Engine, create_engine, text
+
+from tests.registry.project import PARAMS, TRUSTED
+from tests.registry.schedules import Actor, Clock, Stepping, stepping
+from wattline import files
+from wattline.errors import WattlineError
+from wattline.registry import audit, evidence, model, promotion, registration
+from wattline.registry.evidence import Evidence
+from wattline.registry.model import Model
+from wattline.settings import settings
+from wattline.signing.entry import Actor as Person
+
+SCHEDULES = int(os.environ.get("WATTLINE_SCHEDULES", "1000"))
+SCHEDULES_OF_A_MODEL = 20
+CANDIDATES = 3
+KILL, SLEEP = 0.03, 0.02
+"""Probability at each step that somebody is killed, and that a lock runs out under its holder."""
+DISTURBED = 0.7
+"""Share of schedules in which such things happen at all."""
+ENDINGS = ("done", "killed", "SupersededError", "InputError", "RejectedError")
+
+
+@dataclass
+class World:
+    """One registered model in a store.
+
+    candidates: accepted ones; version 1 is one that a gate refused, and that is not in the log
+    """
+
+    model: Model
+    candidates: list[Path]
+    engine: Engine
+
+    def alias(self) -> str | None:
+        """What the alias points to, straight from MLflow's table."""
+        query = text("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = 'champion'")
+        with self.engine.connect() as connection:
+            found = connection.execute(query, {"name": self.model.name}).scalar_one_or_none()
+        return None if found is None else str(found)
+
+    def check_alias(self) -> None:
+        """It points nowhere, or at a version that every gate accepted."""
+        assert self.alias() in {None, *self.model.registrations().values()}
+
+
+def test_a_thousand_schedules_leave_nothing_undecided(project: Path, monkeypatch: pytest.MonkeyPatch):
+    explore(project, settings().tracking_uri, seed=1, monkeypatch=monkeypatch)
+
+
+def explore(folder: Path, uri: str, *, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run all schedules against the store at `uri`."""
+    chance, clock, endings = random.Random(seed), Clock(), Counter[str]()
+    monkeypatch.setattr(model, "actor", lambda: Person(name=current_thread().name, kind="person"))
+    monkeypatch.setattr(registration, "gather", gather)
+    engine = create_engine(uri)
+    with stepping(clock):
+        for first in range(0, SCHEDULES, SCHEDULES_OF_A_MODEL):
+            with world(folder, f"model-{first}", engine) as found:
+                for turn in range(first, min(first + SCHEDULES_OF_A_MODEL, SCHEDULES)):
+                    endings.update(schedule(found, clock, chance, turn))
+    with model.opened("any", params=PARAMS, trusted=TRUSTED) as opened:
+        audit.verify(opened.ledger.envelopes(), TRUSTED)
+        audit.check_rows(opened.ledger.rows())
+    engine.dispose()
+    # Schedules in which something never happens would prove nothing about it.
+    assert min(endings[ending] for ending in ENDINGS) >= SCHEDULES // 100, endings
+
+
+@contextmanager
+def gather(**_: object) -> Iterator[Evidence]:
+    """The candidate that this actor was given, in place of models/candidate."""
+    folder: Path = current_thread().candidate  # type: ignore[attr-defined]
+    yield evidence.read(folder)
+
+
+@contextmanager
+def world(folder: Path, name: str, engine: Engine) -> Iterator[World]:
+    """A model with a refused version 1 and nothing else."""
+    candidates = [version(folder / "work" / f"{name}-{place}") for place in range(CANDIDATES)]
+    refused = version(folder / "work" / f"{name}-refused", failed=["quality"])
+    with model.opened(name, params=PARAMS.model_copy(update={"overridable": ("champion",)}), trusted=TRUSTED) as found:
+        stepped = Model(**{**vars(found), "client": Stepping(found.client)})
+        said = evidence.read(refused)
+        tags = {"wattline.candidate": said.candidate.digest} | registration.figures(said)
+        registration.create(found, said, tags=tags)
+        yield World(stepped, candidates, engine)
+
+
+def version(folder: Path, *, failed: tuple[str, ...] = ()) -> Path:
+    """Everything that is uploaded of a candidate of its own."""
+    candidate = write_candidate(folder / "candidate", weights=folder.name.encode())
+    write_reports(folder / "reports", candidate, failed=failed)
+    write_data(folder / "provenance", folder / "data")
+    files.write_text(folder / "cards" / "anomaly.md", "# anomaly\n")
+    return folder
+
+
+def schedule(found: World, clock: Clock, chance: random.Random, turn: int) -> list[str]:
+    """One schedule and its check; returns how each verb ended."""
+    running = [actor(found, chance, f"{turn}-{place}") for place in range(chance.choice([2, 2, 3]))]
+    disturbed = chance.random() < DISTURBED
+    for one in running:
+        one.start()
+        one.wait()
+    while waiting := [one for one in running if not one.finished]:
+        chosen = chance.choice(waiting)
+        if disturbed and chance.random() < KILL:
+            chosen.kill()
+        else:
+            chosen.wake()
+        if disturbed and chance.random() < SLEEP:
+            clock.now += PARAMS.lock_seconds + 1
+        found.check_alias()
+    clock.now += PARAMS.lock_seconds + 1  # of who was killed with the lock
+    check(found, running, disturbed=disturbed)
+    return [one.ending for one in running]
+
+
+def actor(found: World, chance: random.Random, name: str) -> Actor:
+    """Somebody who does something."""
+    kind = chance.choice(["register", "register", "promote", "promote", "promote", "rollback", "recover"])
+    number = chance.choice([None, "1", "2", "3", "4"])
+    verbs: dict[str, Callable[[], Any]] = {
+        "register": lambda: registration.register(found.model),
+        "promote": lambda: promotion.promote(found.model, number, overrides={"champion": "a schedule"}),
+        "rollback": lambda: promotion.rollback(found.model),
+        "recover": lambda: promotion.recover(found.model),
+    }
+    return Actor(name, kind, verbs[kind], candidate=chance.choice(found.candidates))
+
+
+def check(found: World, running: list[Actor], *, disturbed: bool) -> None:
+    """What must hold after every schedule."""
+    moves = found.model.moves()
+    for one in running:
+        if one.error is not None and not isinstance(one.error, WattlineError):
+            raise AssertionError(f"{one.name} broke") from one.error
+        mine = [move for move in moves if move.actor.name == one.name]
+        assert len(mine) <= 1, f"{one.name} moved the champion twice"
+        if one.kind == "rollback" and one.ending == "done":
+            assert [move.version for move in mine] == [one.result], "a rollback that was acknowledged is not in the log"
+        if one.kind == "promote" and one.ending == "done" and not mine:
+            assert one.result in {move.version for move in moves}, "it said that the version is champion already"
+        if one.error is not None:
+            assert not mine, "what was refused is in the log"
+    if not disturbed:
+        assert found.alias() == (moves[-1].version if moves else None), "nobody was disturbed, and yet they differ"
+    promotion.recover(found.model)
+    assert found.alias() == (moves[-1].version if moves else None)
+    versions = found.model.client.search_model_versions(f"name = '{found.model.name}'")
+    digests = [one.tags["wattline.candidate"] for one in versions]
+    assert len(digests) == len(set(digests)), "a candidate has two versions"
+    assert [move.token for move in moves] == sorted(move.token for move in moves)
