@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ from wattline.records import (
 )
 from wattline.serving.inference.engine import Engine
 from wattline.serving.inference.golden import make as make_golden
+from wattline.signing import entry as entries
 from wattline.signing import keys
+from wattline.signing.entry import FIRST, Actor, Entry
 from wattline.signing.keys import PrivateKey
 from wattline.signing.statement import CardSummary, Statement, compose
 from wattline.task import FloatArray, Series
@@ -285,12 +287,35 @@ def statement(candidate: Candidate, *, name: str = "anomaly", version: str = "1"
     )
 
 
+def promotion(candidate: Candidate, *, version: str = "1", name: str = "anomaly", **fields: Any) -> Entry:
+    """The entry of an audit log that made `candidate` champion; `fields` are others than those of a first promotion."""
+    said: dict[str, Any] = {
+        "sequence": 1,
+        "previous": FIRST,
+        "at": datetime(2026, 1, 2, tzinfo=UTC),
+        "actor": Actor(name="ada", kind="person"),
+        "action": "promote",
+        "model": name,
+        "version": version,
+        "digest": candidate.digest,
+        "token": 1,
+    }
+    return Entry.model_validate(said | fields)
+
+
 def write_served(
-    folder: Path, key: PrivateKey, *, version: str = "1", name: str = "anomaly", **candidate: Any
+    folder: Path,
+    key: PrivateKey,
+    *,
+    version: str = "1",
+    name: str = "anomaly",
+    entry: Mapping[str, Any] | None = None,
+    **candidate: Any,
 ) -> Candidate:
     """Write what `wattline champion` leaves: files, candidate.json, champion.json and the statement signed by `key`.
 
     It takes the place of the folder that is there, as it does in earnest.
+    entry: fields of the entry that made it champion, as for `promotion`; None for a folder without one
     candidate: options of `write_candidate`
     """
     fresh = folder.with_name(f"{folder.name}.new")
@@ -298,6 +323,9 @@ def write_served(
     champion = Champion(version=version, digest=written.digest, name=name)
     (fresh / "champion.json").write_text(champion.to_json())
     (fresh / signing.FILE).write_bytes(signing.sign(statement(written, name=name, version=version), key))
+    if entry is not None:
+        said = promotion(written, **({"version": version, "name": name} | entry))
+        (fresh / entries.FILE).write_bytes(entries.seal(said, key))
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return written

@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from wattline import files, signing
 from wattline.records import Candidate
+from wattline.signing import entry as entries
 
+SIGNED = (signing.FILE, entries.FILE)
 Answer = tuple[int, bytes]
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 
@@ -48,9 +50,11 @@ class Registry(ThreadingHTTPServer):
         run = f"run{version}"
         self.runs[run] = f"mlflow-artifacts:/1/{run}/artifacts"
         for path in folder.iterdir():
-            place = f"statements/{version}" if path.name == signing.FILE else "candidate"
+            place = f"statements/{version}" if path.name in SIGNED else "candidate"
             self.artifacts[f"1/{run}/artifacts/{place}/{path.name}"] = path.read_bytes()
         tags = {"wattline.candidate": candidate.digest} | ({"wattline.key": signer} if signer else {})
+        if (folder / entries.FILE).exists():
+            tags["wattline.promotion"] = str(entries.peek((folder / entries.FILE).read_bytes()).sequence)
         self.models[version] = {
             "version": version,
             "run_id": run,

@@ -137,3 +137,13 @@ def test_only_what_was_abandoned_long_ago_is_removed(cache: Copies, version: Pat
     os.utime(old, (long_ago, long_ago))
     cache.accept(copy)
     assert names(tmp_path) == {"one", ".2.2", "current"}
+
+
+def test_a_copy_that_cannot_be_loaded_is_removed_unless_it_is_the_last_that_served(
+    cache: Copies, version: Path, tmp_path: Path
+):
+    served, other = keep(cache, version, "served"), keep(cache, version, "other")
+    cache.accept(served)
+    for copy in (served, other):
+        cache.discard(copy)
+    assert names(tmp_path) == {"served", copies.CURRENT}

@@ -15,6 +15,7 @@ from wattline.records import Column
 from wattline.serving.inference.engine import Engine
 from wattline.serving.versions import loading
 from wattline.serving.versions.loading import Loaded, LoadError
+from wattline.signing import entry as entries
 
 KEY = signing_key()
 REQUIRED = ModelParams(origin="folder", signature="required", trusted_keys=(), poll_seconds=0, reload_seconds=60)
@@ -27,8 +28,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "champion"
 
 
-def load(folder: Path, model: ModelParams = REQUIRED, *, trusted: Any = (KEY.public,), windows: int = 8) -> Loaded:
-    return loading.load(folder, model=model, trusted=trusted, threads=1, device="cpu", maximum_windows=windows)
+def load(
+    folder: Path,
+    model: ModelParams = REQUIRED,
+    *,
+    trusted: Any = (KEY.public,),
+    windows: int = 8,
+    champion: bool = False,
+) -> Loaded:
+    return loading.load(
+        folder, model=model, trusted=trusted, threads=1, device="cpu", maximum_windows=windows, champion=champion
+    )
 
 
 def refused(folder: Path, reason: str, model: ModelParams = REQUIRED, **options: Any) -> str:
@@ -59,7 +69,7 @@ def test_a_signed_version_is_called_as_its_statement_says(folder: Path):
     loaded = load(folder)
     assert (loaded.name, loaded.version) == ("anomaly", "7")
     assert loaded.digest == loaded.engine.candidate.digest
-    said = loaded.said()
+    said = loaded.said()["statement"]
     assert said is not None
     assert said["predicate"]["digest"] == loaded.digest
     assert 0 < loaded.seconds_per_window < loaded.seconds
@@ -68,7 +78,8 @@ def test_a_signed_version_is_called_as_its_statement_says(folder: Path):
 def test_an_unsigned_version_is_called_after_its_content_where_a_signature_is_optional(tmp_path: Path, caplog):
     candidate = write_candidate(tmp_path, golden=True)
     loaded = load(tmp_path, OPTIONAL)
-    assert (loaded.name, loaded.version, loaded.said()) == ("anomaly", candidate.digest[:12], None)
+    assert (loaded.name, loaded.version) == ("anomaly", candidate.digest[:12])
+    assert loaded.said() == {"statement": None, "promotion": None}
     assert "without a verified statement" in caplog.text
 
 
@@ -97,6 +108,31 @@ def test_a_statement_about_another_version_of_the_same_files_is_refused(folder: 
     write_served(tmp_path / "other", KEY, version="8")
     shutil.copyfile(tmp_path / "other" / signing.FILE, folder / signing.FILE)
     assert "version" in refused(folder, "mismatch")
+
+
+def test_an_entry_is_verified_for_a_champion_and_looked_at_for_nobody_else(folder: Path):
+    write_served(folder, KEY, version="7", entry={"sequence": 3})
+    entry = load(folder, champion=True).promotion
+    assert entry is not None
+    assert (entry.sequence, entry.action) == (3, "promote")
+    (folder / entries.FILE).write_bytes(b"damaged")
+    assert entries.FILE in refused(folder, "unsigned", champion=True)
+    assert load(folder).promotion is None
+    assert load(folder, OPTIONAL, champion=True).promotion is None
+
+
+def test_an_entry_in_the_place_of_a_statement_is_none(folder: Path):
+    write_served(folder, KEY, version="7", entry={"sequence": 3})
+    shutil.copyfile(folder / entries.FILE, folder / signing.FILE)
+    refused(folder, "unsigned", champion=True)
+    write_served(folder, KEY, version="7", entry={"sequence": 3})
+    shutil.copyfile(folder / signing.FILE, folder / entries.FILE)
+    assert "another type" in refused(folder, "unsigned", champion=True)
+
+
+def test_a_folder_in_the_place_of_an_entry_is_refused(folder: Path):
+    (folder / entries.FILE).mkdir()
+    refused(folder, "unsigned", champion=True)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "signature.json", "golden.json", "weights.safetensors"])

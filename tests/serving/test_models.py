@@ -48,7 +48,7 @@ class Engine:
 
 def loaded(version: str, engine: Engine) -> Any:
     return SimpleNamespace(
-        engine=engine, name="anomaly", version=version, digest=version * 8, seconds_per_window=1e-6, said=lambda: None
+        engine=engine, name="anomaly", version=version, digest=version * 8, seconds_per_window=1e-6, said=dict
     )
 
 
@@ -393,6 +393,20 @@ async def test_a_version_that_cannot_be_loaded_changes_nothing_and_is_counted_on
         assert "stable_error" in await bench.models.reload()
     assert await bench.ask("a") == ("1", 1.0)
     assert bench.count("wattline_model_load_failures_total{") == 1
+
+
+async def test_a_version_that_was_promoted_again_is_not_swapped_but_shows_the_new_entry(tmp_path: Path):
+    bench = Bench(tmp_path, mode="off")
+    await bench.models.reload()
+    before = bench.models.stable
+    again = loaded("1", Engine(7.0))
+    again.said = lambda: {"promotion": {"sequence": 3}}
+    bench.models._fetch["stable"] = lambda: again
+    assert "stable_error" not in await bench.models.reload()
+    assert bench.models.stable is before
+    assert before is not None
+    assert before.said == {"promotion": {"sequence": 3}}
+    assert await bench.ask("a") == ("1", 1.0)
 
 
 async def test_without_a_model_the_answer_is_503(tmp_path: Path):

@@ -1,5 +1,7 @@
 """A change is loaded once, a failure is tried again only when something changed, and a start survives its origin."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,8 @@ import pytest
 
 from wattline.serving.versions.loading import LoadError, Reason
 from wattline.serving.versions.newest import Newest
+
+FAILING: dict[str, Reason] = {"bad": "golden", "older": "stale"}
 
 
 class FakeOrigin:
@@ -16,6 +20,7 @@ class FakeOrigin:
         self.there: str | LoadError = "one"
         self.fetched: list[str] = []
         self.accepted: list[Path] = []
+        self.discarded: list[Path] = []
         self.kept: Path | None = None
 
     def fingerprint(self) -> str:
@@ -31,6 +36,9 @@ class FakeOrigin:
     def accept(self, copy: Path) -> None:
         self.accepted.append(copy)
 
+    def discard(self, copy: Path) -> None:
+        self.discarded.append(copy)
+
     def last(self) -> Path | None:
         return self.kept
 
@@ -41,9 +49,9 @@ def origin() -> FakeOrigin:
 
 
 def load(path: Path) -> Any:
-    """Stands for a loaded version; one called "bad" cannot be."""
-    if path.name == "bad":
-        raise LoadError("it is bad", reason="golden")
+    """Stands for a loaded version; some cannot be."""
+    if path.name in FAILING:
+        raise LoadError("it is bad", reason=FAILING[path.name])
     return path.name
 
 
@@ -83,7 +91,7 @@ def test_what_failed_is_not_tried_again_but_still_said(origin: FakeOrigin):
     again = refused(newest, "unchanged")
     assert str(again) == str(first)
     assert origin.fetched == ["bad"]
-    assert origin.accepted == []
+    assert (origin.accepted, origin.discarded) == ([], [Path("bad")])
     origin.there = "two"
     assert newest() == "two"
     assert newest() is None
@@ -123,6 +131,42 @@ def test_what_found_no_room_for_its_copy_is_tried_again_although_it_did_not_chan
         refused(newest, "copy")
     monkeypatch.undo()
     assert newest() == "one"
+
+
+def test_a_start_that_finds_a_former_champion_goes_on_with_the_last_and_says_so_at_the_next_look(origin: FakeOrigin):
+    newest = Newest(origin, load)
+    origin.there, origin.kept = "older", Path("former")
+    assert newest() == "former"
+    refused(newest, "stale")
+    refused(newest, "unchanged")
+    origin.there = "two"
+    assert newest() == "two"
+    origin.there = "older"
+    refused(newest, "stale")
+
+
+def test_a_start_that_finds_a_former_champion_and_no_copy_fails(origin: FakeOrigin):
+    origin.there = "older"
+    refused(Newest(origin, load), "stale")
+
+
+def test_what_may_not_follow_is_refused_and_not_accepted(origin: FakeOrigin):
+    followed: list[Any] = []
+
+    @contextmanager
+    def following(loaded: Any) -> Iterator[None]:
+        followed.append(loaded)
+        if loaded == "two":
+            raise LoadError("it is older", reason="stale")
+        yield
+
+    newest = Newest(origin, load, following=following)
+    assert newest() == "one"
+    origin.there = "two"
+    refused(newest, "stale")
+    refused(newest, "unchanged")
+    assert followed == ["one", "two"]
+    assert origin.accepted == [Path("one")]
 
 
 def test_without_a_copy_a_start_fails(origin: FakeOrigin):

@@ -20,6 +20,7 @@ from wattline.serving.versions import loading, origin
 from wattline.serving.versions.loading import Loaded, LoadError, Reason
 from wattline.serving.versions.origin import FolderOrigin, Origin, RegistryOrigin
 from wattline.serving.web import Credentials
+from wattline.signing import entry as entries
 
 KEY = signing_key()
 NAME = "anomaly"
@@ -32,7 +33,8 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Signed versions 1 and 2 of a model, as `wattline champion` leaves them. Copy them, do not change them."""
     folder = tmp_path_factory.mktemp("versions")
     for version in ("1", "2"):
-        write_served(folder / version, KEY, version=version, weights=version.encode())
+        entry = {"sequence": int(version)}
+        write_served(folder / version, KEY, version=version, entry=entry, weights=version.encode())
     return folder
 
 
@@ -235,6 +237,54 @@ class TestRegistry:
         assert served.fingerprint() != before
         assert served.fetch() != copy
 
+    def test_a_version_that_was_promoted_again_comes_with_its_new_entry(
+        self, served: RegistryOrigin, registry: Registry, tmp_path: Path
+    ):
+        copy, before = served.fetch(), served.fingerprint()
+        write_served(tmp_path / "again", KEY, version="1", weights=b"1", entry={"sequence": 3, "action": "rollback"})
+        registry.publish(tmp_path / "again", "1")
+        assert served.fingerprint() != before
+        assert served.fetch() != copy
+        assert entries.peek((served.fetch() / entries.FILE).read_bytes()).sequence == 3
+
+    def test_a_tag_and_an_entry_that_differ_are_looked_at_again_and_leave_no_copy(
+        self, served: RegistryOrigin, registry: Registry, tmp_path: Path
+    ):
+        registry.models["1"]["tags"][2]["value"] = "9"
+        assert "names entry 9, entry 1 lies there" in refused(served, "unreachable")
+        assert list((tmp_path / "cache").iterdir()) == []
+        registry.models["1"]["tags"][2]["value"] = "1"
+        assert load(served.fetch()).version == "1"
+
+    def test_a_damaged_entry_that_was_mended_in_the_registry_is_downloaded_again(
+        self, served: RegistryOrigin, registry: Registry
+    ):
+        path = f"1/run1/artifacts/statements/1/{entries.FILE}"
+        sound = registry.artifacts[path]
+        registry.artifacts[path] = b"damaged"
+        copy = served.fetch()
+        assert served.fetch() == copy
+        served.discard(copy)
+        registry.artifacts[path] = sound
+        assert (served.fetch() / entries.FILE).read_bytes() == sound
+
+    def test_an_entry_that_the_tag_names_and_that_is_not_there_is_missed(
+        self, served: RegistryOrigin, registry: Registry
+    ):
+        del registry.artifacts[f"1/run1/artifacts/statements/1/{entries.FILE}"]
+        assert entries.FILE in refused(served, "missing")
+
+    def test_a_challenger_comes_without_the_entry_that_once_made_it_champion(
+        self, registry: Registry, versions: Path, tmp_path: Path
+    ):
+        registry.publish(versions / "2", "2", alias="challenger")
+        challenger = RegistryOrigin(registry.uri, NAME, "challenger", cache=tmp_path / "cache")
+        copy, before = challenger.fetch(), challenger.fingerprint()
+        assert not (copy / entries.FILE).exists()
+        registry.models["2"]["tags"][2]["value"] = "5"
+        assert challenger.fingerprint() == before
+        challenger.close()
+
     def test_an_alias_that_moves_during_the_download_is_followed(
         self, served: RegistryOrigin, registry: Registry, versions: Path
     ):
@@ -307,7 +357,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize(
         ("tag", "value"),
-        [(0, ""), (0, "../../etc"), (0, "0" * 63), (0, "G" * 64), (1, "../" * 20), (1, "x")],
+        [(0, ""), (0, "../../etc"), (0, "0" * 63), (0, "G" * 64), (1, "../" * 20), (1, "x"), (2, "../1"), (2, "-1")],
     )
     def test_tags_that_are_no_digests_never_name_a_file(
         self, served: RegistryOrigin, registry: Registry, tag: int, value: str

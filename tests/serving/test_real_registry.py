@@ -1,6 +1,7 @@
 """The server and MLflow's own tracking server understand each other."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,16 +12,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from builders import signing_key, write_candidate, write_keys, write_reports
+from builders import signing_key, write_candidate, write_data, write_keys, write_reports
 
+from tests.registry.project import commit, opened, promote, register, rollback
 from wattline import files
 from wattline.params.serving import ModelParams
-from wattline.registry import versions
+from wattline.records import Champion
+from wattline.registry import alias
 from wattline.serving import web
 from wattline.serving.versions import loading
 from wattline.serving.versions.loading import Loaded, LoadError
 from wattline.serving.versions.newest import Newest
 from wattline.serving.versions.origin import RegistryOrigin
+from wattline.serving.versions.succession import Succession
 from wattline.settings import settings
 
 pytestmark = pytest.mark.slow
@@ -76,19 +80,21 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     server.stop()
 
 
-def publish(folder: Path, weights: bytes) -> str:
-    """Register and promote a candidate from `folder`; returns its version."""
-    written = write_candidate(folder / files.CANDIDATE, weights=weights, golden=True)
-    write_reports(folder / files.REPORTS, written)
-    files.write_text(folder / files.CARDS / f"{written.task}.md", "# anomaly\n")
-    version = versions.register(name=NAME)
-    versions.promote(version, name=NAME)
-    return version
+def publish(weights: bytes, champion: Champion | None = None) -> tuple[str, Champion]:
+    """Register and promote a candidate that was compared with `champion`; returns its version."""
+    shutil.rmtree(files.CANDIDATE, ignore_errors=True)
+    written = write_candidate(files.CANDIDATE, weights=weights, golden=True)
+    write_reports(files.REPORTS, written, champion=champion)
+    for name, text in (("anomaly.md", "# anomaly\n"), ("anomaly.cdx.json", "{}\n")):
+        files.write_text(files.CARDS / name, text)
+    version = register()
+    promote(version)
+    return version, Champion(name=NAME, version=version, digest=written.digest)
 
 
 def load(copy: Path) -> Loaded:
     trusted = (signing_key().public,)
-    return loading.load(copy, model=MODEL, trusted=trusted, threads=1, device="cpu", maximum_windows=2)
+    return loading.load(copy, model=MODEL, trusted=trusted, threads=1, device="cpu", maximum_windows=2, champion=True)
 
 
 def served_by(newest: Newest) -> str | None:
@@ -102,26 +108,37 @@ def test_what_was_registered_and_promoted_there_is_served_from_there_and_without
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.uri)
-    monkeypatch.setenv("WATTLINE_STATE", str(tmp_path / "state"))
-    for variable in ("WATTLINE_SIGNING_KEY", "WATTLINE_SIGNING_PASSPHRASE", "CI_JOB_URL"):
+    monkeypatch.setenv("WATTLINE_STATE", str(tmp_path / ".wattline"))
+    monkeypatch.setenv("WATTLINE_LEDGER_URI", f"sqlite:///{tmp_path}/.wattline/ledger.db")
+    for variable in ("WATTLINE_SIGNING_KEY", "WATTLINE_SIGNING_PASSPHRASE", "CI", "CI_JOB_URL", "CI_JOB_MANUAL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(web, "BACKOFF_SECONDS", 0.01)
     settings.cache_clear()
-    write_keys(tmp_path / "state" / "keys")
-    champion = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / "cache")
-    newest = Newest(champion, load)
+    write_keys(tmp_path / ".wattline" / "keys")
+    write_data(files.RAW, files.PREPARED)
+    commit(tmp_path)
+    following = Succession(tmp_path / ".wattline" / "accepted.json").following
+    champion = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / ".wattline" / "cache")
+    newest = Newest(champion, load, following=following)
     with pytest.raises(LoadError, match="wattline promote"):
         newest()
 
-    first = publish(tmp_path, b"first")
+    first, then = publish(b"first")
     loaded = newest()
     assert loaded is not None
     assert (loaded.name, loaded.version) == (NAME, first)
     assert newest() is None
 
-    second = publish(tmp_path, b"second")
+    second, _ = publish(b"second", then)
     assert served_by(newest) == second != first
-    versions.promote(first, name=NAME)
+    with opened() as model:
+        model.client.set_registered_model_alias(NAME, "champion", first)
+        with pytest.raises(LoadError, match="may not follow") as stale:
+            newest()
+        assert stale.value.reason == "stale"
+        alias.settle(model)
+    assert served_by(newest) == second
+    rollback(first)
     assert served_by(newest) == first
     nobody = RegistryOrigin(mlflow.uri, NAME, "nobody", cache=tmp_path / "other")
     with pytest.raises(LoadError, match="has no nobody"):
@@ -132,11 +149,11 @@ def test_what_was_registered_and_promoted_there_is_served_from_there_and_without
     with pytest.raises(LoadError) as caught:
         newest()
     assert caught.value.reason == "unreachable"
-    restarted = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / "cache")
-    again = Newest(restarted, load)
+    restarted = RegistryOrigin(mlflow.uri, NAME, "champion", cache=tmp_path / ".wattline" / "cache")
+    again = Newest(restarted, load, following=following)
     assert served_by(again) == first
     mlflow.start()
-    versions.promote(second, name=NAME)
+    promote(second)
     assert served_by(again) == second
     for one in (champion, restarted):
         one.close()

@@ -10,6 +10,9 @@ from wattline.signing.entry import FILE
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+PROMOTION = "wattline.promotion"
+"""Tag of a version that was promoted: sequence of the entry, by which a server sees that there is another one."""
+
 
 def points_to(model: Model) -> str | None:
     """The version that the alias points to."""
@@ -46,10 +49,12 @@ def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
         if envelope is None:
             model.client.delete_registered_model_alias(model.name, CHAMPION)
             return
-        number = str(model.verified(envelope).version)
+        entry = model.verified(envelope)
+        number = str(entry.version)
         known = expected if expected is not None and str(expected.version) == number else None
         version = known or lookup.number(model, number)
         statements.put(version, envelope, name=FILE)
+        model.client.set_model_version_tag(model.name, number, PROMOTION, str(entry.sequence))
         model.client.set_registered_model_alias(model.name, CHAMPION, number)
         before, envelope = envelope, model.ledger.champion(model.name)
         if envelope == before:

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from wattline import settings, signing
@@ -20,6 +22,7 @@ from wattline.serving.versions.models import Models
 from wattline.serving.versions.newest import Newest
 from wattline.serving.versions.origin import FolderOrigin, Origin, RegistryOrigin
 from wattline.serving.versions.rejected import Rejected
+from wattline.serving.versions.succession import FILE, Succession
 from wattline.serving.web import Credentials
 
 LOG = logging.getLogger("wattline.serving")
@@ -62,9 +65,10 @@ def _models(job: Job, service: Service, metrics: Metrics) -> Models:
     params = job.params
     trusted = _trusted(job)
 
-    def loaded(copy: Path) -> Loaded:
+    def loaded(copy: Path, *, champion: bool = False) -> Loaded:
         return load(
             copy,
+            champion=champion,
             model=params.model,
             trusted=trusted,
             threads=cpus.threads(params.batching, params.workers),
@@ -73,9 +77,11 @@ def _models(job: Job, service: Service, metrics: Metrics) -> Models:
         )
 
     champion, challenger = _origins(job)
+    succession = Succession(job.state / "served" / FILE)
+    following = succession.following if params.model.signature == "required" else nullcontext
     return Models(
         params,
-        stable=Newest(champion, loaded),
+        stable=Newest(champion, partial(loaded, champion=True), following=following),
         challenger=Newest(challenger, loaded) if challenger is not None else None,
         rejected=Rejected(job.state / "served" / "rejected.json"),
         metrics=metrics,

@@ -46,14 +46,14 @@ class Information:
         return {"status": "ready", "model": identity(stable)}
 
     def model(self, _: Call) -> dict[str, Any]:
-        """GET /model: what answers, and what was said of it when it was promoted."""
+        """GET /model: what answers, what was signed about it, and since when it is champion."""
         here = self._models.versions()
         if not here:
             raise unready()
         return {
             "roles": {serving.role: identity(serving) for serving in here},
             **summary(here[0].signature, here[0].loaded.engine.candidate),
-            "statement": here[0].loaded.said(),
+            **here[0].said,
         }
 
     def server(self, _: Call) -> dict[str, Any]:

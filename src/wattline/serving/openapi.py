@@ -25,7 +25,7 @@ SUMMARIES = {
     "/v2/models/{name}/infer": "Open Inference Protocol: run the graph on tensors, in JSON or in the binary extension",
     "/livez": "Whether the process is alive",
     "/readyz": "Whether traffic may come",
-    "/model": "Which versions answer, and the signed statement about the first of them",
+    "/model": "Which versions answer, the signed statement about the first of them, and since when it is champion",
     "/metrics": "Metrics in Prometheus' text format",
     "/admin/reload": "Look for a new champion now",
     "/admin/canary": "How requests are split between champion and challenger",

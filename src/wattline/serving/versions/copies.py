@@ -78,6 +78,11 @@ class Copies:
         except OSError as error:  # it serves all the same
             LOG.error("a restart without the origin will not find this version: %s", error)
 
+    def discard(self, path: Path) -> None:
+        """Remove the copy at `path`, which cannot be loaded, unless it is the one that was accepted last."""
+        if path != self.last():
+            shutil.rmtree(path, ignore_errors=True)
+
     def last(self) -> Path | None:
         """The copy that was accepted last; None where there is none."""
         try:

@@ -17,13 +17,27 @@ from wattline.records import Champion
 from wattline.serving.inference import contents, golden
 from wattline.serving.inference.contents import GOLDEN, Contents, MissingError
 from wattline.serving.inference.engine import Engine
+from wattline.signing import entry as entries
+from wattline.signing.entry import Entry
 
 LOG = logging.getLogger("wattline.serving")
 CHAMPION = "champion.json"
 UNSIGNED_VERSION_DIGITS = 12
 Reason = Literal[
-    "missing", "digest", "unsigned", "untrusted", "mismatch", "graph", "golden", "copy", "unreachable", "unchanged"
+    "missing",
+    "digest",
+    "unsigned",
+    "untrusted",
+    "mismatch",
+    "stale",
+    "graph",
+    "golden",
+    "copy",
+    "unreachable",
+    "unchanged",
 ]
+SHOWN = {"sequence", "action", "at", "former"}
+"""What is told of the entry that made a version champion: who did it is the log's affair."""
 
 
 class LoadError(WattlineError):
@@ -31,9 +45,9 @@ class LoadError(WattlineError):
 
     reason: one word for the metrics. missing: a file is not there; digest: bytes are not those of the record; unsigned:
         there is no readable statement; untrusted: no trusted key signed it; mismatch: it is about something else;
-        graph: the graph cannot be run; golden: it answers otherwise here than where it was made; copy: this server has
-        no place for it; unreachable: its origin does not answer; unchanged: nothing was loaded, because it is what was
-        tried before
+        stale: it may not follow the champion that was accepted last; graph: the graph cannot be run; golden: it answers
+        otherwise here than where it was made; copy: this server has no place for it; unreachable: its origin does not
+        answer; unchanged: nothing was loaded, because it is what was tried before
     """
 
     exit_code = 2
@@ -48,6 +62,7 @@ class Loaded:
     """A version that can answer.
 
     name, version: of the signed statement; without one, the task and the first digits of the digest
+    promotion: the verified entry of the audit log that made it champion; None where there is none or none is needed
     seconds: how long loading took [s]
     seconds_per_window: in a full run of the warm graph [s]
     """
@@ -57,12 +72,17 @@ class Loaded:
     version: str
     digest: str
     statement: signing.Statement | None
+    promotion: Entry | None
     seconds: float
     seconds_per_window: float
 
-    def said(self) -> dict[str, Any] | None:
-        """The statement as JSON; None where there is none."""
-        return None if self.statement is None else self.statement.model_dump(mode="json", by_alias=True)
+    def said(self) -> dict[str, Any]:
+        """What was signed about it, as JSON: its statement, and since when it is champion; None where nothing was."""
+        statement, promotion = self.statement, self.promotion
+        return {
+            "statement": None if statement is None else statement.model_dump(mode="json", by_alias=True),
+            "promotion": None if promotion is None else promotion.model_dump(mode="json", include=SHOWN),
+        }
 
 
 def load(
@@ -73,16 +93,20 @@ def load(
     threads: int,
     device: str,
     maximum_windows: int,
+    champion: bool = False,
 ) -> Loaded:
     """Load the version in `folder`, which nobody else changes.
 
     trusted: public keys of those who may promote
     maximum_windows: of one run
+    champion: whether it is to be one, so that the entry that made it one is verified where there is one
     Raises LoadError; nothing of a version that fails in any step is ever run on a caller's windows.
     """
     began = time.perf_counter()
     found = read(folder)
     statement = _statement(folder, found, model=model, trusted=trusted)
+    is_dated = champion and model.signature == "required"
+    promotion = _promotion(folder, statement, trusted=trusted) if is_dated and statement is not None else None
     with _failing("graph", InputError):
         engine = Engine.loaded(found, threads=threads, device=device)
     _check_golden(engine, found)
@@ -94,6 +118,7 @@ def load(
         version=digest[:UNSIGNED_VERSION_DIGITS] if statement is None else statement.predicate.version,
         digest=digest,
         statement=statement,
+        promotion=promotion,
         seconds=time.perf_counter() - began,
         seconds_per_window=seconds_per_window,
     )
@@ -151,6 +176,27 @@ def _statement(
         return signing.verify_folder(folder, trusted, candidate=found.candidate)
 
 
+def _promotion(folder: Path, statement: signing.Statement, *, trusted: Sequence[signing.PublicKey]) -> Entry | None:
+    """The verified entry that made the version of `statement` champion; None where none lies there."""
+    path, said = folder / entries.FILE, statement.predicate
+    if not path.exists():
+        return None
+    with _failing("unsigned", InputError, OSError, at=path), _failing("untrusted", IntegrityError, at=path):
+        entry = entries.unseal(contents.read_bounded(path), trusted)
+    if (entry.model, entry.version, entry.digest) != (said.name, said.version, said.digest):
+        raise LoadError(
+            f"{path} is about version {entry.version} of {entry.model} ({(entry.digest or 'no candidate')[:12]}), the "
+            f"statement about version {said.version} of {said.name} ({said.digest[:12]}); run `wattline champion`",
+            reason="mismatch",
+        )
+    if entry.action not in entries.MOVES:
+        raise LoadError(
+            f"{path} holds the entry of a {entry.action}, which makes no champion; run `wattline champion`",
+            reason="mismatch",
+        )
+    return entry
+
+
 def _check_golden(engine: Engine, found: Contents) -> None:
     with _failing("golden", WattlineError):
         record = contents.parse(found.files[GOLDEN], golden.Golden, place=found.folder / GOLDEN)
@@ -163,11 +209,11 @@ def _champion(folder: Path) -> Champion | None:
 
 
 @contextmanager
-def _failing(reason: Reason, *kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of these kinds into a LoadError."""
+def _failing(reason: Reason, *kinds: type[Exception], at: Path | None = None) -> Iterator[None]:
+    """Turn errors of these kinds into a LoadError. at: what its sentence begins with, where the error does not say"""
     try:
         yield
     except LoadError:
         raise
     except kinds as error:
-        raise LoadError(str(error), reason=reason) from None
+        raise LoadError(f"{at}: {error}" if at else str(error), reason=reason) from None

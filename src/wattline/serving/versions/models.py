@@ -29,11 +29,12 @@ Fetch = Callable[[], Loaded | None]
 class Serving:
     """One version that answers."""
 
-    __slots__ = ("batcher", "digest", "loaded", "name", "places", "signature", "version", "watch")
+    __slots__ = ("batcher", "digest", "loaded", "name", "places", "said", "signature", "version", "watch")
 
     def __init__(self, loaded: Loaded, batcher: Batcher, watch: "_Watch") -> None:
         self.loaded, self.batcher, self.watch = loaded, batcher, watch
         self.name, self.version, self.digest = loaded.name, loaded.version, loaded.digest
+        self.said = loaded.said()
         self.signature: Signature = loaded.engine.signature
         self.places = {unit: place for place, unit in enumerate(self.signature.units)}
 
@@ -227,8 +228,10 @@ class Models:
             return None
         if role == "canary" and (reason := self._unfit(loaded)):
             return f"version {loaded.version} is not tried: {reason}"
-        if not same:
+        if current is None or not same:
             self._install(role, loaded, seconds)
+        else:  # it may have been signed or promoted again
+            current.said, self._newest[role] = loaded.said(), current.loaded
         return None
 
     def _unfit(self, loaded: Loaded) -> str | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from wattline.serving.versions.loading import Loaded, LoadError
@@ -10,14 +11,22 @@ from wattline.serving.versions.origin import Origin
 LOG = logging.getLogger("wattline.serving")
 TRANSIENT = ("unreachable", "copy")
 """Reasons that go away without a change at the origin: what failed for one of them is tried again at every look."""
+SUPERSEDED = ("unreachable", "stale")
+"""Reasons for which a start takes the copy that served last: it is newer than what the origin has, or all there is."""
 
 
 class Newest:
     """What an origin has. Calls block, and must not overlap."""
 
-    def __init__(self, origin: Origin, load: Callable[[Path], Loaded]) -> None:
-        """load: verifies and loads a copy"""
-        self._origin, self._load = origin, load
+    def __init__(
+        self,
+        origin: Origin,
+        load: Callable[[Path], Loaded],
+        *,
+        following: Callable[[Loaded], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """load: verifies and loads a copy; following: refuses what may not follow the version that was accepted last"""
+        self._origin, self._load, self._following = origin, load, following
         self._tried: str | None = None
         self._failure: LoadError | None = None
         self._served = False
@@ -25,7 +34,8 @@ class Newest:
     def __call__(self) -> Loaded | None:
         """Load the newest version; None when it was loaded before.
 
-        Before anything was loaded, and where the origin does not answer, that is the copy that served last.
+        Before anything was loaded, and where the origin does not answer or has a former champion, that is the copy that
+        served last.
         Raises LoadError, with the reason "unchanged" when the same files failed before.
         """
         try:
@@ -35,10 +45,11 @@ class Newest:
                 return None
             return self._new(found)
         except LoadError as error:
-            copy = None if self._served or error.reason != "unreachable" else self._origin.last()
+            copy = None if self._served or error.reason not in SUPERSEDED else self._origin.last()
             if copy is None:
                 raise
             LOG.error("%s; the version that served last is loaded again", error)
+            self._tried = None  # so that what was refused here is refused, and counted, at the next look
             return self._taken(copy)
 
     def _again(self) -> None:
@@ -56,7 +67,12 @@ class Newest:
         return loaded
 
     def _taken(self, copy: Path) -> Loaded:
-        loaded = self._load(copy)
-        self._origin.accept(copy)
+        try:
+            loaded = self._load(copy)
+        except LoadError:
+            self._origin.discard(copy)
+            raise
+        with self._following(loaded):
+            self._origin.accept(copy)
         self._served = True
         return loaded

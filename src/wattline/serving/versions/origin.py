@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,12 +18,15 @@ from wattline.serving.inference.contents import CANDIDATE, GOLDEN, GRAPH, SIGNAT
 from wattline.serving.versions import loading
 from wattline.serving.versions.copies import Copies
 from wattline.serving.versions.loading import CHAMPION, LoadError
-from wattline.serving.versions.tracking_server import TrackingServer, Version
+from wattline.serving.versions.tracking_server import PROMOTION, TrackingServer, Version
 from wattline.serving.web import Credentials
+from wattline.signing import entry as entries
 
-SMALL = (CANDIDATE, CHAMPION, signing.FILE)
+SMALL = (CANDIDATE, CHAMPION, signing.FILE, entries.FILE)
 SERVED = (*SMALL, SIGNATURE, GOLDEN, GRAPH)
 """Everything that serving needs. Weights are recorded and signed, but they are in the graph already."""
+PROMOTED = "champion"
+"""The alias whose version an entry of the audit log made champion."""
 ATTEMPTS = 3
 SECONDS_BETWEEN_ATTEMPTS = 0.05
 
@@ -40,6 +44,10 @@ class Origin(Protocol):
 
     def accept(self, copy: Path) -> None:
         """Remember that `copy` serves."""
+        ...
+
+    def discard(self, copy: Path) -> None:
+        """Forget `copy`, which cannot be loaded: what is signed may be mended at the origin under the same name."""
         ...
 
     def last(self) -> Path | None:
@@ -82,6 +90,9 @@ class FolderOrigin:
     def accept(self, copy: Path) -> None:
         self._copies.accept(copy)
 
+    def discard(self, copy: Path) -> None:
+        self._copies.discard(copy)
+
     def last(self) -> Path | None:
         return self._copies.last()
 
@@ -112,13 +123,13 @@ class RegistryOrigin:
         self._copies = Copies(cache)
 
     def fingerprint(self) -> str:
-        """Which version, with which files and whose signature. Raises LoadError: missing or unreachable."""
-        return self._server.version(self._name, self._alias).key
+        """Which version, with which files, signature and entry. Raises LoadError: missing or unreachable."""
+        return self._version().key
 
     def fetch(self) -> Path:
         """Download and verify the version, unless that was done before. Raises LoadError."""
         for _ in range(ATTEMPTS):
-            version = self._server.version(self._name, self._alias)
+            version = self._version()
             copy = self._copies.find(version.key) or self._download(version)
             # An alias that moved meanwhile may have been moved away from something bad.
             if self.fingerprint() == version.key:
@@ -128,12 +139,20 @@ class RegistryOrigin:
     def accept(self, copy: Path) -> None:
         self._copies.accept(copy)
 
+    def discard(self, copy: Path) -> None:
+        self._copies.discard(copy)
+
     def last(self) -> Path | None:
         return self._copies.last()
 
     def close(self) -> None:
         """Close the connections."""
         self._server.close()
+
+    def _version(self) -> Version:
+        found = self._server.version(self._name, self._alias)
+        # A challenger may have been a champion before; what made it one says nothing about the trial.
+        return found if self._alias == PROMOTED else replace(found, promotion="")
 
     def _download(self, version: Version) -> Path:
         root = self._server.artifacts(version)
@@ -143,10 +162,26 @@ class RegistryOrigin:
             if version.signer:
                 path = f"{root}/statements/{version.number}/{signing.FILE}"
                 self._server.download(path, fresh / signing.FILE, limit=contents.limit(signing.FILE))
+            if version.promotion:
+                self._download_entry(version, f"{root}/statements/{version.number}/{entries.FILE}", fresh)
             champion = Champion(name=version.name, version=version.number, digest=version.digest)
             files.write_text(fresh / CHAMPION, champion.to_json())
             loading.read(fresh)
             return self._copies.keep(fresh, version.key)
+
+    def _download_entry(self, version: Version, path: str, fresh: Path) -> None:
+        """Take the entry that the tag names. One that cannot be read is left for who verifies it."""
+        target = fresh / entries.FILE
+        self._server.download(path, target, limit=contents.limit(entries.FILE))
+        with contextlib.suppress(InputError):
+            found = entries.peek(contents.read_bounded(target)).sequence
+            if str(found) != version.promotion:
+                raise LoadError(
+                    f"the tag {PROMOTION} of version {version.number} of {version.name} names entry "
+                    f"{version.promotion}, entry {found} lies there: a promotion is under way, or run "
+                    "`wattline recover`",
+                    reason="unreachable",
+                )
 
 
 def _snapshot(source: Path, target: Path) -> None:

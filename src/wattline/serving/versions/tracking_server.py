@@ -14,7 +14,9 @@ from wattline.serving.web import Credentials, Web, is_address
 
 DIGEST = "wattline.candidate"
 KEY = "wattline.key"
-"""Tags of a version: digest of its candidate, and id of the key that signed its statement."""
+PROMOTION = "wattline.promotion"
+"""Tags of a version: digest of its candidate, id of the key that signed its statement, and sequence of the entry that
+made it champion."""
 SCHEME = "mlflow-artifacts:"
 HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 NUMBER = re.compile(r"[0-9]{1,20}")
@@ -28,6 +30,7 @@ class Version:
 
     digest: of its candidate, as its tag says
     signer: id of the key that signed it last; empty for none
+    promotion: sequence of the entry that made it champion last; empty for none
     """
 
     name: str
@@ -35,11 +38,13 @@ class Version:
     digest: str
     run: str
     signer: str
+    promotion: str = ""
 
     @property
     def key(self) -> str:
         """A name for a copy: another one for every other content."""
-        return f"{self.digest}-{self.number}-{self.signer[:16] or 'unsigned'}"
+        promoted = f"-{self.promotion}" if self.promotion else ""
+        return f"{self.digest}-{self.number}-{self.signer[:16] or 'unsigned'}{promoted}"
 
 
 class _Tag(BaseModel):
@@ -96,17 +101,19 @@ class TrackingServer:
         found = answer.model_version
         tags = {tag.key: tag.value for tag in found.tags}
         number, digest, signer = found.version, tags.get(DIGEST, ""), tags.get(KEY, "")
+        promotion = tags.get(PROMOTION, "")
         # They become names of files and parts of addresses.
         if (
             not NUMBER.fullmatch(number)
             or not HEXADECIMAL.fullmatch(digest)
             or not HEXADECIMAL.fullmatch(signer or digest)
+            or not NUMBER.fullmatch(promotion or number)
         ):
             raise LoadError(
                 f"version {number[:20]} of {name} has no digest in its tag {DIGEST}; register the candidate again",
                 reason="mismatch",
             )
-        return Version(name, number, digest, found.run_id, signer)
+        return Version(name, number, digest, found.run_id, signer, promotion)
 
     def artifacts(self, version: Version) -> str:
         """Where the artifacts of a version's run lie below the server's proxy. Raises LoadError."""
