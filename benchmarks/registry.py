@@ -62,7 +62,7 @@ class Bare:
         self.client.set_registered_model_alias(self.name, "challenger", str(made.version))
 
     def promote(self) -> None:
-        """The entry and the alias."""
+        """The entry, a tag and the alias."""
         self._move(self.versions[-1])
 
     def rollback(self) -> None:
@@ -80,6 +80,7 @@ class Bare:
     def _move(self, version: str) -> None:
         found = self.client.get_model_version(self.name, version)
         self._lay("promotion.dsse.json", found.run_id, version)
+        self.client.set_model_version_tag(self.name, version, "wattline.promotion", "1")
         self.client.set_registered_model_alias(self.name, "champion", version)
 
     def _lay(self, name: str, run_id: str, version: str) -> None:

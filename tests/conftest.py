@@ -8,6 +8,8 @@ import pytest
 from debian import Tools, install
 from hypothesis import settings
 
+pytest_plugins = ("backends.fixtures",)
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

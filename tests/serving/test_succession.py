@@ -59,7 +59,7 @@ def at(version: int, sequence: int | None) -> Accepted:
 def test_who_may_follow_whom(
     last: tuple[int, int | None] | None, found: tuple[int, int | None], action: str | None, why: str | None
 ):
-    said = objection(at(*found), at(*last) if last else None, is_rollback=action == "rollback")
+    said = objection(at(*found), at(*last) if last else None, on_record=action == "rollback")
     assert said is None if why is None else said is not None and why in said
 
 

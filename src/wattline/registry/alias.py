@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wattline.errors import InputError
 from wattline.registry import lookup, statements
 from wattline.registry.model import CHAMPION, Model
-from wattline.signing.entry import FILE
+from wattline.signing import entry as entries
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -53,7 +53,8 @@ def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
         number = str(entry.version)
         known = expected if expected is not None and str(expected.version) == number else None
         version = known or lookup.number(model, number)
-        statements.put(version, envelope, name=FILE)
+        # Signed anew: who signed it first may have changed keys since.
+        statements.put(version, entries.seal(entry, model.signer), name=entries.FILE)
         model.client.set_model_version_tag(model.name, number, PROMOTION, str(entry.sequence))
         model.client.set_registered_model_alias(model.name, CHAMPION, number)
         before, envelope = envelope, model.ledger.champion(model.name)

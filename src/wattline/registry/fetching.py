@@ -47,14 +47,16 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
     """The champion and the entry that made it one: as the log says, or where there is no way to it, the alias."""
     found = lookup.by_alias(client, name, CHAMPION)
     if not settings().has_ledger:
-        entry = statements.fetch(found, name=entries.FILE) if found is not None else None
-        return found, entry
+        return found, _stored(found)
     with ledger(params) as log:
         envelope, changing = log.champion(name), log.is_locked(name)
-    said = entries.peek(envelope).version if envelope is not None else None
-    version = str(found.version) if found is not None else None
+    entry = entries.peek(envelope) if envelope is not None else None
+    said, version = entry.version if entry else None, str(found.version) if found is not None else None
     if version == said:
-        return found, envelope
+        stored = _stored(found)
+        # The same entry, perhaps signed by a newer key.
+        same = stored is not None and entry is not None and entries.peek(stored) == entry
+        return found, stored if same else envelope
     current = lookup.by_number(client, name, said) if said is not None else None
     if current is None or not changing:
         raise InputError(
@@ -62,6 +64,10 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
             "it was moved by hand, the version was deleted or a promotion was cut off; run `wattline recover`"
         )
     return current, envelope
+
+
+def _stored(version: "ModelVersion | None") -> bytes | None:
+    return statements.fetch(version, name=entries.FILE) if version is not None else None
 
 
 def _place(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
-from wattline.registry import lookup, statements, store, tracking
+from wattline.registry import alias, lookup, statements, store, tracking
 from wattline.registry.artifacts import CANDIDATE
 from wattline.registry.evidence import Evidence, dirty, energy_text, gather, refusals
 from wattline.registry.model import CHALLENGER, Change, Model, changing
@@ -52,6 +52,9 @@ def sign(model: Model, version: str | None = None) -> str:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             change.append("sign", str(chosen.version), digest=evidence.candidate.digest, evidence={"statement": signed})
+        now = model.champion()
+        if now is not None and now.version == str(chosen.version):
+            alias.settle(model, chosen)  # a server holds the champion against its entry, too
     return str(chosen.version)
 
 

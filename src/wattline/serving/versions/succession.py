@@ -12,6 +12,7 @@ from wattline.errors import InputError
 from wattline.records import Record
 from wattline.serving.inference import contents
 from wattline.serving.versions.loading import Loaded, LoadError
+from wattline.signing.entry import Entry
 
 FILE = "accepted.json"
 
@@ -32,10 +33,10 @@ class Memory(Record):
     accepted: Mapping[str, Accepted] = {}
 
 
-def objection(found: Accepted, last: Accepted | None, *, is_rollback: bool = False) -> str | None:
+def objection(found: Accepted, last: Accepted | None, *, on_record: bool = False) -> str | None:
     """Why `found` may not follow `last`, or None.
 
-    is_rollback: whether the entry that made `found` champion is a rollback
+    on_record: whether the entry that made `found` champion tells of a rollback
     """
     if last is None:
         return None
@@ -47,7 +48,7 @@ def objection(found: Accepted, last: Accepted | None, *, is_rollback: bool = Fal
         if found.sequence == last.sequence:
             # The same entry once more, or two logs: both were signed by a key that is trusted.
             return None if found.version == last.version else "two audit entries have the same number"
-    if int(found.version) < int(last.version) and not is_rollback:
+    if int(found.version) < int(last.version) and not on_record:
         return "it is an older version, and no rollback is on record"
     return None
 
@@ -86,8 +87,7 @@ class Succession:
     def _checked(self, loaded: Loaded, last: Accepted | None) -> Accepted:
         entry = loaded.promotion
         found = Accepted(version=loaded.version, sequence=None if entry is None else entry.sequence)
-        is_rollback = entry is not None and entry.action == "rollback"
-        reason = objection(found, last, is_rollback=is_rollback)
+        reason = objection(found, last, on_record=entry is not None and _tells_of_rollback(entry))
         if last is not None and reason is not None:
             raise LoadError(
                 f"{_named(found)} of {loaded.name} may not follow {_named(last)}: {reason}; promote a newer version or "
@@ -107,6 +107,13 @@ class Succession:
                 f"if `wattline audit show` says that it is the champion, remove {self._path} and restart",
                 reason="stale",
             ) from None
+
+
+def _tells_of_rollback(entry: Entry) -> bool:
+    """Whether `entry` is a rollback, or a promotion after one that this server did not see."""
+    former = entry.former or ""
+    passed = former.isdecimal() and entry.version is not None and int(former) < int(entry.version)
+    return entry.action == "rollback" or passed
 
 
 def _named(one: Accepted) -> str:
