@@ -79,7 +79,7 @@ class Settings(BaseSettings):
             return self.tracking_uri
         raise InputError(
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
-            "postgresql://USER:PASSWORD@HOST/DATABASE"
+            "postgresql://USER@HOST/DATABASE, with the password in it or in a file that PGPASSFILE names"
         )
 
     @property

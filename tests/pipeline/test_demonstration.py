@@ -65,8 +65,8 @@ def test_a_rejected_candidate_is_shown_and_not_registered(path, monkeypatch):
     decision = Decision(candidate="c", data="d", verdicts=(verdict,))
     monkeypatch.setattr(demonstration, "reproduce", lambda: None)
     monkeypatch.setattr(demonstration.files, "read_report", lambda *_: decision)
-    monkeypatch.setattr("wattline.registry.versions.fetch_champion", lambda *_, **__: Champion())
-    monkeypatch.setattr("wattline.registry.versions.register", lambda **_: pytest.fail("registered"))
+    monkeypatch.setattr("wattline.registry.fetching.fetch_champion", lambda *_, **__: Champion())
+    monkeypatch.setattr("wattline.registry.registration.register", lambda *_, **__: pytest.fail("registered"))
     said = []
     with pytest.raises(RejectedError, match="nothing was registered"):
         demonstration.run(None, say=said.append)

@@ -149,7 +149,9 @@ def test_a_wrong_value_in_the_params_is_told_by_every_verb(empty_project, verb):
 
 
 def test_a_candidate_that_is_not_there_cannot_be_registered():
-    assert "candidate" in refused("register")
+    assert "wattline keys new" in refused("register")
+    assert CliRunner().invoke(cli.app, ["keys", "new"]).exit_code == 0
+    assert "models/candidate/candidate.json is missing" in refused("register")
 
 
 def test_without_a_registry_there_is_no_champion_and_that_is_no_error():

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -375,7 +376,7 @@ class Payload:
 def test_nothing_ever_loads_a_pickle():
     for path in (ROOT / "src").rglob("*.py"):
         text = path.read_text()
-        assert "import pickle" not in text
+        assert not re.search(r"^\s*(import|from) pickle\b", text, re.MULTILINE)
         assert "allow_pickle=True" not in text
         assert text.count("torch.load(") == text.count("weights_only=True"), path
 

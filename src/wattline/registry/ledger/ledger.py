@@ -201,7 +201,7 @@ class Ledger:
 def connect(uri: str, *, lock_seconds: float, wait_seconds: float) -> Ledger:
     """The ledger in the database at `uri`, with its tables made where they are absent.
 
-    uri: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE
+    uri: sqlite:///FILE or postgresql://USER@HOST/DATABASE
     Raises InputError for another kind of database.
     """
     try:
