@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from builders import evaluation, measurement, signing_key, write_candidate, write_reports
 
+from tests.registry.project import another, fetch, promote, register
 from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.records import Candidate
 from wattline.registry import statements, store
-from tests.registry.project import register, promote, fetch, another, rollback
 from wattline.signing.statement import CardSummary, Statement
 
 NAME = "anomaly"

@@ -74,7 +74,25 @@ def unrecorded(model: Model, digest: str) -> "ModelVersion | None":
 
 def remove_others(model: Model, digest: str, *, keep: str) -> None:
     """Delete versions of the same candidate that are not in the log: somebody made them who was overtaken."""
-    for one in by_digest(model.client, model.name, digest):
+    _keep_one(model, by_digest(model.client, model.name, digest), keep)
+
+
+def remove_doubles(model: Model) -> None:
+    """Leave one version of each candidate: that in the log, or else the oldest, which `register` takes up again."""
+    registered = model.registrations()
+    found: dict[str, list[ModelVersion]] = {}
+    for one in model.client.search_model_versions(f"name = '{model.name}'"):
+        if DIGEST in one.tags:
+            found.setdefault(one.tags[DIGEST], []).append(one)
+    for digest, same in found.items():
+        oldest = min((str(one.version) for one in same), key=int)
+        _keep_one(model, same, registered.get(digest, oldest))
+
+
+def _keep_one(model: Model, same: list["ModelVersion"], keep: str) -> None:
+    if keep not in {str(one.version) for one in same}:  # deleted by hand: what is left is all that there is
+        return
+    for one in same:
         if str(one.version) != keep:
             model.client.delete_model_version(model.name, str(one.version))
 

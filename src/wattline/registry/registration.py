@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
 from wattline.registry import lookup, statements, tracking
-from wattline.registry.evidence import Evidence, dirty, energy_text, gather, refusals
+from wattline.registry.evidence import Evidence, dirty, energy_text, gather
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, PARTS, check_accepted, downloaded
+from wattline.registry.stored import DECISION, PARTS, answer, check_accepted, downloaded
 from wattline.settings import settings
 
 if TYPE_CHECKING:
@@ -75,39 +75,83 @@ def _registered(model: Model, evidence: Evidence) -> str:
 def _register_once(model: Model, evidence: Evidence) -> str:
     digest = evidence.candidate.digest
     with changing(model) as change:
-        known = model.ledger.registered(model.name, digest)
+        known = model.registered(digest)
         if known is None:
-            chosen = lookup.unrecorded(model, digest) or _create(model, evidence)
-            known = _record(change, chosen, evidence)
+            known = _record(change, lookup.unrecorded(model, digest), evidence)
+        else:
+            _repair(change, lookup.number(model, known), evidence)
         lookup.remove_others(model, digest, keep=known)
-        lookup.number(model, known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 
 
-def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
-    """Sign `version` and write it into the log, which is when it counts."""
-    number, digest = str(version.version), evidence.candidate.digest
-    signed = statements.attach(change.model.client, version, evidence, key=change.model.key)
-    for gate, reason in evidence.overridden.items():
-        change.append("override", number, digest=digest, reason=f"{gate}: {reason}")
+def _record(change: Change, left: "ModelVersion | None", evidence: Evidence) -> str:
+    """Create a version, sign it and write it into the log, which is when it counts.
+
+    left: a version of this candidate that somebody made who did not live to write it into the log
+    """
+    model, digest = change.model, evidence.candidate.digest
+    version, fresh = _create(model, evidence) if left is None else (_renew(model, left, evidence), False)
+    number = str(version.version)
+    _record_overrides(change, number, evidence)
+    signed = statements.attach(model.client, version, evidence, key=model.key) if fresh else _sign_held(model, version)
     clean = version.tags.get(statements.DIRTY) == "false"
     note = "" if clean else "sources were not those of the commit"
     change.append("register", number, digest=digest, reason=note, evidence={"statement": signed})
     return number
 
 
-def _create(model: Model, evidence: Evidence) -> "ModelVersion":
-    """Upload everything, then create the version that points to it."""
+def _repair(change: Change, version: "ModelVersion", evidence: Evidence) -> None:
+    """Upload again what is lost or altered: who was overtaken while asleep may have written into the version's run."""
+    model, number = change.model, str(version.version)
+    try:
+        with downloaded(model.client, version) as held:
+            check_accepted(version, held, overridden=lookup.overridden(model, version))
+            statements.verified(model.client, version, held, model.trusted)
+            return
+    except (RejectedError, IntegrityError, InputError) as error:
+        why = f"repaired: {error}"
+    renewed = _renew(model, version, evidence)
+    _record_overrides(change, number, evidence)
+    signed = _sign_held(model, renewed)
+    change.append("sign", number, digest=evidence.candidate.digest, reason=why, evidence={"statement": signed})
+
+
+def _renew(model: Model, version: "ModelVersion", evidence: Evidence) -> "ModelVersion":
+    """Upload `evidence` into the run of `version` again."""
+    number = str(version.version)
+    model.client.log_artifacts(version.run_id, str(evidence.folder))
+    for name, value in _tags(evidence).items():
+        model.client.set_model_version_tag(model.name, number, name, value)
+    return lookup.number(model, number)
+
+
+def _sign_held(model: Model, version: "ModelVersion") -> str:
+    """Sign what the store holds, a report of somebody killed among it, after a check. returns: SHA-256 of that"""
+    with downloaded(model.client, version) as held:
+        check_accepted(version, held, overridden=lookup.overridden(model, version))
+        return statements.attach(model.client, version, held, key=model.key)
+
+
+def _record_overrides(change: Change, number: str, evidence: Evidence) -> None:
+    known = {entry.reason for entry in change.model.about(number) if entry.action == "override"}
+    for gate, why in evidence.overridden.items():
+        if f"{gate}: {why}" not in known:
+            change.append("override", number, digest=evidence.candidate.digest, reason=f"{gate}: {why}")
+
+
+def _create(model: Model, evidence: Evidence) -> tuple["ModelVersion", bool]:
+    """Upload everything, then create the version that points to it. returns: whether nothing else lies there, too"""
     candidate, client = evidence.candidate, model.client
     known = _own_runs(model, evidence)
     run = known[0] if known else tracking.start_run(client, candidate)
+    fresh = not known or not client.list_artifacts(run.info.run_id)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
     if not known:
         client.set_terminated(run.info.run_id)
     _ensure_model(model)
     source = f"{run.info.artifact_uri}/{PARTS[0]}"
-    return client.create_model_version(model.name, source, run.info.run_id, tags=_tags(evidence))
+    return client.create_model_version(model.name, source, run.info.run_id, tags=_tags(evidence)), fresh
 
 
 def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:
@@ -134,7 +178,7 @@ def _tags(evidence: Evidence) -> dict[str, str]:
     cost = evidence.measurement
     changed = dirty()
     tags = tracking.origin(evidence.candidate) | {
-        DECISION: OVERRIDDEN if refusals(evidence.decision) else ACCEPTED,
+        DECISION: answer(evidence),
         statements.DIRTY: "unknown" if changed is None else str(changed).lower(),
         "wattline.weights": evidence.candidate.files.get("weights.safetensors", "none"),
         "wattline.energy_per_1000": energy_text(cost.candidate.energy_per_1000),

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wattline.errors import IntegrityError, RejectedError
-from wattline.registry import tracking
+from wattline.registry import store, tracking
 from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read, refusals
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def downloaded(client: "MlflowClient", version: "ModelVersion") -> Iterator[Evid
     with TemporaryDirectory(prefix="wattline-") as temporary:
         folder = Path(temporary)
         for part in PARTS:
-            client.download_artifacts(version.run_id, part, temporary)
+            _download(client, version, part, temporary)
         for wanted in (f"candidate/{RECORD}", *(f"reports/{stage}.json" for stage in STAGES)):
             if not (folder / wanted).is_file():
                 raise _wrong(version, f"holds no {wanted}")
@@ -47,7 +47,7 @@ def check_accepted(version: "ModelVersion", evidence: Evidence, *, overridden: C
     """
     refused = [verdict.name for verdict in refusals(evidence.decision) if verdict.name not in overridden]
     said = version.tags.get(DECISION)
-    if said != (OVERRIDDEN if overridden else ACCEPTED) or refused or not evidence.decision.verdicts:
+    if said != answer(evidence) or refused or not evidence.decision.verdicts:
         gates = f" ({', '.join(refused)})" if refused else ""
         raise RejectedError(
             f"version {version.version} of {version.name} was not accepted{gates}; it cannot be promoted"
@@ -58,6 +58,22 @@ def check_accepted(version: "ModelVersion", evidence: Evidence, *, overridden: C
     for stage, found in evidence.data.items():
         if found != evidence.candidate.data:
             raise _wrong(version, f"holds a reports/{stage}.json that rests on data {found[:12]}")
+
+
+def answer(evidence: Evidence) -> str:
+    """What the tag of a version says of its verdicts. The champion gate may be set aside later and was still passed."""
+    return OVERRIDDEN if refusals(evidence.decision) else ACCEPTED
+
+
+def _download(client: "MlflowClient", version: "ModelVersion", part: str, folder: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.download_artifacts(version.run_id, part, folder)
+    except MlflowException as error:
+        if store.is_absent(error):
+            raise _wrong(version, f"holds no {part}/") from None
+        raise
 
 
 def _wrong(version: "ModelVersion", what: str) -> IntegrityError:
