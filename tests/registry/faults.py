@@ -27,6 +27,7 @@ import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from wattline.registry import promotion, statements
 from wattline.registry.ledger import ledger
 from wattline.settings import settings
 
@@ -48,6 +49,12 @@ Step = Callable[[str], None]
 @event.listens_for(sqlalchemy.Engine, "engine_connect")
 def _remember(connection: sqlalchemy.Connection) -> None:
     ENGINES.add(connection.engine)
+
+
+def disconnect() -> None:
+    """Let go of every database, so that its file may be replaced."""
+    for engine in list(ENGINES):
+        engine.dispose()
 
 
 @dataclass
@@ -82,6 +89,7 @@ class Process:
 
     def start(self) -> None:
         """Let it go over the line where it waits for others."""
+        os.write(self.go, b"1")  # not closed: others that were forked later hold it open
         os.close(self.go)
 
     def wait(self) -> "Process":
@@ -113,7 +121,7 @@ def fork(act: Callable[[], Any], step: Step = lambda _: None, *, line: str | Non
         os.close(waiting)
         return Process(pid, reading, go)
     os.close(go)
-    _child(act, step, writing=writing, waiting=waiting, line=line)
+    return _child(act, step, writing=writing, waiting=waiting, line=line)
 
 
 def killed_at(number: int) -> Step:
@@ -180,9 +188,9 @@ def _child(act: Callable[[], Any], step: Step, *, writing: int, waiting: int, li
         settings.cache_clear()
 
         def reported(name: str) -> None:
+            _tell(writing, step=name)
             if name == line:
                 os.read(waiting, 1)
-            _tell(writing, step=name)
             step(name)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -228,6 +236,22 @@ def _watch(patch: pytest.MonkeyPatch, step: Step) -> None:
         return locked(self, model)
 
     patch.setattr(ledger.Ledger, "locked", waiting)
+
+    check = promotion._check
+    attach = statements.attach
+
+    def checked(*arguments: Any) -> Any:
+        found = check(*arguments)
+        step("checked")
+        return found
+
+    def signed(*arguments: Any, **options: Any) -> Any:
+        found = attach(*arguments, **options)
+        step("signed")
+        return found
+
+    patch.setattr(promotion, "_check", checked)
+    patch.setattr(statements, "attach", signed)
 
     def before(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         verb, _, rest = statement.partition(" ")

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wattline.errors import IntegrityError, RejectedError
-from wattline.registry import store, tracking
+from wattline.registry import tracking
 from wattline.registry.evidence import RECORD, STAGES, Evidence, check_bytes, check_kinds, read, refusals
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ def _download(client: "MlflowClient", version: "ModelVersion", part: str, folder
 
     try:
         client.download_artifacts(version.run_id, part, folder)
-    except MlflowException as error:
-        if store.is_absent(error):
-            raise _wrong(version, f"holds no {part}/") from None
-        raise
+    except MlflowException:
+        # MLflow has one code for what is absent and for what could not be written here.
+        if client.list_artifacts(version.run_id, part):
+            raise
+        raise _wrong(version, f"holds no {part}/") from None
 
 
 def _wrong(version: "ModelVersion", what: str) -> IntegrityError:
