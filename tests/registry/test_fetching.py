@@ -245,4 +245,4 @@ def test_a_full_disk_leaves_the_folder_as_it_was(project: Path, monkeypatch: pyt
         assert files.digests(files.CHAMPION) == before
         assert [path.name for path in project.iterdir() if path.name.startswith((".champion", "wattline-"))] == []
     assert stop > 5
-    assert all("No space left" in message for message in said), said
+    assert all("did not do its work" in message for message in said), said  # MLflow does not pass every reason on

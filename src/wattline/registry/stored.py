@@ -70,10 +70,10 @@ def _download(client: "MlflowClient", version: "ModelVersion", part: str, folder
 
     try:
         client.download_artifacts(version.run_id, part, folder)
-    except MlflowException as error:
-        # MLflow has one code for what is absent and for what could not be written here, and the reason stands last.
+    except MlflowException:
+        # MLflow has one code for what is absent and for what could not be written here.
         if client.list_artifacts(version.run_id, part):
-            raise MlflowException(str(error).strip().splitlines()[-1]) from None
+            raise
         raise _wrong(version, f"holds no {part}/") from None
 
 
