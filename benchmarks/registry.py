@@ -46,7 +46,7 @@ class Bare:
         """Run, files, version, statement, tags, alias."""
         from wattline.registry import statements, store
         from wattline.registry.evidence import read
-        from wattline.registry.registration import figures
+        from wattline.registry.uploading import figures
         from wattline.registry.tracking import origin
 
         said = read(self.folder)

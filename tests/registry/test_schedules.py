@@ -22,7 +22,7 @@ from tests.registry.project import PARAMS, TRUSTED
 from tests.registry.schedules import Actor, Clock, Stepping, stepping
 from wattline import files
 from wattline.errors import WattlineError
-from wattline.registry import audit, evidence, model, promotion, registration
+from wattline.registry import audit, evidence, model, promotion, registration, uploading
 from wattline.registry.evidence import Evidence
 from wattline.registry.model import Model
 from wattline.settings import settings
@@ -107,8 +107,8 @@ def world(folder: Path, name: str, engine: Engine) -> Iterator[World]:
     with model.opened(name, params=PARAMS.model_copy(update={"overridable": ("champion",)}), trusted=TRUSTED) as found:
         stepped = Model(**{**vars(found), "client": Stepping(found.client)})
         said = evidence.read(refused)
-        tags = {"wattline.candidate": said.candidate.digest} | registration.figures(said)
-        registration.create(found, said, tags=tags)
+        tags = {"wattline.candidate": said.candidate.digest} | uploading.figures(said)
+        uploading.create(found, said, tags=tags)
         yield World(stepped, candidates, engine)
 
 

@@ -1,237 +1,156 @@
-"""What is promoted carries a signed statement before the alias moves, and a fetched folder proves where it is from."""
+"""A version carries a signed statement of all that it holds, made as it is registered, and anew on demand."""
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import evaluation, measurement, signing_key, write_candidate, write_reports
+from builders import evaluation, measurement
 
-from tests.registry.project import another, fetch, promote, register
+from tests.registry.project import (
+    KEY,
+    NAME,
+    TRUSTED,
+    acts,
+    alias,
+    another,
+    artifacts,
+    candidate,
+    fetched,
+    following,
+    opened,
+    promote,
+    promoted,
+    register,
+    state,
+    stored_statement,
+    tags,
+)
 from wattline import files, signing
-from wattline.errors import InputError, IntegrityError, WattlineError
-from wattline.records import Candidate
-from wattline.registry import statements, store
+from wattline.errors import IntegrityError, RejectedError, WattlineError
+from wattline.registry import lookup, registration, statements
 from wattline.signing.statement import CardSummary, Statement
 
-NAME = "anomaly"
-KEY, OTHER = signing_key(0), signing_key(1)
-TRUSTED = (KEY.public,)
 
-
-def candidate(folder: Path = files.CANDIDATE) -> Candidate:
-    return files.read_record(folder / "candidate.json", Candidate)
-
-
-def another(weights: bytes) -> None:
-    shutil.rmtree(files.CANDIDATE)
-    write_reports(files.REPORTS, write_candidate(files.CANDIDATE, weights=weights))
-
-
-def promoted() -> str:
-    register()
-    return promote()
-
-
-def fetched() -> Statement:
-    """The statement of the champion, fetched and verified as a server does."""
-    fetch()
-    return signing.verify_folder(files.CHAMPION, TRUSTED, candidate=candidate(files.CHAMPION), name=NAME)
-
-
-def champion() -> str | None:
-    with store.session() as client:
-        return client.get_registered_model(NAME).aliases.get("champion")
-
-
-def stored(version: str) -> Path:
-    """Where the store keeps a version's statement."""
-    with store.session() as client:
-        run = client.get_run(client.get_model_version(NAME, version).run_id)
-    return Path(run.info.artifact_uri.removeprefix("file://")) / statements.place(version)
-
-
-def use(key: signing.PrivateKey) -> None:
-    """Make `key` the signing key of this project."""
-    path = Path(".wattline/keys/private.pem")
-    path.write_bytes(key.pem(None))
+def signed(version: str) -> Statement:
+    """The statement of a version, as a server reads it."""
+    return signing.verify(stored_statement(version).read_bytes(), TRUSTED)
 
 
 def test_a_promoted_model_proves_which_version_of_which_model_it_is(project: Path):
-    version = promoted()
+    (version,) = promoted()
     said = fetched().predicate
     assert (said.name, said.version, said.digest) == (NAME, version, candidate().digest)
     assert said.metrics == evaluation(candidate()).contenders["candidate"]
     assert said.energy_per_1000 == measurement(candidate()).candidate.energy_per_1000
-    assert [verdict.outcome for verdict in said.verdicts] == ["PASS"] * 3
+    assert [verdict.outcome for verdict in said.verdicts] == ["PASS"] * 4
     assert said.data == candidate().data
 
 
 def test_the_statement_names_what_else_lies_with_the_version(project: Path):
-    promoted()
-    reports = {f"reports/{name}": digest for name, digest in files.digests(files.REPORTS).items()}
-    cards = {f"cards/{name}": digest for name, digest in files.digests(files.CARDS).items()}
-    assert fetched().predicate.evidence == reports | cards
+    folder = artifacts(register())
+    lying = {
+        f"{part}/{name}": digest
+        for part in ("reports", "cards", "provenance")
+        for name, digest in files.digests(folder / part).items()
+    }
+    assert signed("1").predicate.evidence == lying
+    assert {"reports/decide.json", "cards/anomaly.md", "provenance/environment.json"} <= lying.keys()
 
 
 def test_its_time_and_commit_are_those_of_the_version(project: Path):
-    version = promoted()
-    with store.session() as client:
-        found = client.get_model_version(NAME, version)
-    said = fetched().predicate
-    assert said.registered == datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-    assert said.commit == found.tags["wattline.commit"]
-    assert found.tags["wattline.key"] == KEY.public.id
-
-
-def test_every_file_that_a_server_needs_can_be_fetched_by_its_name(project: Path, tmp_path: Path):
-    version = promoted()
-    with store.session() as client:
-        run_id = client.get_model_version_by_alias(NAME, "champion").run_id
-        names = ["candidate/candidate.json", *(f"candidate/{name}" for name in candidate().files)]
-        for name in [*names, f"statements/{version}/statement.dsse.json"]:
-            assert Path(client.download_artifacts(run_id, name, str(tmp_path))).is_file()
-
-
-def test_promoting_and_fetching_again_gives_the_same_bytes(project: Path):
-    version = promoted()
-    fetched()
-    first, written = files.digests(files.CHAMPION), stored(version).stat().st_mtime_ns
-    promote()
-    fetched()
-    assert files.digests(files.CHAMPION) == first
-    assert stored(version).stat().st_mtime_ns == written
-    stored(version).unlink()
-    promote()
-    fetched()
-    assert files.digests(files.CHAMPION) == first
-
-
-def test_without_a_key_nothing_is_promoted_and_the_remedy_is_named(project: Path):
     version = register()
-    shutil.rmtree(project / ".wattline" / "keys")
-    with pytest.raises(InputError, match="wattline keys new"):
-        promote(version)
-    assert champion() is None
+    with opened() as found:
+        created = lookup.number(found, version).creation_timestamp
+    said = signed(version).predicate
+    assert said.registered == datetime.fromtimestamp(created / 1000, UTC)
+    assert said.commit == tags(version)["wattline.commit"]
+    assert tags(version)["wattline.key"] == KEY.public.id
 
 
-def test_promoting_again_with_another_key_replaces_the_signature(project: Path):
-    promoted()
-    fetched()
-    use(OTHER)
-    promote()
-    with pytest.raises(IntegrityError, match="trusted key"):
-        fetched()
-    signing.verify_folder(files.CHAMPION, (OTHER.public,), candidate=candidate())
-
-
-def test_a_challenger_can_be_signed_and_no_alias_moves(project: Path):
+def test_a_promotion_leaves_the_statement_as_it_was_signed(project: Path):
     version = register()
-    assert sign() == version
-    assert signing.verify(stored(version).read_bytes(), TRUSTED).predicate.version == version
-    assert champion() is None
+    before, written = stored_statement(version).read_bytes(), stored_statement(version).stat().st_mtime_ns
+    promote()
+    assert (stored_statement(version).read_bytes(), stored_statement(version).stat().st_mtime_ns) == (before, written)
+
+
+def test_a_version_can_be_signed_again_and_no_alias_moves(project: Path):
+    version = register()
+    stored_statement(version).unlink()
+    with opened() as found:
+        assert registration.sign(found) == version
+    assert signed(version).predicate.version == version
+    assert (alias(), acts()) == (None, [("register", "1"), ("sign", "1")])
+
+
+def test_what_was_not_accepted_is_not_signed_again(project: Path):
+    version = register()
+    with opened() as found:
+        found.client.set_model_version_tag(NAME, version, "wattline.decision", "rejected")
+        with pytest.raises(RejectedError, match="was not accepted"):
+            registration.sign(found, version)
+    assert acts() == [("register", "1")]
+
+
+def test_altered_bytes_are_not_signed_again(project: Path):
+    version = register()
+    files.write_text(artifacts(version) / "candidate/weights.safetensors", "altered")
+    with opened() as found, pytest.raises(IntegrityError, match=r"weights\.safetensors"):
+        registration.sign(found, version)
+    assert acts() == [("register", "1")]
 
 
 def fails(*_: object) -> None:
-    raise OSError("disk full")
+    raise OSError(28, "No space left on device")
 
 
 def writes_nothing(*_: object) -> None:
     pass
 
 
-def writes_another(client: Any, version: Any, envelope: bytes) -> None:
-    artifacts = Path(client.get_run(version.run_id).info.artifact_uri.removeprefix("file://"))
-    files.write_bytes(artifacts / statements.place(str(version.version)), envelope.replace(b'"sig":"', b'"sig":"A'))
+def writes_another(client: Any, run_id: str, local: str, place: str) -> None:
+    artifacts = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+    files.write_bytes(artifacts / place / Path(local).name, Path(local).read_bytes()[:-9])
 
 
 @pytest.mark.parametrize("upload", [fails, writes_nothing, writes_another])
-def test_the_alias_stays_where_it_is_when_the_statement_does_not_arrive_whole(
+def test_nothing_counts_when_the_statement_does_not_arrive_whole(
     project: Path, monkeypatch: pytest.MonkeyPatch, upload: Callable[..., None]
 ):
-    first = promoted()
-    another(b"other")
-    register()
-    monkeypatch.setattr(statements, "_upload", upload)
-    with pytest.raises(WattlineError):
-        promote()
-    assert str(champion()) == first
+    import mlflow
 
-
-def edited(envelope: bytes) -> bytes:
-    return envelope.replace(b'"payload":"', b'"payload":"AAAA')
-
-
-@pytest.mark.parametrize("damage", [edited, lambda envelope: envelope[:-40], lambda envelope: b"", lambda _: b"{}"])
-def test_a_statement_that_was_altered_in_the_store_is_refused_until_the_next_promotion(
-    project: Path, damage: Callable[[bytes], bytes]
-):
-    version = promoted()
-    stored(version).write_bytes(damage(stored(version).read_bytes()))
-    with pytest.raises(WattlineError):
-        fetched()
-    promote()
-    assert fetched().predicate.version == version
-
-
-def test_the_statement_of_a_former_version_is_no_statement_of_the_next(project: Path):
-    first = promoted()
-    another(b"other")
-    second = promoted()
-    stored(second).write_bytes(stored(first).read_bytes())
-    with pytest.raises(IntegrityError, match=r"weights\.safetensors"):
-        fetched()
-
-
-def test_a_version_that_was_promoted_without_a_statement_is_fetched_and_proves_nothing(project: Path):
-    version = promoted()
-    stored(version).unlink()
-    assert fetch().version == version
-    with pytest.raises(InputError, match="no signed statement"):
-        signing.verify_folder(files.CHAMPION, TRUSTED, candidate=candidate())
+    promoted()
+    before = state()
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_artifact", upload)
+        with pytest.raises(WattlineError, match=r"No space left|gave back another"):
+            following(b"other")
+    assert state()[1:] == before[1:]
+    assert following(b"other") == "2"
+    assert promote() == "2"
 
 
 def test_the_same_candidate_under_two_names_has_two_statements(project: Path):
     promoted()
-    versions.register(name="other")
-    versions.promote(name="other")
-    assert fetched().predicate.name == NAME
-    versions.fetch_champion(files.CHAMPION, name="other")
-    said = signing.verify_folder(files.CHAMPION, TRUSTED, candidate=candidate(), name="other", version="1")
+    with opened(name="other") as found:
+        registration.register(found)
+        said = signing.verify(statements.fetch(found.client, lookup.number(found, "1")) or b"", TRUSTED)
     assert said.predicate.name == "other"
+    assert fetched().predicate.name == NAME
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "measure"])
-def test_figures_of_another_candidate_are_not_signed(project: Path, stage: str):
-    version = register()
-    other = write_candidate(project / "other", weights=b"other")
-    record = evaluation(other) if stage == "evaluate" else measurement(other)
-    folder = stored(version).parents[2]
-    files.write_text(folder / "reports" / f"{stage}.json", record.to_json())
-    with pytest.raises(IntegrityError, match=stage):
-        promote()
-    assert champion() is None
-
-
-def test_it_says_whether_sources_differed_from_the_commit(project: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
-    promoted()
-    assert fetched().predicate.dirty is None
-    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
-    files.write_text(project / ".gitignore", "/.wattline/\n/models/\n/champion/\n/wattline-*\n")
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", *command], check=True)
-    another(b"clean")
-    promoted()
-    assert fetched().predicate.dirty is False
+def test_it_says_whether_sources_differed_from_the_commit(project: Path):
+    assert signed(register()).predicate.dirty is False
+    another(b"changed")
     files.write_text(project / "src" / "project" / "task.py", "changed\n")
-    another(b"dirty")
-    promoted()
-    assert fetched().predicate.dirty is True
+    assert signed(register(allow_dirty=True)).predicate.dirty is True
+    another(b"nowhere")
+    shutil.rmtree(project / ".git")
+    assert signed(register(allow_dirty=True)).predicate.dirty is None
 
 
 BILL = {

@@ -1,6 +1,7 @@
 """A training is logged once, with its origin, and quietly."""
 
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_a_training_that_could_not_be_logged_whole_does_not_count_as_logged(cand
 
 def test_the_commit_is_unknown_outside_a_repository_and_known_inside(project: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    shutil.rmtree(project / ".git")
     assert tracking.commit() == "unknown"
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", "init", "-q"], check=True)

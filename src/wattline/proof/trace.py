@@ -88,7 +88,7 @@ def _prediction(draft: Draft, model: Model, answer: dict[str, Any], log: Path | 
         raise InputError(
             f"prediction {answer['id']} is by {answer['model']}, params.yaml is about {model.name}; trace it there"
         )
-    number = answer["version"] or model.ledger.registered(model.name, answer["digest"])
+    number = answer["version"] or model.registered(answer["digest"])
     if number is None:
         raise InputError(
             f"prediction {answer['id']} is by candidate {answer['digest'][:12]}, which was never registered; a folder "

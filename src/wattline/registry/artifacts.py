@@ -24,6 +24,10 @@ class Place(Protocol):
         """Copy the folder `part` to `folder`."""
         ...
 
+    def has(self, part: str) -> bool:
+        """Whether there is anything in the folder `part`."""
+        ...
+
     def read(self, path: str) -> bytes | None:
         """Content of one file; None where there is none."""
         ...
@@ -51,6 +55,10 @@ class Artifacts:
         for part in parts:
             self._place.download(folder, part)
 
+    def has(self, part: str) -> bool:
+        """Whether there is anything in the folder `part`."""
+        return self._place.has(part)
+
     def read(self, path: str) -> bytes | None:
         """Content of one file; None where there is none."""
         return self._place.read(path)
@@ -75,6 +83,9 @@ class _Folder:
     def download(self, folder: Path, part: str) -> None:
         shutil.copytree(self._folder / part, folder / part, copy_function=shutil.copyfile)
 
+    def has(self, part: str) -> bool:
+        return (self._folder / part).is_dir()
+
     def read(self, path: str) -> bytes | None:
         try:
             return (self._folder / path).read_bytes()
@@ -95,6 +106,9 @@ class _Store:
 
     def download(self, folder: Path, part: str) -> None:
         self._repository.download_artifacts(part, str(folder))
+
+    def has(self, part: str) -> bool:
+        return bool(self._repository.list_artifacts(part))
 
     def read(self, path: str) -> bytes | None:
         if path not in {found.path for found in self._repository.list_artifacts(str(Path(path).parent))}:

@@ -1,8 +1,9 @@
 """The audit log of this project: read, held against everything that remembers it, exported."""
 
-from collections.abc import Sequence
+import time
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wattline import files
 from wattline.errors import IntegrityError
@@ -13,10 +14,18 @@ from wattline.registry.model import CHAMPION, ledger
 from wattline.settings import settings
 from wattline.signing import entry as entries
 from wattline.signing import keys
-from wattline.signing.entry import MOVES, Entry
+from wattline.signing.entry import Entry
 from wattline.signing.keys import PublicKey
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from wattline.registry.ledger import Ledger
+
 __all__ = ["export", "lines", "read", "trusted", "verify"]
+
+SECONDS_BETWEEN_LOOKS = 0.05
 
 
 def trusted(loaded: Params) -> tuple[PublicKey, ...]:
@@ -44,9 +53,9 @@ def verify(loaded: Params, *, file: Path | None = None, against: Path | None = N
         with ledger(loaded.registry) as log:
             found, head = audit.verify(log.envelopes(), vouching)
             audit.check_rows(log.rows())
-        anchor = settings().state / ANCHOR
-        audit.check_holds("this machine", audit.read_anchor(anchor), found)
-        _check_promotion(loaded, found)
+            anchor = settings().state / ANCHOR
+            audit.check_holds("this machine", audit.read_anchor(anchor), found)
+            _check_promotion(loaded, log)
         files.write_text(anchor, head.to_json())
     if against is not None:
         audit.check_holds(str(against), audit.read_export(against, vouching)[1], found)
@@ -64,20 +73,33 @@ def export(loaded: Params, path: Path, *, at: datetime) -> Head:
     return head
 
 
-def _check_promotion(loaded: Params, found: Sequence[Entry]) -> None:
-    """Raise IntegrityError unless the log has the promotion that lies beside the champion in the registry."""
+def _check_promotion(loaded: Params, log: "Ledger") -> None:
+    """Raise IntegrityError unless alias and log agree, and the log has the promotion that lies beside the champion."""
     with store.connected() as client:
-        champion = lookup.by_alias(client, loaded.model, CHAMPION)
+        champion, said = _settled(client, loaded, log)
         envelope = statements.fetch(champion, name=entries.FILE) if champion is not None else None
-    if champion is None:
-        return
-    promoted = [entry for entry in found if entry.model == loaded.model and entry.action in MOVES]
-    if not promoted or promoted[-1].version != str(champion.version):
-        said = f"version {promoted[-1].version}" if promoted else "none"
+    points_to = str(champion.version) if champion is not None else None
+    if points_to != said:
         raise IntegrityError(
-            f"the alias {CHAMPION} of {loaded.model} points to version {champion.version}, the audit log says {said}: "
-            "entries were dropped, or it was moved by hand; restore the database, or run `wattline recover`"
+            f"the alias {CHAMPION} of {loaded.model} points to version {points_to or 'none'}, the audit log says "
+            f"{said or 'none'}: entries were dropped, the version was deleted or the alias was moved by hand; restore "
+            "the database, or run `wattline recover`"
         )
     if envelope is not None:
         entry = entries.unseal(envelope, trusted(loaded))
+        found, _ = audit.verify(log.envelopes(), trusted(loaded))
         audit.check_holds(f"the champion of {loaded.model}", Head(sequence=entry.sequence, hash=entry.hash), found)
+
+
+def _settled(client: "MlflowClient", loaded: Params, log: "Ledger") -> "tuple[ModelVersion | None, str | None]":
+    """Where the alias points to and the champion in the log, once nobody is between the two steps of a change."""
+    deadline = time.monotonic() + loaded.registry.wait_seconds
+    while True:
+        locked, before = log.is_locked(loaded.model), log.champion(loaded.model)
+        champion = lookup.by_alias(client, loaded.model, CHAMPION)
+        said = entries.peek(before).version if before is not None else None
+        agree = said == (str(champion.version) if champion is not None else None)
+        still = not locked and log.champion(loaded.model) == before
+        if agree or still or time.monotonic() > deadline:
+            return champion, said
+        time.sleep(SECONDS_BETWEEN_LOOKS)

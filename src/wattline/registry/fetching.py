@@ -76,7 +76,7 @@ def _place(
     ignored = destination / ".gitignore"
     with files.replace_directory(destination) as fresh:
         if source is not None:
-            shutil.copytree(source, fresh, dirs_exist_ok=True)
+            _copy(source, fresh)
         for name, envelope in (signed or {}).items():
             if envelope is not None:
                 files.write_bytes(fresh / name, envelope)
@@ -84,3 +84,10 @@ def _place(
             shutil.copyfile(ignored, fresh / ".gitignore")
         files.write_text(fresh / "champion.json", champion.to_json())
     return champion
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except shutil.Error as error:  # a list of every file that failed: the first says why
+        raise OSError(error.args[0][0][2]) from None

@@ -69,10 +69,24 @@ def by_digest(client: "MlflowClient", name: str, digest: str) -> list["ModelVers
 
 
 def remove_others(model: Model, same: Sequence["ModelVersion"], *, keep: str) -> None:
-    """Delete those versions of the `same` candidate that are not in the log: who made them was overtaken, or killed."""
+    """Delete versions of the `same` candidate but `keep`: who made them was overtaken, or killed."""
+    if keep not in {str(one.version) for one in same}:  # deleted by hand: what is left is all that there is
+        return
     for one in same:
         if str(one.version) != keep:
             model.client.delete_model_version(model.name, str(one.version))
+
+
+def remove_doubles(model: Model) -> None:
+    """Leave one version of each candidate: that in the log, or else the oldest, which `register` takes up again."""
+    registered = model.registrations()
+    found: dict[str, list[ModelVersion]] = {}
+    for one in model.client.search_model_versions(f"name = '{model.name}'"):
+        if DIGEST in one.tags:
+            found.setdefault(one.tags[DIGEST], []).append(one)
+    for digest, same in found.items():
+        oldest = min((str(one.version) for one in same), key=int)
+        remove_others(model, same, keep=registered.get(digest, oldest))
 
 
 def overridden(model: Model, found: "ModelVersion") -> frozenset[str]:

@@ -1,6 +1,6 @@
 """One registered model, opened: MLflow's side, the ledger, and the keys that sign and vouch for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from wattline.registry.actors import actor
 from wattline.settings import settings
 from wattline.signing import entry as entries
 from wattline.signing import keys
-from wattline.signing.entry import Action, Actor, Entry
+from wattline.signing.entry import MOVES, REGISTERED, Action, Actor, Entry
 from wattline.signing.keys import PrivateKey, PublicKey
 
 if TYPE_CHECKING:
@@ -53,34 +53,53 @@ class Model:
     def champion(self) -> Entry | None:
         """The entry that made the champion what it is. Raises IntegrityError when no trusted key signed it."""
         envelope = self.ledger.champion(self.name)
-        return None if envelope is None else self.verified(envelope)
+        return None if envelope is None else self.verified(envelope, MOVES)
 
     def moves(self) -> list[Entry]:
         """The entries that made versions champion, in order. Raises IntegrityError as `champion` does."""
-        return [self.verified(envelope) for envelope in self.ledger.moves(self.name)]
+        return [self.verified(envelope, MOVES) for envelope in self.ledger.moves(self.name)]
 
     def about(self, version: str) -> list[Entry]:
         """The entries about one version, in order. Raises IntegrityError as `champion` does."""
         return [self.verified(envelope) for envelope in self.ledger.about(self.name, version)]
 
+    def registered(self, digest: str) -> str | None:
+        """The version that a candidate is; None where it is none. Raises IntegrityError as `champion` does."""
+        envelope = self.ledger.registered(self.name, digest)
+        if envelope is None:
+            return None
+        entry = self.verified(envelope, REGISTERED)
+        if entry.digest != digest:
+            raise self._edited(entry)
+        return entry.version
+
     def registrations(self) -> dict[str, str]:
         """Candidate -> version of all that was registered. Raises IntegrityError as `champion` does."""
         found: dict[str, str] = {}
         for envelope in self.ledger.registrations(self.name):
-            entry = self.verified(envelope)
+            entry = self.verified(envelope, REGISTERED)
             if entry.digest is not None and entry.version is not None:
                 found.setdefault(entry.digest, entry.version)
         return found
 
-    def verified(self, envelope: bytes) -> Entry:
-        """The entry in `envelope`. Raises IntegrityError when no trusted key signed it."""
+    def verified(self, envelope: bytes, actions: Collection[str] = ()) -> Entry:
+        """The entry in `envelope`, about this model and one of `actions`: columns of the table are not signed."""
         try:
-            return entries.unseal(envelope, (*self.trusted, *self.former))
-        except IntegrityError as error:
+            entry = entries.unseal(envelope, (*self.trusted, *self.former))
+        except (InputError, IntegrityError) as error:
             raise IntegrityError(
                 f"an entry of the audit log about {self.name} does not hold: {error}; run `wattline audit verify`, and "
                 "name keys that signed it and do not sign any more in registry.former_keys"
             ) from None
+        if entry.model != self.name or (actions and entry.action not in actions):
+            raise self._edited(entry)
+        return entry
+
+    def _edited(self, entry: Entry) -> IntegrityError:
+        return IntegrityError(
+            f"entry {entry.sequence} of the audit log does not stand where it was signed for: somebody edited the "
+            "table; run `wattline audit verify` and restore the database"
+        )
 
 
 @dataclass(frozen=True)

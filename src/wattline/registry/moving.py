@@ -5,11 +5,10 @@ from datetime import datetime
 from pathlib import Path
 
 from wattline.errors import InputError
-from wattline.registry import lookup, statements
+from wattline.registry import lookup, statements, uploading
 from wattline.registry.archive import Unpacked, pack, unpacked
 from wattline.registry.evidence import check_verdicts
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.registration import create, figures
 from wattline.registry.stored import check_accepted, downloaded
 from wattline.registry.tracking import DIGEST
 from wattline.signing import keys
@@ -70,9 +69,13 @@ def import_archive(model: Model, archive: Path) -> str:
 def _registered(model: Model, found: Unpacked) -> str:
     evidence, digest = found.evidence, found.evidence.candidate.digest
     with changing(model) as change:
-        known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
+        known, same = model.registered(digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
-            chosen = same[0] if same else create(model, evidence, tags=_tags(found))
+            tags = _tags(found)
+            if same:
+                chosen = uploading.renew(model, same[0], evidence, tags=tags)
+            else:
+                chosen, _ = uploading.create(model, evidence, tags=tags)
             known = str(chosen.version)
             _keep_origin(model, chosen.run_id, found)
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
@@ -109,7 +112,7 @@ def _tags(found: Unpacked) -> dict[str, str]:
         statements.COMMIT: said.commit,
         statements.DIRTY: {True: "true", False: "false", None: "unknown"}[said.dirty],
         ORIGIN: f"{found.manifest.site}: {said.name} version {said.version}",
-        **figures(found.evidence),
+        **uploading.figures(found.evidence),
     }
 
 

@@ -65,8 +65,7 @@ def recover(model: Model) -> Entry | None:
     Raises InputError when the champion was deleted.
     """
     with changing(model) as change:
-        for digest, registered in model.registrations().items():
-            lookup.remove_others(model, lookup.by_digest(model.client, model.name, digest), keep=registered)
+        lookup.remove_doubles(model)
         found, now = alias.points_to(model), model.champion()
         if now is not None and now.version is not None:
             lookup.number(model, now.version)
@@ -107,7 +106,7 @@ def _promote(change: Change, version: str | None, overrides: Mapping[str, str]) 
 def _check(model: Model, chosen: "ModelVersion", evidence: Evidence) -> str:
     """SHA-256 of the verified statement. Raises when verdicts, bytes or signature do not hold."""
     check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-    if model.ledger.registered(model.name, evidence.candidate.digest) != str(chosen.version):
+    if model.registered(evidence.candidate.digest) != str(chosen.version):
         raise IntegrityError(
             f"version {chosen.version} of {model.name} is not in the audit log; register its candidate with "
             "`wattline register`"

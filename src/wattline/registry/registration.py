@@ -5,16 +5,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
-from wattline.registry import alias, lookup, statements, store, tracking
-from wattline.registry.artifacts import CANDIDATE
-from wattline.registry.evidence import Evidence, dirty, energy_text, gather, refusals
+from wattline.registry import alias, lookup, statements, uploading
+from wattline.registry.evidence import Evidence, gather
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.stored import ACCEPTED, DECISION, OVERRIDDEN, check_accepted, downloaded
+from wattline.registry.stored import check_accepted, downloaded
 from wattline.settings import settings
 from wattline.signing import model_keys, model_signature
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 ATTEMPTS = 3
@@ -81,29 +79,69 @@ def _registered(model: Model, evidence: Evidence) -> str:
 def _register_once(model: Model, evidence: Evidence) -> str:
     digest = evidence.candidate.digest
     with changing(model) as change:
-        known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
+        known, same = model.registered(digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
             # Somebody may have made a version who did not live to write it into the log.
-            chosen = same[0] if same else create(model, evidence, tags=_tags(evidence))
-            known = _record(change, chosen, evidence)
-        elif known not in {str(one.version) for one in same}:
-            lookup.number(model, known)
+            known = _record(change, same[0] if same else None, evidence)
+        else:
+            _repair(change, lookup.number(model, known), evidence)
         lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 
 
-def _record(change: Change, version: "ModelVersion", evidence: Evidence) -> str:
-    """Sign `version` and write it into the log, which is when it counts."""
-    number, digest = str(version.version), evidence.candidate.digest
-    signed = statements.attach(change.model.client, version, evidence, key=change.model.signer)
-    for gate, reason in evidence.overridden.items():
-        change.append("override", number, digest=digest, reason=f"{gate}: {reason}")
+def _record(change: Change, left: "ModelVersion | None", evidence: Evidence) -> str:
+    """Create a version, sign it and write it into the log, which is when it counts.
+
+    left: a version of this candidate that is not in the log
+    """
+    model, digest, tags = change.model, evidence.candidate.digest, uploading.origin(evidence)
+    if left is None:
+        version, fresh = uploading.create(model, evidence, tags=tags)
+    else:
+        version, fresh = uploading.renew(model, left, evidence, tags=tags), False
+    number = str(version.version)
+    _record_overrides(change, number, evidence)
+    signed = _attach(model, version, evidence) if fresh else _sign_held(model, version)
     clean = version.tags.get(statements.DIRTY) == "false"
     note = "" if clean else "sources were not those of the commit"
     said = {"statement": signed, **_sign_files(version, evidence)}
     change.append("register", number, digest=digest, reason=note, evidence=said)
     return number
+
+
+def _repair(change: Change, version: "ModelVersion", evidence: Evidence) -> None:
+    """Upload again what is lost or altered: who was overtaken while asleep may have written into the version's run."""
+    model, number = change.model, str(version.version)
+    try:
+        with downloaded(version) as held:
+            check_accepted(version, held, overridden=lookup.overridden(model, version))
+            statements.verified(version, held, model.trusted)
+            return
+    except (RejectedError, IntegrityError, InputError) as error:
+        why = f"repaired: {error}"
+    renewed = uploading.renew(model, version, evidence, tags=uploading.origin(evidence))
+    _record_overrides(change, number, evidence)
+    signed = _sign_held(model, renewed)
+    change.append("sign", number, digest=evidence.candidate.digest, reason=why, evidence={"statement": signed})
+
+
+def _attach(model: Model, version: "ModelVersion", evidence: Evidence) -> str:
+    return statements.attach(model.client, version, evidence, key=model.signer)
+
+
+def _sign_held(model: Model, version: "ModelVersion") -> str:
+    """Sign what the store holds, a report of somebody killed among it, after a check. returns: SHA-256 of that"""
+    with downloaded(version) as held:
+        check_accepted(version, held, overridden=lookup.overridden(model, version))
+        return _attach(model, version, held)
+
+
+def _record_overrides(change: Change, number: str, evidence: Evidence) -> None:
+    known = {entry.reason for entry in change.model.about(number) if entry.action == "override"}
+    for gate, why in evidence.overridden.items():
+        if f"{gate}: {why}" not in known:
+            change.append("override", number, digest=evidence.candidate.digest, reason=f"{gate}: {why}")
 
 
 def _sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
@@ -116,67 +154,3 @@ def _sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
     signature = model_signature.sign(evidence.folder / "candidate", model_keys.load_private())
     statements.put(version, signature, name=model_signature.FILE)
     return {"files": hashlib.sha256(signature).hexdigest()}
-
-
-def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> "ModelVersion":
-    """Upload everything, then create the version that points to it."""
-    from mlflow.exceptions import MlflowException
-
-    candidate, client = evidence.candidate, model.client
-    known = _own_runs(model, evidence)
-    run = known[0] if known else tracking.start_run(client, candidate)
-    client.log_artifacts(run.info.run_id, str(evidence.folder))
-    if not known:
-        client.set_terminated(run.info.run_id)
-    source = f"{run.info.artifact_uri}/{CANDIDATE}"
-    signed = {statements.KEY: model.signer.public.id, **tags}
-    try:
-        return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
-    except MlflowException as error:
-        if not store.is_absent(error):
-            raise
-    _ensure_model(model)
-    return client.create_model_version(model.name, source, run.info.run_id, tags=signed)
-
-
-def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:
-    """Runs of the candidate that hold no version of another model: its reports and statements would be overwritten."""
-    return [
-        run
-        for run in tracking.runs(model.client, evidence.candidate)
-        if all(one.name == model.name for one in model.client.search_model_versions(f"run_id = '{run.info.run_id}'"))
-    ]
-
-
-def _ensure_model(model: Model) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        model.client.create_registered_model(model.name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _tags(evidence: Evidence) -> dict[str, str]:
-    changed = dirty()
-    known = "unknown" if changed is None else str(changed).lower()
-    return tracking.origin(evidence.candidate) | {statements.DIRTY: known} | figures(evidence)
-
-
-def figures(evidence: Evidence) -> dict[str, str]:
-    """What a reader of the registry wants to know without opening a file, as tags."""
-    cost = evidence.measurement
-    tags = {
-        DECISION: OVERRIDDEN if refusals(evidence.decision) else ACCEPTED,
-        "wattline.weights": evidence.candidate.files.get("weights.safetensors", "none"),
-        "wattline.energy_per_1000": energy_text(cost.candidate.energy_per_1000),
-        "wattline.latency_p99_ms": f"{cost.candidate.latency_p99_ms:.4g}",
-    }
-    if cost.training_energy is not None:
-        tags["wattline.training_energy"] = energy_text(cost.training_energy)
-    for verdict in evidence.decision.verdicts:
-        tags[f"wattline.gate.{verdict.name}"] = verdict.outcome
-    for metric, score in evidence.evaluation.contenders["candidate"].items():
-        tags[f"wattline.metric.{metric}"] = f"{score} over {score.units} units"
-    return tags

@@ -22,6 +22,8 @@ Action = Literal[
 ]
 MOVES = ("promote", "rollback")
 """Actions that make a version champion."""
+REGISTERED = ("register", "import")
+"""Actions that make a candidate a version."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

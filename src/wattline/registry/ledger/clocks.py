@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
+DEAD = ("Z", "X")
 Clock = Callable[[Connection], float]
 
 
@@ -39,9 +40,11 @@ def host() -> str:
 
 
 def started(process: int) -> str:
-    """When a process of this machine started [clock ticks since boot]; empty where it is not there or not known."""
+    """When a process of this machine started [clock ticks since boot]; empty where it is dead or not known."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        found = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        # Nobody waits for the children of a container's first process: they stay on the list when they are dead.
+        return "" if found[0] in DEAD else found[19]
     except (OSError, IndexError):
         return ""
 

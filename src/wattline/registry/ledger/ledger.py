@@ -17,12 +17,10 @@ from wattline.registry.ledger.clocks import clock_of
 from wattline.registry.ledger.locking import Lock
 from wattline.registry.ledger.tables import AUDIT
 from wattline.signing import entry as entries
-from wattline.signing.entry import FIRST, MOVES, Action, Actor, Entry
+from wattline.signing.entry import FIRST, MOVES, REGISTERED, Action, Actor, Entry
 from wattline.signing.keys import PrivateKey
 
 DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-REGISTERED = ("register", "import")
-"""Actions that make a candidate a version."""
 SECONDS_BETWEEN_TRIES = 0.05
 SECONDS_TO_CONNECT = 10
 
@@ -112,13 +110,13 @@ class Ledger:
         found = self._read(query.order_by(AUDIT.c.sequence.desc()).limit(1))
         return found[0].encode() if found else None
 
-    def registered(self, model: str, digest: str) -> str | None:
-        """The version that a candidate was registered as, here or by import; None where it was not."""
-        query = select(AUDIT.c.version).where(
+    def registered(self, model: str, digest: str) -> bytes | None:
+        """The entry that made a candidate a version, here or by import; None where it is none."""
+        query = select(AUDIT.c.envelope).where(
             AUDIT.c.model == model, AUDIT.c.digest == digest, AUDIT.c.action.in_(REGISTERED)
         )
         found = self._read(query.order_by(AUDIT.c.sequence).limit(1))
-        return found[0] if found else None
+        return found[0].encode() if found else None
 
     def is_locked(self, model: str) -> bool:
         """Whether somebody changes `model` just now."""

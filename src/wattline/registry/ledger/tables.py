@@ -56,6 +56,9 @@ def create(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({CREATION})"))
+        else:
+            # One step for all of it: who is killed in between would leave a table that the triggers do not keep.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         METADATA.create_all(connection)
         _add_triggers(connection, engine.dialect.name)
 
