@@ -28,13 +28,12 @@ import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from wattline.registry import promotion, statements
+from wattline.registry import artifacts, promotion, statements
 from wattline.registry.ledger import ledger
 from wattline.settings import settings
 
 WRITES = (
     "create_run",
-    "log_artifact",
     "set_terminated",
     "create_registered_model",
     "create_model_version",
@@ -217,6 +216,7 @@ def _tell(writing: int, **content: Any) -> None:
 def _watch(patch: pytest.MonkeyPatch, step: Step) -> None:
     for name in WRITES:
         patch.setattr(mlflow.MlflowClient, name, _announced(getattr(mlflow.MlflowClient, name), name, step))
+    patch.setattr(artifacts.Folder, "write", _announced(artifacts.Folder.write, "log_artifact", step))
     copy = local.shutil_copytree_without_file_permissions
 
     def copied(source: str, target: str) -> None:

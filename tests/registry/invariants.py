@@ -38,7 +38,7 @@ def _check(model: Model, acknowledged: Acts) -> str | None:
         assert done.count(act) == 1, (act, done)
     served = points_to(model)
     if served is not None:
-        with downloaded(model.client, lookup.number(model, served)) as evidence:
+        with downloaded(lookup.number(model, served)) as evidence:
             assert evidence.decision.verdicts
             assert not refusals(evidence.decision)
         assert served in {entry.version for entry in log if entry.action in MOVES}

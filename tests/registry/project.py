@@ -195,7 +195,7 @@ def fetched() -> signing.Statement:
 @contextmanager
 def database(*, triggers: bool = False) -> Iterator[sqlite3.Connection]:
     """The database behind our back; without triggers, as for somebody who may drop them."""
-    connection = sqlite3.connect(".wattline/mlflow.db")
+    connection = sqlite3.connect(".wattline/ledger.db")
     try:
         if not triggers:
             for verb in ("update", "delete"):

@@ -31,6 +31,7 @@ from tests.registry.project import (
 )
 from wattline import files, signing
 from wattline.errors import IntegrityError, RejectedError, WattlineError
+from wattline.registry import artifacts as stored_files
 from wattline.registry import lookup, registration, statements
 from wattline.signing.statement import CardSummary, Statement
 
@@ -112,21 +113,18 @@ def writes_nothing(*_: object) -> None:
     pass
 
 
-def writes_another(client: Any, run_id: str, local: str, place: str) -> None:
-    artifacts = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
-    files.write_bytes(artifacts / place / Path(local).name, Path(local).read_bytes()[:-9])
+def writes_another(folder: Any, path: str, content: bytes) -> None:
+    files.write_bytes(folder._folder / path, content[:-9])
 
 
 @pytest.mark.parametrize("upload", [fails, writes_nothing, writes_another])
 def test_nothing_counts_when_the_statement_does_not_arrive_whole(
     project: Path, monkeypatch: pytest.MonkeyPatch, upload: Callable[..., None]
 ):
-    import mlflow
-
     promoted()
     before = state()
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, "log_artifact", upload)
+        patch.setattr(stored_files.Folder, "write", upload)
         with pytest.raises(WattlineError, match=r"No space left|gave back another"):
             following(b"other")
     assert state()[1:] == before[1:]
@@ -138,7 +136,7 @@ def test_the_same_candidate_under_two_names_has_two_statements(project: Path):
     promoted()
     with opened(name="other") as found:
         registration.register(found)
-        said = signing.verify(statements.fetch(found.client, lookup.number(found, "1")) or b"", TRUSTED)
+        said = signing.verify(statements.fetch(lookup.number(found, "1")) or b"", TRUSTED)
     assert said.predicate.name == "other"
     assert fetched().predicate.name == NAME
 

@@ -47,7 +47,8 @@ def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
     envelope = model.ledger.champion(model.name)
     while True:
         if envelope is None:
-            model.client.delete_registered_model_alias(model.name, CHAMPION)
+            if points_to(model) is not None:
+                model.client.delete_registered_model_alias(model.name, CHAMPION)
             return
         entry = model.verified(envelope)
         number = str(entry.version)

@@ -48,7 +48,7 @@ class Artifacts:
             raise IntegrityError(f"{self._label} points to {source[:200]}, which is no candidate; register it again")
         root = source.removesuffix(f"/{CANDIDATE}")
         local = urlsplit(root)
-        self._place: Place = _Folder(Path(unquote(local.path))) if local.scheme == "file" else _Store(root)
+        self._place: Place = Folder(Path(unquote(local.path))) if local.scheme == "file" else Store(root)
 
     def download(self, folder: Path, *parts: str) -> None:
         """Copy the folders `parts` into `folder`. Raises OSError or MlflowException for one that is not there."""
@@ -74,7 +74,7 @@ class Artifacts:
             )
 
 
-class _Folder:
+class Folder:
     """A folder of this machine: MLflow's own way there copies each file twice, and does not replace it in one step."""
 
     def __init__(self, folder: Path) -> None:
@@ -96,7 +96,7 @@ class _Folder:
         files.write_bytes(self._folder / path, content)
 
 
-class _Store:
+class Store:
     """Anything that MLflow knows how to reach."""
 
     def __init__(self, root: str) -> None:

@@ -54,9 +54,7 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
     said, version = entry.version if entry else None, str(found.version) if found is not None else None
     if version == said:
         stored = _stored(found)
-        # The same entry, perhaps signed by a newer key.
-        same = stored is not None and entry is not None and entries.peek(stored) == entry
-        return found, stored if same else envelope
+        return found, stored if _holds(stored, entry) else envelope
     current = lookup.by_number(client, name, said) if said is not None else None
     if current is None or not changing:
         raise InputError(
@@ -64,6 +62,14 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
             "it was moved by hand, the version was deleted or a promotion was cut off; run `wattline recover`"
         )
     return current, envelope
+
+
+def _holds(envelope: bytes | None, entry: entries.Entry | None) -> bool:
+    """Whether `envelope` holds just this entry: perhaps signed by a newer key than the one in the log."""
+    try:
+        return envelope is not None and entries.peek(envelope) == entry
+    except InputError:
+        return False
 
 
 def _stored(version: "ModelVersion | None") -> bytes | None:
