@@ -6,6 +6,7 @@ from wattline.errors import InputError
 from wattline.registry import lookup, statements
 from wattline.registry.model import CHAMPION, Model
 from wattline.signing import entry as entries
+from wattline.signing.entry import Entry
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -20,12 +21,14 @@ def points_to(model: Model) -> str | None:
     return None if found is None else str(found.version)
 
 
-def check(model: Model) -> None:
+def check(model: Model, entry: Entry | None) -> None:
     """Raise InputError when the alias is not where the log says. Call it under the lock: nobody is moving it then.
+
+    entry: the champion's in the log
 
     A champion that was deleted has no alias any more; another version may take its place.
     """
-    found, entry = points_to(model), model.champion()
+    found = points_to(model)
     said = entry.version if entry is not None else None
     deleted = found is None and said is not None and lookup.by_number(model.client, model.name, said) is None
     if found != said and not deleted:
@@ -35,7 +38,7 @@ def check(model: Model) -> None:
         )
 
 
-def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
+def settle(model: Model, expected: "ModelVersion | None" = None, *, envelope: bytes | None = None) -> None:
     """Move the alias to where the log says, and lay the signed entry beside the version's statement first.
 
     An alias has no fencing: who was overtaken asleep, right here, would move it back. So everybody looks once more
@@ -43,8 +46,9 @@ def settle(model: Model, expected: "ModelVersion | None" = None) -> None:
     than what it serves, so that it does not follow in between.
 
     expected: the version that the log probably names
+    envelope: the champion's entry, where it was just written
     """
-    envelope = model.ledger.champion(model.name)
+    envelope = envelope or model.ledger.champion(model.name)
     while True:
         if envelope is None:
             if points_to(model) is not None:

@@ -119,13 +119,13 @@ class Change:
         reason: str = "",
         evidence: Mapping[str, str] | None = None,
         who: Actor | None = None,
-    ) -> None:
-        """Write an entry into the log; the arguments are its fields.
+    ) -> bytes:
+        """Write an entry into the log and give its envelope; the arguments are its fields.
 
         who: by default who runs this process
         Raises SupersededError, and writes nothing, when the lock is somebody else's by now.
         """
-        self.model.ledger.append(
+        return self.model.ledger.append(
             self._lock,
             action,
             key=self.model.signer,

@@ -31,9 +31,9 @@ def promote(model: Model, version: str | None = None, *, overrides: Mapping[str,
     before = model.ledger.champion(model.name)
     with changing(model) as change:
         try:
-            _check_unchanged(model, before)
-            alias.check(model)
-            return _promote(change, version, overrides or {})
+            now = _unchanged(model, before)
+            alias.check(model, now)
+            return _promote(change, now, version, overrides or {})
         except (RejectedError, IntegrityError, SupersededError) as error:
             _refuse(change, version, f"promote: {error}")
             raise
@@ -77,9 +77,9 @@ def recover(model: Model) -> Entry | None:
     return now
 
 
-def _promote(change: Change, version: str | None, overrides: Mapping[str, str]) -> str:
+def _promote(change: Change, now: Entry | None, version: str | None, overrides: Mapping[str, str]) -> str:
     model = change.model
-    now, chosen = model.champion(), lookup.version(model, version)
+    chosen = lookup.version(model, version)
     number = str(chosen.version)
     former = now.version if now is not None else None
     if former is not None and int(number) < int(former):
@@ -167,8 +167,9 @@ def _move(
     change: Change, action: Action, chosen: "ModelVersion", *, former: str | None, reason: str, signed: str
 ) -> None:
     number, digest = str(chosen.version), chosen.tags[DIGEST]
-    change.append(action, number, digest=digest, former=former, reason=reason, evidence={"statement": signed})
-    alias.settle(change.model, chosen)
+    said = {"statement": signed}
+    envelope = change.append(action, number, digest=digest, former=former, reason=reason, evidence=said)
+    alias.settle(change.model, chosen, envelope=envelope)
 
 
 def _refuse(change: Change, version: str | None, reason: str) -> None:
@@ -177,11 +178,11 @@ def _refuse(change: Change, version: str | None, reason: str) -> None:
         change.append("refuse", str(lookup.version(change.model, version).version), reason=reason)
 
 
-def _check_unchanged(model: Model, before: bytes | None) -> None:
-    """Raise SupersededError when there is another champion than when this process began to wait."""
+def _unchanged(model: Model, before: bytes | None) -> Entry | None:
+    """The champion's entry. Raises SupersededError when it is another one than when this process began to wait."""
     now = model.ledger.champion(model.name)
+    entry = None if now is None else model.verified(now)
     if now == before:
-        return
-    entry = model.champion()
+        return entry
     who = f"{entry.actor.name} made version {entry.version} champion of {model.name}" if entry else "it was taken away"
     raise SupersededError(f"superseded: {who} meanwhile; evaluate the candidate against the champion and try again")
