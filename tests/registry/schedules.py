@@ -29,6 +29,7 @@ class Actor(threading.Thread):
     """One verb.
 
     finished: whether it is over; result or error then say how, neither where it was killed
+    saw: the champion's entry when it first looked
     """
 
     def __init__(self, name: str, kind: str, verb: Callable[[], Any], *, candidate: Path) -> None:
@@ -39,6 +40,8 @@ class Actor(threading.Thread):
         self.killed = self.finished = False
         self.result: Any = None
         self.error: Exception | None = None
+        self.saw: bytes | None = None
+        self.looked = False
 
     def run(self) -> None:
         try:
@@ -137,6 +140,9 @@ def stepping(clock: Clock) -> Iterator[None]:
 def _stepped(method: Callable[..., Any]) -> Callable[..., Any]:
     def stepped(*arguments: Any, **options: Any) -> Any:
         pause()
-        return method(*arguments, **options)
+        found, thread = method(*arguments, **options), threading.current_thread()
+        if method.__name__ == "champion" and isinstance(thread, Actor) and not thread.looked:
+            thread.saw, thread.looked = found, True
+        return found
 
     return stepped

@@ -27,14 +27,16 @@ from wattline.registry.evidence import Evidence
 from wattline.registry.model import Model
 from wattline.settings import settings
 from wattline.signing.entry import Actor as Person
+from wattline.signing.entry import Entry, peek
 
 SCHEDULES = int(os.environ.get("WATTLINE_SCHEDULES", "1000"))
 SCHEDULES_OF_A_MODEL = 20
 CANDIDATES = 3
-KILL, SLEEP = 0.03, 0.02
-"""Probability at each step that somebody is killed, and that a lock runs out under its holder."""
-DISTURBED = 0.7
-"""Share of schedules in which such things happen at all."""
+KILL, SLEEP = 0.03, 0.06
+"""Probability at each step that somebody is killed, and that somebody sleeps until its lock has run out."""
+LONGEST_SLEEP = 60
+"""Steps that others do meanwhile, at most."""
+DISTURBANCES = {"none": (0, 0), "sleep": (0, SLEEP), "kill": (KILL, 0), "both": (KILL, SLEEP)}
 ENDINGS = ("done", "killed", "SupersededError", "InputError", "RejectedError")
 
 
@@ -57,8 +59,10 @@ class World:
         return None if found is None else str(found)
 
     def check_alias(self) -> None:
-        """It points nowhere, or at a version that every gate accepted."""
-        assert self.alias() in {None, *self.model.registrations().values()}
+        """It points nowhere, or at a version that every gate accepted and that the log made champion."""
+        found = self.alias()
+        assert found in {None, *(move.version for move in self.model.moves())}
+        assert found in {None, *self.model.registrations().values()}
 
 
 def test_a_thousand_schedules_on_sqlite_leave_nothing_undecided(project: Path, monkeypatch: pytest.MonkeyPatch):
@@ -124,21 +128,26 @@ def version(folder: Path, *, failed: tuple[str, ...] = ()) -> Path:
 def schedule(found: World, clock: Clock, chance: random.Random, turn: int) -> list[str]:
     """One schedule and its check; returns how each verb ended."""
     running = [actor(found, chance, f"{turn}-{place}") for place in range(chance.choice([2, 2, 3]))]
-    disturbed = chance.random() < DISTURBED
+    kill, sleep = DISTURBANCES[chance.choice(sorted(DISTURBANCES))]
+    asleep: dict[Actor, int] = {}
     for one in running:
         one.start()
         one.wait()
     while waiting := [one for one in running if not one.finished]:
-        chosen = chance.choice(waiting)
-        if disturbed and chance.random() < KILL:
+        awake = [one for one in waiting if not asleep.get(one)] or waiting
+        asleep = {one: steps - 1 for one, steps in asleep.items() if steps > 1}
+        chosen = chance.choice(awake)
+        if chance.random() < kill:
             chosen.kill()
+        elif chance.random() < sleep:
+            asleep[chosen] = chance.randrange(LONGEST_SLEEP)
+            clock.now += PARAMS.lock_seconds + 1
         else:
             chosen.wake()
-        if disturbed and chance.random() < SLEEP:
-            clock.now += PARAMS.lock_seconds + 1
         found.check_alias()
+    check(found, running)
     clock.now += PARAMS.lock_seconds + 1  # of who was killed with the lock
-    check(found, running, disturbed=disturbed)
+    recovered(found)
     return [one.ending for one in running]
 
 
@@ -155,25 +164,42 @@ def actor(found: World, chance: random.Random, name: str) -> Actor:
     return Actor(name, kind, verbs[kind], candidate=chance.choice(found.candidates))
 
 
-def check(found: World, running: list[Actor], *, disturbed: bool) -> None:
-    """What must hold after every schedule."""
+def check(found: World, running: list[Actor]) -> None:
+    """What must hold when all are done, before anybody recovers anything."""
     moves = found.model.moves()
     for one in running:
         if one.error is not None and not isinstance(one.error, WattlineError):
             raise AssertionError(f"{one.name} broke") from one.error
-        mine = [move for move in moves if move.actor.name == one.name]
-        assert len(mine) <= 1, f"{one.name} moved the champion twice"
-        if one.kind == "rollback" and one.ending == "done":
-            assert [move.version for move in mine] == [one.result], "a rollback that was acknowledged is not in the log"
-        if one.kind == "promote" and one.ending == "done" and not mine:
-            assert one.result in {move.version for move in moves}, "it said that the version is champion already"
-        if one.error is not None:
-            assert not mine, "what was refused is in the log"
-    if not disturbed:
-        assert found.alias() == (moves[-1].version if moves else None), "nobody was disturbed, and yet they differ"
+        check_acts(one, moves)
+    assert [move.token for move in moves] == sorted(move.token for move in moves), "one wrote under an old token"
+    if not any(one.killed for one in running):
+        assert found.alias() == (moves[-1].version if moves else None), "nobody was killed, and yet they differ"
+
+
+def check_acts(one: Actor, moves: list[Entry]) -> None:
+    """What somebody was told is in the log, once, and nothing that they were refused."""
+    mine = [place for place, move in enumerate(moves) if move.actor.name == one.name]
+    assert len(mine) <= 1, f"{one.name} moved the champion twice"
+    if one.kind == "rollback" and one.ending == "done":
+        assert [moves[place].version for place in mine] == [one.result], "an acknowledged rollback is not in the log"
+    if one.kind == "promote" and one.ending == "done":
+        promoted = {move.version for move in moves} if not mine else {moves[mine[0]].version}
+        assert one.result in promoted, "an acknowledged promotion is not in the log"
+    if one.kind == "promote" and mine:
+        before = moves[mine[0] - 1] if mine[0] else None
+        saw = peek(one.saw) if one.saw is not None else None
+        assert before == saw, "somebody else made another one champion, and this promotion went on"
+    if one.error is not None:
+        assert not mine, "what was refused is in the log"
+
+
+def recovered(found: World) -> None:
+    """After a recovery alias, log and store agree, whatever happened."""
     promotion.recover(found.model)
+    moves = found.model.moves()
     assert found.alias() == (moves[-1].version if moves else None)
     versions = found.model.client.search_model_versions(f"name = '{found.model.name}'")
-    digests = [one.tags["wattline.candidate"] for one in versions]
-    assert len(digests) == len(set(digests)), "a candidate has two versions"
-    assert [move.token for move in moves] == sorted(move.token for move in moves)
+    digests = Counter(one.tags["wattline.candidate"] for one in versions)
+    assert max(digests.values()) == 1, "a candidate has two versions"
+    entries = [peek(envelope) for envelope in found.model.ledger.registrations(found.model.name)]
+    assert len({entry.digest for entry in entries}) == len(entries), "a candidate is registered twice in the log"
