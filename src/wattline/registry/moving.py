@@ -4,9 +4,9 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 
-from wattline.errors import InputError
+from wattline.errors import InputError, RejectedError
 from wattline.registry import lookup, statements
-from wattline.registry.archive import Unpacked, pack, unpacked
+from wattline.registry.archive import Unpacked, layout, pack, unpacked
 from wattline.registry.evidence import check_verdicts
 from wattline.registry.model import CHALLENGER, Change, Model, changing
 from wattline.registry.registration import create, figures
@@ -63,7 +63,12 @@ def import_archive(model: Model, archive: Path) -> str:
                 f"{archive} holds a model for task {found.evidence.candidate.task!r}, params.yaml is about {task!r}; "
                 "import it in the project of its task"
             )
-        check_verdicts(found.evidence.decision, {})
+        try:
+            check_verdicts(found.evidence.decision, {})  # what was overridden there is not overridden here
+        except RejectedError as error:
+            with changing(model) as change:
+                change.append("refuse", None, digest=found.manifest.candidate, reason=f"import: {error}")
+            raise
         return _registered(model, found)
 
 
@@ -72,11 +77,18 @@ def _registered(model: Model, found: Unpacked) -> str:
     with changing(model) as change:
         known, same = model.ledger.registered(model.name, digest), lookup.by_digest(model.client, model.name, digest)
         if known is None:
-            chosen = same[0] if same else create(model, evidence, tags=_tags(found))
+            # What somebody did not live to write into the log may hold other reports than this archive.
+            lookup.remove_others(model, same, keep="")
+            chosen, same = create(model, evidence, tags=_tags(found)), []
             known = str(chosen.version)
             _keep_origin(model, chosen.run_id, found)
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             _record(change, known, found, signed)
+        elif known not in {str(one.version) for one in same}:
+            raise InputError(
+                f"this candidate was version {known} of {model.name}, which was deleted from the registry, the audit "
+                "log knows it; restore the registry's database and files"
+            )
         lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
@@ -115,6 +127,5 @@ def _tags(found: Unpacked) -> dict[str, str]:
 
 def _keep_origin(model: Model, run_id: str, found: Unpacked) -> None:
     """Keep what the other site signed beside the version."""
-    for name in ("statement.dsse.json", "history.jsonl", "manifest.dsse.json"):
-        if (found.folder / name).is_file():
-            model.client.log_artifact(run_id, str(found.folder / name), FOLDER)
+    for name in (layout.STATEMENT, layout.HISTORY):
+        model.client.log_artifact(run_id, str(found.folder / name), FOLDER)
