@@ -172,7 +172,7 @@ def _matching(folder: Path, columns: Sequence[LogColumn], key: str, value: str) 
     vanished = True
     while vanished:
         vanished = False
-        for path in {*_listing(folder, *_span(None, None))} - seen:
+        for path in _seen_twice(folder, *_span(None, None)) - seen:
             seen.add(path)
             try:
                 table = _load(path, wanted)
@@ -189,14 +189,21 @@ def _tables(folder: Path, wanted: "pyarrow.Schema", *, span: tuple[datetime, dat
     vanished = True
     while vanished:
         vanished = False
-        # A folder that changes while it is listed may show neither the merged file nor those it was made from.
-        # What one look misses for that reason, the next one finds.
-        for path in {*_listing(folder, *span), *_listing(folder, *span)} - loaded.keys():
+        for path in _seen_twice(folder, *span) - loaded.keys():
             try:
                 loaded[path] = _load(path, wanted)
             except FileNotFoundError:
                 vanished = True
     return loaded.values()
+
+
+def _seen_twice(folder: Path, start: datetime, end: datetime) -> set[Path]:
+    """Files of the days in question.
+
+    A folder that changes while it is listed may show neither the merged file nor those it was made from. What one look
+    misses for that reason, the next one finds.
+    """
+    return {*_listing(folder, start, end), *_listing(folder, start, end)}
 
 
 def _listing(folder: Path, start: datetime, end: datetime) -> Iterator[Path]:

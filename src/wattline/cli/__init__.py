@@ -27,3 +27,6 @@ def main() -> None:
     except WattlineError as error:
         print(f"wattline: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"wattline: {error}; look at the disk and at who may write there", file=sys.stderr)  # noqa: T201
+        sys.exit(1)

@@ -163,6 +163,7 @@ def reproduce(
     """Make a version again from its commit, lock and data, and compare every byte."""
     from wattline import files, params
     from wattline.proof import recipe
+    from wattline.proof.writing import writing
     from wattline.registry import model
     from wattline.reproduction import Options, report
     from wattline.reproduction import reproduce as run
@@ -174,7 +175,8 @@ def reproduce(
     ):
         result = run(wanted, options=given, say=typer.echo)
     if to is not None:
-        files.write_text(to, result.to_json())
+        with writing(to):
+            files.write_text(to, result.to_json())
     typer.echo("\n".join(report.lines(result)))
     raise typer.Exit(result.exit_code)
 
@@ -195,7 +197,8 @@ def sync() -> None:
     from wattline.registry import spool
 
     sent = spool.sync()
-    typer.echo("\n".join([*(str(one) for one in sent), f"synced: {len(sent)} trainings"]))
+    lines = [f"sent: {one.record} as run {one.run_id}" for one in sent]
+    typer.echo("\n".join([*lines, f"synced: {len(sent)} {'training' if len(sent) == 1 else 'trainings'}"]))
 
 
 @zoo.callback(invoke_without_command=True)
@@ -203,6 +206,7 @@ def index(context: typer.Context) -> None:
     """Write model_cards/index.md, index.yaml and index.svg: every registered version."""
     from wattline import files, params
     from wattline.proof import zoo as listing
+    from wattline.proof.writing import writing
     from wattline.registry import model
     from wattline.supply.zoo import write
 
@@ -210,8 +214,9 @@ def index(context: typer.Context) -> None:
         return
     with model.of_project(params.load(), reading=True) as opened:
         found = listing.entries(opened)
-    write(files.CARDS, found)
-    typer.echo(f"zoo: {len(found)} versions in {files.CARDS}/index.md")
+    with writing(files.CARDS):
+        write(files.CARDS, found)
+    typer.echo(f"zoo: {len(found)} {'version' if len(found) == 1 else 'versions'} in {files.CARDS}/index.md")
 
 
 @zoo.command("validate")
@@ -257,9 +262,11 @@ def verify(
 def export_log(path: Annotated[Path, typer.Argument(help="file of JSON lines to write")]) -> None:
     """Write the log as JSON lines, with a signed last line that says where it ends."""
     from wattline import params
+    from wattline.proof.writing import writing
     from wattline.registry import auditing
 
-    head = auditing.export(params.load(), path, at=datetime.now(UTC))
+    with writing(path):
+        head = auditing.export(params.load(), path, at=datetime.now(UTC))
     typer.echo(f"exported: {head.sequence} entries to {path}")
 
 

@@ -9,6 +9,8 @@ from wattline.proof.draft import Draft
 from wattline.records import Dataset, Manifest
 from wattline.registry import statements
 from wattline.registry.evidence import ENVIRONMENT, Evidence, energy_text
+from wattline.registry.moving import ORIGIN
+from wattline.registry.tracking import DIGEST, RECORD
 from wattline.supply.lineage.graph import Node
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 MOST_FILES = 12
 """Source files that are shown one by one."""
 MOST_PARAMS = 12
+SOURCES = {"false": "as committed", "true": "differed from the commit"}
+"""Tag of a version -> what it was made from."""
 
 
 def describe(draft: Draft, version: "ModelVersion", run: "Run", evidence: Evidence) -> Node:
@@ -29,8 +33,8 @@ def describe(draft: Draft, version: "ModelVersion", run: "Run", evidence: Eviden
         f"{candidate.model} {digest[:12]}",
         {
             "parameters": f"{candidate.parameters:,}",
+            "graph and trained model differ": f"by at most {candidate.parity_max_abs:.1e}",
             "files": ", ".join(sorted(candidate.files)),
-            "parity of graph and trained model": f"at most {candidate.parity_max_abs:.1e}",
         },
     )
     trained = _run(draft, version, run, evidence)
@@ -42,30 +46,41 @@ def describe(draft: Draft, version: "ModelVersion", run: "Run", evidence: Eviden
 
 def _run(draft: Draft, version: "ModelVersion", run: "Run", evidence: Evidence) -> Node:
     papers, tags = evidence.folder / "provenance", version.tags
-    info = run.info
-    node = draft.add(
-        "run",
-        info.run_id,
-        f"training run {info.run_id[:8]}",
-        {"status": info.status, "name": info.run_name, "CI job": tags.get("wattline.job")},
-        began=instant(info.start_time) if info.start_time else None,
-        ended=instant(info.end_time) if info.end_time else None,
-    )
-    commit = tags.get(statements.COMMIT, "unknown")
-    dirty = {"true": "differed from it", "false": "were those of it"}.get(tags.get(statements.DIRTY, ""), "not known")
-    draft.link(node, "used", draft.add("commit", commit, f"commit {commit[:12]}", {"sources": dirty}))
+    node = _training(draft, version, run)
+    commit, sources = tags.get(statements.COMMIT, "unknown"), SOURCES.get(tags.get(statements.DIRTY, ""), "not known")
+    draft.link(node, "used", draft.add("commit", commit, commit[:12], {"sources": sources}))
     knobs = dict(sorted(run.data.params.items())[:MOST_PARAMS])
     sha256 = evidence.candidate.params_sha256
-    draft.link(node, "used", draft.add("params", sha256, f"params {sha256[:12]}", knobs))
+    draft.link(node, "used", draft.add("params", sha256, sha256[:12], knobs))
     if (papers / "dvc.lock").is_file():
         sha256 = files.sha256(papers / "dvc.lock")
         draft.link(node, "used", draft.add("lock", sha256, "dvc.lock", sha256=sha256))
     if (papers / ENVIRONMENT).is_file():
         found = files.read_record(papers / ENVIRONMENT, Environment)
         sha256 = files.sha256(papers / ENVIRONMENT)
-        facts = {"platform": found.platform, "packages": len(found.packages), "lock SHA-256": found.lock_sha256}
+        facts = {"packages": len(found.packages), "platform": found.platform, "lock SHA-256": found.lock_sha256}
         draft.link(node, "used", draft.add("environment", sha256, f"Python {found.python}", facts, sha256=sha256))
     return node
+
+
+def _training(draft: Draft, version: "ModelVersion", run: "Run") -> Node:
+    """The run; where it took place elsewhere, or nobody logged it, nothing is said of it but that."""
+    info, origin = run.info, version.tags.get(ORIGIN)
+    if origin is not None:
+        return draft.add("run", f"imported/{version.tags[DIGEST]}", f"training at {origin.rpartition(': ')[0]}")
+    if RECORD not in run.data.tags:
+        return draft.add("run", info.run_id, "training that was not logged")
+    return draft.add(
+        "run",
+        info.run_id,
+        f"training {info.run_id[:8]}",
+        {
+            "status": info.status if info.status != "FINISHED" else None,
+            "registered by CI job": version.tags.get("wattline.job"),
+        },
+        began=instant(info.start_time) if info.start_time else None,
+        ended=instant(info.end_time) if info.end_time else None,
+    )
 
 
 def _data(draft: Draft, evidence: Evidence) -> Node:
@@ -76,10 +91,10 @@ def _data(draft: Draft, evidence: Evidence) -> Node:
     rows: dict[str, int] = {}
     for part in manifest.parts:
         rows[part.split] = rows.get(part.split, 0) + part.rows
-    split = {f"{name} rows": f"{count:,}" for name, count in rows.items()}
+    split = {name: f"{count:,} rows" for name, count in rows.items()}
     sha256 = files.sha256(papers / "manifest.json")
-    prepared = draft.add("prepared data", sha256, "prepared rows", split, sha256=sha256)
-    raw = draft.add("dataset", dataset.id, f"dataset {dataset.name}", _dataset_facts(dataset))
+    prepared = draft.add("prepared data", sha256, "rows of each part", split, sha256=sha256)
+    raw = draft.add("dataset", dataset.id, dataset.name, _dataset_facts(dataset))
     stage = draft.add("stage", f"prepare/{sha256}", "prepare")
     ingest = draft.add("stage", f"ingest/{dataset.id}", "ingest", {"source": dataset.source})
     draft.link(prepared, "wasGeneratedBy", stage)
@@ -91,7 +106,8 @@ def _data(draft: Draft, evidence: Evidence) -> Node:
 
 def _dataset_facts(dataset: Dataset) -> dict[str, object]:
     return {
-        "rows": f"{dataset.rows:,} of {len(dataset.units)} units, one every {dataset.cadence_seconds:g} s",
+        "rows": f"{dataset.rows:,}, of each unit one every {dataset.cadence_seconds:g} s",
+        "units": f"{len(dataset.units):,}",
         "span": f"{min(unit.start for unit in dataset.units):%Y-%m-%d} to "
         f"{max(unit.end for unit in dataset.units):%Y-%m-%d} UTC",
         "licence": dataset.licence,
@@ -115,19 +131,19 @@ def _energy(draft: Draft, evidence: Evidence, *, candidate: Node, run: Node) -> 
     cost, digest = evidence.measurement, evidence.candidate.digest
     if cost.training_energy is not None:
         facts = {"energy": energy_text(cost.training_energy), "boundary": cost.training_energy.boundary}
-        node = draft.add("energy", f"training/{digest}", "energy of training", facts)
+        node = draft.add("energy", f"training/{digest}", "training", facts)
         draft.link(node, "wasGeneratedBy", run)
     spent = cost.candidate.energy_per_1000
     facts = {"energy": energy_text(spent), "boundary": spent.boundary, "machine": cost.machine}
-    node = draft.add("energy", f"predictions/{digest}", "energy of 1,000 predictions", facts)
+    node = draft.add("energy", f"predictions/{digest}", "1,000 predictions", facts)
     draft.link(node, "wasDerivedFrom", candidate)
     for verdict in evidence.decision.verdicts:
-        facts = {"reason": verdict.reason, "provenance": verdict.provenance}
-        label = f"gate {verdict.name}: {verdict.outcome}"
+        facts = {"reason": verdict.reason, "evidence": verdict.provenance}
+        label = f"{verdict.name}: {verdict.outcome}"
         said = draft.add("verdict", f"{verdict.name}/{digest}", label, facts)
         draft.link(said, "wasDerivedFrom", node if verdict.name == "energy" else candidate)
 
 
 def instant(milliseconds: int) -> datetime:
-    """A time as MLflow says it [ms since 1970-01-01 UTC]."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    """A time as MLflow says it [ms since 1970-01-01 UTC], to the second."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC)

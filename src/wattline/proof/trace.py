@@ -1,28 +1,32 @@
 """From a prediction, a version or a dataset to everything it rests on, and to who approved it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from wattline import predictions
-from wattline.errors import InputError
-from wattline.proof import making
+from wattline import files, predictions, signing
+from wattline.errors import InputError, IntegrityError
+from wattline.proof import deeds, making
+from wattline.proof.deeds import minute
 from wattline.proof.draft import Draft
 from wattline.registry import lookup, statements
 from wattline.registry.model import Model
 from wattline.registry.moving import ORIGIN
 from wattline.registry.stored import downloaded
-from wattline.signing.entry import MOVES, Entry
-from wattline.supply.lineage.graph import Lineage, Node
+from wattline.registry.tracking import DIGEST
+from wattline.signing import entry as entries
+from wattline.signing import model_signature
+from wattline.supply.lineage.graph import Lineage, Node, address
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 SHORTEST = 8
 """Least digits of a dataset's id that are taken for one."""
+DATA, METRIC = "wattline.data", "wattline.metric."
+SIGNED = (signing.FILE, entries.FILE, model_signature.FILE)
 
 
 @dataclass(frozen=True)
@@ -41,46 +45,54 @@ def trace(model: Model, what: str, *, log: Path | None) -> Trace:
     Raises InputError when nothing has this name, IntegrityError when a version does not hold.
     """
     draft = Draft()
-    if what.isdecimal() and len(what) < SHORTEST:
+    if what.isascii() and what.isdecimal() and len(what) < SHORTEST:
         version = lookup.number(model, what)
         return _finished(draft, _version(draft, model, version), version)
     answer = predictions.find(log, what) if log is not None else None
     if answer is not None:
         return _prediction(draft, model, answer, log)
-    numbers = _trained_on(model, what)
-    if not numbers:
+    versions = _trained_on(model, what)
+    if not versions:
         raise InputError(
             f"{what[:80]!r} is no version of {model.name}, no prediction in {log or 'a log of answers'} and no dataset "
-            "that a version was trained on; give a number, the id of an answer, or the id of a dataset"
+            f"that a version was trained on; give a number, the id of an answer, or the id of a dataset, {SHORTEST} "
+            "digits of it or more"
         )
-    for number in numbers:
-        _version(draft, model, version := lookup.number(model, number))
-    finished = draft.finish()
-    data = version.tags["wattline.data"]
-    return Trace(finished, next(one for one in finished.of_kind("dataset") if one.id.endswith(data)), version)
+    for version in versions:
+        _version(draft, model, version)
+    finished, data = draft.finish(), versions[-1].tags[DATA]
+    return Trace(finished, finished.node(address("dataset", data)), versions[-1])
 
 
 @contextmanager
 def files_of(version: "ModelVersion") -> Iterator[Path]:
-    """A folder with the files of `version`, verified, as a research object wants them; it vanishes afterwards."""
-    with TemporaryDirectory(prefix="wattline-") as temporary, downloaded(version) as evidence:
-        folder = Path(temporary) / "version"
-        evidence.folder.rename(folder)
-        yield folder
-        folder.rename(evidence.folder)
+    """A folder with the verified files of `version`, and what was signed about it in signed/; it vanishes."""
+    with downloaded(version) as evidence:
+        for name in SIGNED:
+            envelope = statements.fetch(version, name=name)
+            if envelope is not None:
+                files.write_bytes(evidence.folder / "signed" / name, envelope)
+        yield evidence.folder
 
 
 def _finished(draft: Draft, root: Node, version: "ModelVersion") -> Trace:
     return Trace(draft.finish(), root, version)
 
 
-def _trained_on(model: Model, data: str) -> list[str]:
-    """Versions that were trained on the dataset whose id begins with `data`."""
+def _trained_on(model: Model, data: str) -> list["ModelVersion"]:
+    """Versions that were trained on the dataset whose id begins with `data`, the oldest first.
+
+    Raises InputError where that is more than one dataset. A version that was deleted is none.
+    """
     if len(data) < SHORTEST:
         return []
     numbers = sorted(model.registrations().values(), key=int)
-    found = {number: lookup.by_number(model.client, model.name, number) for number in numbers}
-    return [number for number, one in found.items() if one and one.tags.get("wattline.data", "").startswith(data)]
+    found = [one for number in numbers if (one := lookup.by_number(model.client, model.name, number)) is not None]
+    chosen = [one for one in found if one.tags.get(DATA, "").startswith(data.lower())]
+    datasets = sorted({one.tags[DATA] for one in chosen})
+    if len(datasets) > 1:
+        raise InputError(f"{data!r} begins the ids of {len(datasets)} datasets: {', '.join(datasets)}; give more of it")
+    return chosen
 
 
 def _prediction(draft: Draft, model: Model, answer: dict[str, Any], log: Path | None) -> Trace:
@@ -95,57 +107,57 @@ def _prediction(draft: Draft, model: Model, answer: dict[str, Any], log: Path | 
             "was served without a statement"
         )
     version = lookup.number(model, number)
-    facts = {name: answer[name] for name in ("answered_at", "unit", "score", "threshold", "alarm", "role", "principal")}
-    facts |= {"window SHA-256": answer["input_sha256"], "route": answer["route"]}
-    node = draft.add("prediction", answer["id"], f"prediction {answer['id']}", facts)
+    if version.tags.get(DIGEST) != answer["digest"]:
+        asked, here = answer["digest"][:12], version.tags.get(DIGEST, "unknown")[:12]
+        raise IntegrityError(
+            f"prediction {answer['id']} is by candidate {asked}, but version {number} of {model.name} here is "
+            f"candidate {here}; trace it in the registry that its server reads"
+        )
+    node = draft.add("prediction", answer["id"], answer["id"], _answer_facts(answer))
     draft.link(node, "wasDerivedFrom", _version(draft, model, version))
     for said in predictions.feedback_on(log, answer["id"]) if log is not None else ():
+        facts = {"comment": said["comment"], "received": minute(said["received_at"])}
         label = {1: "an anomaly", 0: "no anomaly"}.get(said["label"], "not known")
-        feedback = draft.add("feedback", said["id"], f"feedback: {label}", {"comment": said["comment"]})
+        feedback = draft.add("feedback", said["id"], label, facts)
         draft.link(feedback, "wasDerivedFrom", node)
         draft.link(feedback, "wasAttributedTo", draft.add("person", said["by"], said["by"]))
     return _finished(draft, node, version)
 
 
+def _answer_facts(answer: dict[str, Any]) -> dict[str, object]:
+    """What a person asks first comes first."""
+    score, threshold = answer["score"], answer["threshold"]
+    limit = "" if threshold is None else f" (threshold {threshold:.6g})"
+    return {
+        "answered": f"{answer['answered_at']:%Y-%m-%d %H:%M:%S} UTC",
+        "unit": answer["unit"],
+        "score": None if score is None else f"{score:.6g}{limit}",
+        "alarm": {True: "yes", False: "no"}.get(answer["alarm"]),
+        "asked by": answer["principal"],
+        "route": answer["route"],
+        "role": answer["role"],
+        "window SHA-256": answer["input_sha256"],
+    }
+
+
 def _version(draft: Draft, model: Model, version: "ModelVersion") -> Node:
     """Add a version with everything that it rests on, and what was done with it."""
-    number = str(version.version)
+    number, tags = str(version.version), version.tags
     with downloaded(version) as evidence:
         signed = statements.verified(version, evidence, model.trusted)
         candidate = making.describe(draft, version, model.client.get_run(version.run_id), evidence)
-    scores = {name.removeprefix("wattline.metric."): said for name, said in version.tags.items() if ".metric." in name}
-    node = draft.add("version", f"{model.name}/{number}", f"{model.name} version {number}", scores)
+    facts = {
+        "standing": deeds.standing(model.moves(), number),
+        "imported from": tags.get(ORIGIN),
+        **{name.removeprefix(METRIC): said for name, said in sorted(tags.items()) if name.startswith(METRIC)},
+        "registered": minute(making.instant(version.creation_timestamp)),
+    }
+    node = draft.add("version", f"{model.name}/{number}", f"{model.name} {number}", facts)
     draft.link(node, "wasDerivedFrom", candidate)
-    statement = draft.add(
-        "statement", signed, "signed statement", {"key": version.tags.get(statements.KEY)}, sha256=signed
-    )
+    statement = draft.add("statement", signed, "signed", {"key": tags.get(statements.KEY)}, sha256=signed)
     draft.link(statement, "wasDerivedFrom", node)
-    if ORIGIN in version.tags:
-        site = draft.add("site", version.tags[ORIGIN], f"imported from {version.tags[ORIGIN]}")
-        draft.link(node, "wasAttributedTo", site)
-    _deeds(draft, model.about(number), version=node, statement=statement)
+    if ORIGIN in tags:
+        site = tags[ORIGIN].rpartition(": ")[0]
+        draft.link(node, "wasAttributedTo", draft.add("site", site, site))
+    deeds.describe(draft, model.about(number), version=node, statement=statement, candidate=tags[DIGEST])
     return node
-
-
-def _deeds(draft: Draft, entries: Sequence[Entry], *, version: Node, statement: Node) -> None:
-    """What the audit log says was done with a version, and by whom."""
-    approvals: list[Node] = []
-    for entry in entries:
-        name = entry.actor.name
-        who = draft.add("person", name, name, {"kind": entry.actor.kind, "job": entry.actor.job})
-        facts = {"audit entry": entry.sequence, "reason": entry.reason or None}
-        if entry.action in ("register", "import", "sign"):
-            draft.link(version if entry.action != "sign" else statement, "wasAttributedTo", who)
-        elif entry.action == "approve":
-            node = draft.add("approval", str(entry.sequence), f"approval by {name}", facts, ended=entry.at)
-            draft.link(node, "used", statement)
-            draft.link(node, "wasAssociatedWith", who)
-            approvals.append(node)
-        elif entry.action in MOVES:
-            label = "promotion" if entry.action == "promote" else "rollback to it"
-            facts |= {"champion before it": entry.former}
-            node = draft.add("promotion", str(entry.sequence), label, facts, ended=entry.at)
-            draft.link(node, "used", version, statement)
-            draft.link(node, "wasAssociatedWith", who)
-            if entry.action == "promote":
-                draft.link(node, "wasInformedBy", *approvals)

@@ -57,7 +57,7 @@ def settle(model: Model, expected: "ModelVersion | None" = None, *, envelope: by
         entry = model.verified(envelope)
         number = str(entry.version)
         known = expected if expected is not None and str(expected.version) == number else None
-        version = known or lookup.number(model, number)
+        version = known or lookup.of_entry(model, entry)
         # Signed anew: who signed it first may have changed keys since.
         statements.put(version, entries.seal(entry, model.signer), name=entries.FILE)
         model.client.set_model_version_tag(model.name, number, PROMOTION, str(entry.sequence))

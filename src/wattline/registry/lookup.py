@@ -7,6 +7,7 @@ from wattline.errors import InputError
 from wattline.registry import store
 from wattline.registry.model import CHALLENGER, Model
 from wattline.registry.tracking import DIGEST
+from wattline.signing.entry import Entry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,10 +31,24 @@ def number(model: Model, wanted: str) -> "ModelVersion":
         return found
     if model.about(wanted):
         raise InputError(
-            f"version {wanted} of {model.name} was deleted from the registry, the audit log knows it; import its "
-            "archive, or roll back to another version"
+            f"version {wanted} of {model.name} was deleted from the registry, the audit log knows it; register or "
+            "import its candidate again, or roll back to another version"
         )
     raise InputError(f"{model.name} has no version {wanted!r}; run `wattline register` first")
+
+
+def of_entry(model: Model, entry: Entry) -> "ModelVersion":
+    """The version that an entry of the log is about. Raises InputError when there is none any more.
+
+    Who deletes a registered model and makes it anew has versions that begin with 1 again.
+    """
+    found = number(model, str(entry.version))
+    if found.tags.get(DIGEST) != entry.digest:
+        raise InputError(
+            f"version {entry.version} of {model.name} is another candidate than in the audit log: the model was "
+            "deleted and made anew; restore the registry's database, or give the model another name"
+        )
+    return found
 
 
 def by_number(client: "MlflowClient", name: str, wanted: str) -> "ModelVersion | None":
@@ -91,5 +106,5 @@ def remove_doubles(model: Model) -> None:
 
 def overridden(model: Model, found: "ModelVersion") -> frozenset[str]:
     """Gates that a person has overridden for this version."""
-    entries = model.about(str(found.version))
+    entries = [entry for entry in model.about(str(found.version)) if entry.digest == found.tags.get(DIGEST)]
     return frozenset(entry.reason.partition(":")[0] for entry in entries if entry.action == "override")

@@ -74,12 +74,12 @@ class Model:
         return entry.version
 
     def registrations(self) -> dict[str, str]:
-        """Candidate -> version of all that was registered. Raises IntegrityError as `champion` does."""
+        """Candidate -> its last version, of all that was registered. Raises IntegrityError as `champion` does."""
         found: dict[str, str] = {}
         for envelope in self.ledger.registrations(self.name):
             entry = self.verified(envelope, REGISTERED)
             if entry.digest is not None and entry.version is not None:
-                found.setdefault(entry.digest, entry.version)
+                found[entry.digest] = entry.version
         return found
 
     def verified(self, envelope: bytes, actions: Collection[str] = ()) -> Entry:

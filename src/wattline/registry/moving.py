@@ -1,14 +1,16 @@
 """Move a version to another site and take one from there, with its history."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from wattline.errors import InputError
+from wattline.errors import InputError, RejectedError
 from wattline.registry import lookup, statements, uploading
-from wattline.registry.archive import Unpacked, pack, unpacked
+from wattline.registry.archive import Unpacked, layout, pack, unpacked
 from wattline.registry.evidence import check_verdicts
 from wattline.registry.model import CHALLENGER, Change, Model, changing
+from wattline.registry.registration import attach, sign_files
 from wattline.registry.stored import check_accepted, downloaded
 from wattline.registry.tracking import DIGEST
 from wattline.signing import keys
@@ -62,7 +64,12 @@ def import_archive(model: Model, archive: Path) -> str:
                 f"{archive} holds a model for task {found.evidence.candidate.task!r}, params.yaml is about {task!r}; "
                 "import it in the project of its task"
             )
-        check_verdicts(found.evidence.decision, {})
+        try:
+            check_verdicts(found.evidence.decision, {})  # what was overridden there is not overridden here
+        except RejectedError as error:
+            with changing(model) as change:
+                change.append("refuse", None, digest=found.manifest.candidate, reason=f"import: {error}")
+            raise
         return _registered(model, found)
 
 
@@ -70,22 +77,22 @@ def _registered(model: Model, found: Unpacked) -> str:
     evidence, digest = found.evidence, found.evidence.candidate.digest
     with changing(model) as change:
         known, same = model.registered(digest), lookup.by_digest(model.client, model.name, digest)
-        if known is None:
+        if known not in {str(one.version) for one in same}:
             tags = _tags(found)
             if same:
-                chosen = uploading.renew(model, same[0], evidence, tags=tags)
+                chosen, fresh = uploading.renew(model, same[0], evidence, tags=tags), False
             else:
-                chosen, _ = uploading.create(model, evidence, tags=tags)
+                chosen, fresh = uploading.create(model, evidence, tags=tags)
             known = str(chosen.version)
             _keep_origin(model, chosen.run_id, found)
-            signed = statements.attach(model.client, chosen, evidence, key=model.signer)
-            _record(change, known, found, signed)
+            said = {"statement": attach(model, chosen, evidence, fresh=fresh), **sign_files(chosen, evidence)}
+            _record(change, known, found, said)
         lookup.remove_others(model, same, keep=known)
         model.client.set_registered_model_alias(model.name, CHALLENGER, known)
     return known
 
 
-def _record(change: Change, number: str, found: Unpacked, signed: str) -> None:
+def _record(change: Change, number: str, found: Unpacked, evidence: Mapping[str, str]) -> None:
     said = found.manifest
     change.append(
         "import",
@@ -93,7 +100,7 @@ def _record(change: Change, number: str, found: Unpacked, signed: str) -> None:
         digest=said.candidate,
         reason=f"version {said.version} of {said.name} from {said.site}, exported {said.exported:%Y-%m-%d %H:%M} UTC",
         evidence={
-            "statement": signed,
+            **evidence,
             "their statement": hashlib.sha256(found.envelope).hexdigest(),
             "their history": hashlib.sha256(b"".join(found.history)).hexdigest(),
         },
@@ -118,6 +125,5 @@ def _tags(found: Unpacked) -> dict[str, str]:
 
 def _keep_origin(model: Model, run_id: str, found: Unpacked) -> None:
     """Keep what the other site signed beside the version."""
-    for name in ("statement.dsse.json", "history.jsonl", "manifest.dsse.json"):
-        if (found.folder / name).is_file():
-            model.client.log_artifact(run_id, str(found.folder / name), FOLDER)
+    for name in (layout.STATEMENT, layout.HISTORY):
+        model.client.log_artifact(run_id, str(found.folder / name), FOLDER)

@@ -67,8 +67,8 @@ def recover(model: Model) -> Entry | None:
     with changing(model) as change:
         lookup.remove_doubles(model)
         found, now = alias.points_to(model), model.champion()
-        if now is not None and now.version is not None:
-            lookup.number(model, now.version)
+        if now is not None:
+            lookup.of_entry(model, now)
         alias.settle(model)
         if found != (now.version if now is not None else None):
             said = f"alias pointed to {found or 'nothing'}"

@@ -80,14 +80,16 @@ def _register_once(model: Model, evidence: Evidence) -> str:
     digest = evidence.candidate.digest
     with changing(model) as change:
         known, same = model.registered(digest), lookup.by_digest(model.client, model.name, digest)
-        if known is None:
-            # Somebody may have made a version who did not live to write it into the log.
-            known = _record(change, same[0] if same else None, evidence)
+        held = next((one for one in same if str(one.version) == known), None)
+        if held is not None:
+            number = str(held.version)
+            _repair(change, held, evidence)
         else:
-            _repair(change, lookup.number(model, known), evidence)
-        lookup.remove_others(model, same, keep=known)
-        model.client.set_registered_model_alias(model.name, CHALLENGER, known)
-    return known
+            # Somebody may have made a version who did not live to write it into the log, or deleted the one in it.
+            number = _record(change, same[0] if same else None, evidence)
+        lookup.remove_others(model, same, keep=number)
+        model.client.set_registered_model_alias(model.name, CHALLENGER, number)
+    return number
 
 
 def _record(change: Change, left: "ModelVersion | None", evidence: Evidence) -> str:
@@ -102,10 +104,10 @@ def _record(change: Change, left: "ModelVersion | None", evidence: Evidence) -> 
         version, fresh = uploading.renew(model, left, evidence, tags=tags), False
     number = str(version.version)
     _record_overrides(change, number, evidence)
-    signed = _attach(model, version, evidence) if fresh else _sign_held(model, version)
+    signed = attach(model, version, evidence, fresh=fresh)
     clean = version.tags.get(statements.DIRTY) == "false"
     note = "" if clean else "sources were not those of the commit"
-    said = {"statement": signed, **_sign_files(version, evidence)}
+    said = {"statement": signed, **sign_files(version, evidence)}
     change.append("register", number, digest=digest, reason=note, evidence=said)
     return number
 
@@ -122,19 +124,25 @@ def _repair(change: Change, version: "ModelVersion", evidence: Evidence) -> None
         why = f"repaired: {error}"
     renewed = uploading.renew(model, version, evidence, tags=uploading.origin(evidence))
     _record_overrides(change, number, evidence)
-    signed = _sign_held(model, renewed)
+    signed = _attach_held(model, renewed)
     change.append("sign", number, digest=evidence.candidate.digest, reason=why, evidence={"statement": signed})
 
 
-def _attach(model: Model, version: "ModelVersion", evidence: Evidence) -> str:
+def attach(model: Model, version: "ModelVersion", evidence: Evidence, *, fresh: bool) -> str:
+    """Sign the statement of `version`: of `evidence` where that is all that was ever uploaded, else of what is held.
+
+    returns: SHA-256 of the envelope
+    """
+    if not fresh:
+        return _attach_held(model, version)
     return statements.attach(model.client, version, evidence, key=model.signer)
 
 
-def _sign_held(model: Model, version: "ModelVersion") -> str:
+def _attach_held(model: Model, version: "ModelVersion") -> str:
     """Sign what the store holds, a report of somebody killed among it, after a check. returns: SHA-256 of that"""
     with downloaded(version) as held:
         check_accepted(version, held, overridden=lookup.overridden(model, version))
-        return _attach(model, version, held)
+        return statements.attach(model.client, version, held, key=model.signer)
 
 
 def _record_overrides(change: Change, number: str, evidence: Evidence) -> None:
@@ -144,7 +152,7 @@ def _record_overrides(change: Change, number: str, evidence: Evidence) -> None:
             change.append("override", number, digest=evidence.candidate.digest, reason=f"{gate}: {why}")
 
 
-def _sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
+def sign_files(version: "ModelVersion", evidence: Evidence) -> dict[str, str]:
     """Lay OpenSSF's signature over the files beside the statement, where there is a key for it; its digest for the log.
 
     It says nothing that the statement does not say, but outsiders can verify it without Wattline.

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from wattline.errors import IntegrityError, RejectedError
+from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.registry import tracking
 from wattline.registry.artifacts import Artifacts
 from wattline.registry.evidence import (
@@ -33,21 +33,31 @@ PARTS = (*CHECKED, "provenance")
 @contextmanager
 def downloaded(version: "ModelVersion") -> Iterator[Evidence]:
     """A version's candidate, reports and cards. Raises IntegrityError unless all bytes of the candidate fit."""
-    digest = version.tags.get(tracking.DIGEST, "")
     with TemporaryDirectory(prefix="wattline-") as temporary:
         folder = Path(temporary)
         _download(version, folder)
         for wanted in (f"candidate/{RECORD}", *(f"reports/{stage}.json" for stage in STAGES)):
             if not (folder / wanted).is_file():
                 raise _wrong(version, f"holds no {wanted}")
+        yield _checked(version, folder)
+
+
+def _checked(version: "ModelVersion", folder: Path) -> Evidence:
+    """The records in `folder`, once all bytes fit. Raises IntegrityError naming the version and what does not."""
+    try:
         check_kinds(folder / "candidate")
         evidence = read(folder)
         check_bytes(folder / "candidate", evidence.candidate)
         check_contents(folder)
-        if evidence.candidate.digest != digest:
-            found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
-            raise _wrong(version, f"holds candidate {found}, its tag says {said}")
-        yield evidence
+    except (InputError, IntegrityError) as error:
+        # What to do about it is said for a candidate in the working tree.
+        reason = str(error).rpartition("; ")[0].replace(str(folder) + "/", "") or str(error)
+        raise _wrong(version, f"is damaged: {reason}") from None
+    digest = version.tags.get(tracking.DIGEST, "")
+    if evidence.candidate.digest != digest:
+        found, said = evidence.candidate.digest[:12], digest[:12] or "nothing"
+        raise _wrong(version, f"holds candidate {found}, its tag says {said}")
+    return evidence
 
 
 def check_accepted(version: "ModelVersion", evidence: Evidence, *, overridden: Collection[str] = ()) -> None:

@@ -75,12 +75,12 @@ def runs(client: "MlflowClient", candidate: Candidate) -> list["Run"]:
     return list(client.search_runs([store.experiment(client, candidate.task)], wanted))
 
 
-def start_run(client: "MlflowClient", candidate: Candidate) -> "Run":
-    """Make a run with the tags that name its origin."""
+def start_run(client: "MlflowClient", candidate: Candidate, *, tags: Mapping[str, str]) -> "Run":
+    """Make a run with `tags`, which name its origin."""
     return client.create_run(
         store.experiment(client, candidate.task),
         run_name=_run_name(candidate),
-        tags=origin(candidate),
+        tags=dict(tags),
     )
 
 

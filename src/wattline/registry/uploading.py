@@ -19,7 +19,7 @@ def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> tupl
     from mlflow.exceptions import MlflowException
 
     client, known = model.client, _own_runs(model, evidence)
-    run = known[0] if known else tracking.start_run(client, evidence.candidate)
+    run = known[0] if known else tracking.start_run(client, evidence.candidate, tags=tags)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
     if not known:
         client.set_terminated(run.info.run_id)

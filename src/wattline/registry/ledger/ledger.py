@@ -111,11 +111,11 @@ class Ledger:
         return found[0].encode() if found else None
 
     def registered(self, model: str, digest: str) -> bytes | None:
-        """The entry that made a candidate a version, here or by import; None where it is none."""
+        """The last entry that made a candidate a version, here or by import; None where there is none."""
         query = select(AUDIT.c.envelope).where(
             AUDIT.c.model == model, AUDIT.c.digest == digest, AUDIT.c.action.in_(REGISTERED)
         )
-        found = self._read(query.order_by(AUDIT.c.sequence).limit(1))
+        found = self._read(query.order_by(AUDIT.c.sequence.desc()).limit(1))
         return found[0].encode() if found else None
 
     def is_locked(self, model: str) -> bool:
