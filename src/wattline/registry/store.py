@@ -107,20 +107,52 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what MLflow and its libraries raise into a WattlineError that names the store and the reason."""
+    """Turn what MLflow, SQL and their libraries raise into a WattlineError that names the store and the reason."""
     try:
         yield
     except WattlineError:
         raise
     except Exception as error:
-        if not isinstance(error, OSError) and not type(error).__module__.startswith(LIBRARIES):
+        module = type(error).__module__
+        if not isinstance(error, OSError) and not module.startswith(LIBRARIES):
             raise
-        reason = _without_credentials(str(error)).split("\n", maxsplit=1)[0]
-        reason = re.sub(r" failed with (timeout )?exception.*", " got no answer", reason)[:200]
-        place = _without_credentials(settings().tracking_uri)
-        raise WattlineError(
-            f"the MLflow store {place} did not do its work: {reason}; start it, or check MLFLOW_TRACKING_URI"
-        ) from None
+        # MLflow wraps what its own database raises.
+        raise (_of_ledger(error) if module.startswith("sqlalchemy.") else _of_mlflow(error)) from None
+
+
+def reason(error: Exception) -> str:
+    """Why a call failed, in a line without credentials."""
+    text = _without_credentials(str(error))
+    refused = re.search(r"too many (\d+) error responses", text)
+    if refused:
+        said = f"was answered with {refused[1]}"
+    elif "Connection refused" in text:
+        said = "was refused: nobody listens there"
+    elif "timed out" in text:
+        said = "got no answer in time"
+    else:
+        said = "got no answer: the connection broke"
+    return re.sub(r" failed with (timeout )?exception.*", f" {said}", text.split("\n", maxsplit=1)[0])[:300]
+
+
+def _of_mlflow(error: Exception) -> WattlineError:
+    found = reason(error)
+    stranger = re.search(r"error code 40[13]|\b40[13] Client Error|UNAUTHENTICATED|PERMISSION_DENIED", str(error))
+    remedy = (
+        "renew MLFLOW_TRACKING_TOKEN, or check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        if stranger
+        else "start it, or check MLFLOW_TRACKING_URI"
+    )
+    place = _without_credentials(settings().tracking_uri)
+    return WattlineError(f"the MLflow store {place} did not do its work: {found}; {remedy}")
+
+
+def _of_ledger(error: Exception) -> WattlineError:
+    place = _without_credentials(settings().ledger_uri)
+    found = _without_credentials(str(getattr(error, "orig", None) or error)).split("\n", maxsplit=1)[0][:300]
+    return WattlineError(
+        f"the database of the audit log, {place}, did not do its work: {found}; start it, or check WATTLINE_LEDGER_URI"
+    )
 
 
 def _without_credentials(text: str) -> str:
