@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+POSTGRESQL = "postgresql"
+SECONDS_TO_CONNECT = 10
 # MLflow reads these once, when it is imported. Its own wait for an absent server is four minutes.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -94,7 +96,23 @@ def _connect() -> "MlflowClient":
     uri = settings().tracking_uri
     if uri.startswith(SQLITE):
         Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    if uri.startswith(POSTGRESQL):
+        _check_answers(uri)
     return MlflowClient(uri, registry_uri=uri)
+
+
+def _check_answers(uri: str) -> None:
+    """Raise WattlineError unless the database at `uri` lets us in: MLflow itself would try for 100 s."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+
+    engine = create_engine(uri, connect_args={"connect_timeout": SECONDS_TO_CONNECT})
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise _of_mlflow(error.orig or error) from None
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -120,7 +138,7 @@ def translated() -> Iterator[None]:
         raise (_of_ledger(error) if module.startswith("sqlalchemy.") else _of_mlflow(error)) from None
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Why a call failed, in a line without credentials."""
     text = _without_credentials(str(error))
     refused = re.search(r"too many (\d+) error responses", text)
@@ -135,7 +153,7 @@ def reason(error: Exception) -> str:
     return re.sub(r" failed with (timeout )?exception.*", f" {said}", text.split("\n", maxsplit=1)[0])[:300]
 
 
-def _of_mlflow(error: Exception) -> WattlineError:
+def _of_mlflow(error: BaseException) -> WattlineError:
     found = reason(error)
     stranger = re.search(r"error code 40[13]|\b40[13] Client Error|UNAUTHENTICATED|PERMISSION_DENIED", str(error))
     remedy = (
@@ -147,7 +165,7 @@ def _of_mlflow(error: Exception) -> WattlineError:
     return WattlineError(f"the MLflow store {place} did not do its work: {found}; {remedy}")
 
 
-def _of_ledger(error: Exception) -> WattlineError:
+def _of_ledger(error: BaseException) -> WattlineError:
     place = _without_credentials(settings().ledger_uri)
     found = _without_credentials(str(getattr(error, "orig", None) or error)).split("\n", maxsplit=1)[0][:300]
     return WattlineError(

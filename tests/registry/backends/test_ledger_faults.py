@@ -1,8 +1,10 @@
 """The database of the audit log is down, or goes away at any step: nothing is half done, and the reason is named."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tests.registry.backends.stack import changed, fetch, new_candidate
 from tests.registry.project import NAME, TRUSTED
 from tests.registry.schedules import LEDGER_STEPS
 from wattline.errors import InputError, WattlineError
-from wattline.registry import audit, lookup, model, promotion, registration, store
+from wattline.registry import audit, lookup, promotion, registration, store
 from wattline.registry.ledger import Ledger
 from wattline.registry.ledger import ledger as ledger_module
 from wattline.settings import settings
@@ -213,8 +215,7 @@ def test_a_host_that_takes_the_call_and_says_nothing_is_given_up(project: None, 
 
 
 def test_a_wrong_password_is_said_and_not_repeated(project: None, ledger_uri: str, monkeypatch: pytest.MonkeyPatch):
-    start, _, end = ledger_uri.partition("wattline:")[0], None, ledger_uri.partition("@")[2]
-    text = refusal(f"{start}wattline:let%40me%2Fin@{end}", monkeypatch)
+    text = refusal(f"postgresql://wattline:let%40me%2Fin@{ledger_uri.partition('@')[2]}", monkeypatch)
     assert "password authentication failed" in text
     assert "let%40me" not in text
     assert "let@me/in" not in text
@@ -245,6 +246,20 @@ def test_another_kind_of_address_is_refused_with_the_remedy(uri: str, project: N
     assert "letmein" not in text
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_mlflows_own_database_is_named_when_it_is_down(project: Path, elsewhere: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://wattline:letmein@127.0.0.1:9/registry")
+    if elsewhere:
+        monkeypatch.setenv("WATTLINE_LEDGER_URI", f"sqlite:///{project / 'ledger.db'}")
+    settings.cache_clear()
+    before = time.monotonic()
+    with pytest.raises(WattlineError, match=r"MLflow store .*127\.0\.0\.1:9/registry did not .*refused") as caught:
+        promote()
+    assert time.monotonic() - before < 60, "MLflow would try for 100 s"
+    assert "check MLFLOW_TRACKING_URI" in str(caught.value)
+    assert "letmein" not in str(caught.value)
+
+
 def test_a_tracking_server_needs_to_know_where_the_log_is_and_who_only_fetches_does_not(
     project: None, tracking_server: Tracking, ledger_uri: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -261,4 +276,3 @@ def test_a_tracking_server_needs_to_know_where_the_log_is_and_who_only_fetches_d
         with pytest.raises(InputError, match="set it to postgresql://USER:PASSWORD@HOST/DATABASE"), changed(name) as it:
             verb(it)
     assert fetch(name).digest == digest
-    assert model.CHAMPION == "champion"
