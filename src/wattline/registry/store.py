@@ -145,7 +145,7 @@ def reason(error: BaseException) -> str:
     if refused:
         said = f"was answered with {refused[1]}"
     elif "Connection refused" in text:
-        said = "was refused: nobody listens there"
+        said = "got no answer: nobody listens there"
     elif "timed out" in text:
         said = "got no answer in time"
     else:

@@ -209,7 +209,7 @@ def test_a_server_that_is_down_changes_nothing(stack: Stack, name: str, verb: Ca
     before = stack.state(name)
     new_candidate()
     stack.proxy.refuse()
-    with pytest.raises(WattlineError, match="was refused: nobody listens there; start it, or check") as caught:
+    with pytest.raises(WattlineError, match="got no answer: nobody listens there; start it, or check") as caught:
         verb(name)
     check_message(stack, str(caught.value), moved=False)
     stack.proxy.accept()
