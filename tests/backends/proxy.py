@@ -126,6 +126,7 @@ class _Exchange(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # the body waited 40 ms for the headers to be acknowledged
     server: _Proxy
 
     def handle(self) -> None:

@@ -21,6 +21,7 @@ from tests.registry.project import (
     log,
     opened,
     promote,
+    promoted,
     refused,
     register,
     state,
@@ -32,7 +33,7 @@ from tests.registry.project import (
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Decision
-from wattline.registry import registration, statements, store, tracking
+from wattline.registry import promotion, registration, statements, store, tracking
 from wattline.settings import settings
 
 NOTHING = ([], None, None, [])
@@ -182,13 +183,28 @@ def test_registering_again_repairs_what_was_lost_or_altered_in_the_store(project
     assert acts() == [("register", "1"), ("sign", "1"), ("promote", "1")]
 
 
-def test_a_deleted_version_is_not_made_anew_and_the_log_says_what_it_was(project: Path):
+def test_a_deleted_version_comes_back_as_another_one_and_the_log_knows_both(project: Path):
     version = register()
     with opened() as found:
         found.client.delete_model_version(NAME, version)
-    with pytest.raises(InputError, match=r"version 1 of anomaly was deleted.*import"):
-        register()
-    assert versions() == []
+    assert register() == "2"
+    assert versions() == ["2"]
+    assert promote() == "2"
+    with opened() as found:
+        assert [entry.action for entry in found.about("1")] == ["register"]
+        assert [entry.action for entry in found.about("2")] == ["register", "promote"]
+
+
+def test_a_model_that_was_deleted_and_made_anew_is_not_taken_for_the_one_in_the_log(project: Path):
+    promoted()
+    with opened() as found:
+        found.client.delete_registered_model(NAME)
+    another(b"other")
+    register()
+    with pytest.raises(InputError, match=r"was moved by hand|another candidate than in the audit log"):
+        promote()
+    with opened() as found, pytest.raises(InputError, match="another candidate than in the audit log"):
+        promotion.recover(found)
 
 
 def test_a_rejected_candidate_is_refused_with_every_gate_that_said_no_and_the_log_knows(project: Path):

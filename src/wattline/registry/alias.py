@@ -1,12 +1,14 @@
 """The alias `champion`: it follows the audit log, and who moved it by hand is told from who has not finished."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wattline.errors import InputError
-from wattline.registry import lookup, statements
+from wattline.errors import InputError, WattlineError
+from wattline.registry import lookup, statements, store
 from wattline.registry.model import CHAMPION, Model
 from wattline.signing import entry as entries
-from wattline.signing.entry import Entry
+from wattline.signing.entry import MOVES, Entry
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -47,6 +49,8 @@ def settle(model: Model, expected: "ModelVersion | None" = None, *, envelope: by
 
     expected: the version that the log probably names
     envelope: the champion's entry, where it was just written
+    Raises WattlineError when the alias could not follow, although the log has the move; InputError when the version
+    was deleted.
     """
     envelope = envelope or model.ledger.champion(model.name)
     while True:
@@ -54,14 +58,33 @@ def settle(model: Model, expected: "ModelVersion | None" = None, *, envelope: by
             if points_to(model) is not None:
                 model.client.delete_registered_model_alias(model.name, CHAMPION)
             return
-        entry = model.verified(envelope)
+        entry = model.verified(envelope, MOVES)
         number = str(entry.version)
         known = expected if expected is not None and str(expected.version) == number else None
-        version = known or lookup.of_entry(model, entry)
-        # Signed anew: who signed it first may have changed keys since.
-        statements.put(version, entries.seal(entry, model.signer), name=entries.FILE)
-        model.client.set_model_version_tag(model.name, number, PROMOTION, str(entry.sequence))
-        model.client.set_registered_model_alias(model.name, CHAMPION, number)
-        before, envelope = envelope, model.ledger.champion(model.name)
+        with _saying(model, number):
+            _point(model, known or lookup.of_entry(model, entry), entry)
+            before, envelope = envelope, model.ledger.champion(model.name)
         if envelope == before:
             return
+
+
+def _point(model: Model, version: "ModelVersion", entry: Entry) -> None:
+    # Signed anew: who signed it first may have changed keys since.
+    statements.put(version, entries.seal(entry, model.signer), name=entries.FILE)
+    model.client.set_model_version_tag(model.name, str(version.version), PROMOTION, str(entry.sequence))
+    model.client.set_registered_model_alias(model.name, CHAMPION, str(version.version))
+
+
+@contextmanager
+def _saying(model: Model, number: str) -> Iterator[None]:
+    """Who reads that a call failed would think that nothing was done."""
+    try:
+        with store.translated():
+            yield
+    except InputError:
+        raise
+    except WattlineError as error:
+        raise WattlineError(
+            f"version {number} of {model.name} is the champion by the audit log, and its alias did not follow: "
+            f"{error}; then run `wattline recover`"
+        ) from None

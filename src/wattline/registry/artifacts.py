@@ -1,13 +1,17 @@
 """The files of a version in MLflow's artifact store, read and written without asking for its run each time."""
 
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from wattline import files
-from wattline.errors import IntegrityError
+from wattline.errors import IntegrityError, WattlineError
+from wattline.registry import store
 from wattline.settings import settings
 
 if TYPE_CHECKING:
@@ -51,27 +55,53 @@ class Artifacts:
         self._place: Place = Folder(Path(unquote(local.path))) if local.scheme == "file" else Store(root)
 
     def download(self, folder: Path, *parts: str) -> None:
-        """Copy the folders `parts` into `folder`. Raises OSError or MlflowException for one that is not there."""
-        for part in parts:
-            self._place.download(folder, part)
+        """Copy the folders `parts` into `folder`. Raises WattlineError for files that do not come.
+
+        Raises OSError or MlflowException for a folder that is not there.
+        """
+        with self._naming_files():
+            for part in parts:
+                self._place.download(folder, part)
 
     def has(self, part: str) -> bool:
         """Whether there is anything in the folder `part`."""
         return self._place.has(part)
 
     def read(self, path: str) -> bytes | None:
-        """Content of one file; None where there is none."""
-        return self._place.read(path)
+        """Content of one file; None where there is none. Raises WattlineError when it is there and does not come."""
+        with self._naming_files():
+            return self._place.read(path)
 
     def write(self, path: str, content: bytes) -> None:
         """Replace one file, unless it has this content. Raises IntegrityError when it does not come back as sent."""
-        if self.read(path) == content:
-            return
+        with suppress(WattlineError):  # a damaged one is replaced, too
+            if self.read(path) == content:
+                return
         self._place.write(path, content)
         if self.read(path) != content:
             raise IntegrityError(
                 f"the store gave back another {path} of {self._label} than was sent; check the store and try again"
             )
+
+    @contextmanager
+    def _naming_files(self) -> Iterator[None]:
+        """Say which files did not come: MLflow has them somewhere in its message.
+
+        A tracking server answers alike when its object store is down and when bytes there are not what was stored.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            failed = re.findall(r"##### File (.+?) #####\n(.*)", str(error))
+            if not failed:
+                raise
+            paths, said = ", ".join(path for path, _ in failed), store.reason(RuntimeError(failed[0][1]))
+            raise WattlineError(
+                f"{self._label}: {paths} did not come from the MLflow store, which has it: {said}; try again, and if "
+                "it does not come then either, it is damaged there: restore it, or register the candidate again"
+            ) from None
 
 
 class Folder:

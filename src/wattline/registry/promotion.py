@@ -11,7 +11,7 @@ from wattline.registry.evidence import Evidence
 from wattline.registry.model import Change, Model, changing
 from wattline.registry.stored import check_accepted, downloaded
 from wattline.registry.tracking import DIGEST
-from wattline.signing.entry import Action, Entry
+from wattline.signing.entry import MOVES, Action, Entry
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -181,7 +181,7 @@ def _refuse(change: Change, version: str | None, reason: str) -> None:
 def _unchanged(model: Model, before: bytes | None) -> Entry | None:
     """The champion's entry. Raises SupersededError when it is another one than when this process began to wait."""
     now = model.ledger.champion(model.name)
-    entry = None if now is None else model.verified(now)
+    entry = None if now is None else model.verified(now, MOVES)
     if now == before:
         return entry
     who = f"{entry.actor.name} made version {entry.version} champion of {model.name}" if entry else "it was taken away"

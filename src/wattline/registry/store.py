@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+WAITING = "?timeout=60"
+"""Seconds that MLflow waits for another process to write to its SQLite file; its own 5 are few on a busy machine."""
+POSTGRESQL = "postgresql"
+SECONDS_TO_CONNECT = 10
 # MLflow reads these once, when it is imported. Its own wait for an absent server is four minutes.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -94,7 +98,24 @@ def _connect() -> "MlflowClient":
     uri = settings().tracking_uri
     if uri.startswith(SQLITE):
         Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        uri += WAITING if "?" not in uri else ""
+    if uri.startswith(POSTGRESQL):
+        _check_answers(uri)
     return MlflowClient(uri, registry_uri=uri)
+
+
+def _check_answers(uri: str) -> None:
+    """Raise WattlineError unless the database at `uri` lets us in: MLflow itself would try for 100 s."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+
+    engine = create_engine(uri, connect_args={"connect_timeout": SECONDS_TO_CONNECT})
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise _of_mlflow(error.orig or error) from None
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -107,20 +128,52 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what MLflow and its libraries raise into a WattlineError that names the store and the reason."""
+    """Turn what MLflow, SQL and their libraries raise into a WattlineError that names the store and the reason."""
     try:
         yield
     except WattlineError:
         raise
     except Exception as error:
-        if not isinstance(error, OSError) and not type(error).__module__.startswith(LIBRARIES):
+        module = type(error).__module__
+        if not isinstance(error, OSError) and not module.startswith(LIBRARIES):
             raise
-        reason = _without_credentials(str(error)).split("\n", maxsplit=1)[0]
-        reason = re.sub(r" failed with (timeout )?exception.*", " got no answer", reason)[:200]
-        place = _without_credentials(settings().tracking_uri)
-        raise WattlineError(
-            f"the MLflow store {place} did not do its work: {reason}; start it, or check MLFLOW_TRACKING_URI"
-        ) from None
+        # MLflow wraps what its own database raises.
+        raise (_of_ledger(error) if module.startswith("sqlalchemy.") else _of_mlflow(error)) from None
+
+
+def reason(error: BaseException) -> str:
+    """Why a call failed, in a line without credentials."""
+    text = _without_credentials(str(error))
+    refused = re.search(r"too many (\d+) error responses", text)
+    if refused:
+        said = f"was answered with {refused[1]}"
+    elif "Connection refused" in text:
+        said = "got no answer: nobody listens there"
+    elif "timed out" in text:
+        said = "got no answer in time"
+    else:
+        said = "got no answer: the connection broke"
+    return re.sub(r" failed with (timeout )?exception.*", f" {said}", text.split("\n", maxsplit=1)[0])[:300]
+
+
+def _of_mlflow(error: BaseException) -> WattlineError:
+    found = reason(error)
+    stranger = re.search(r"error code 40[13]|\b40[13] Client Error|UNAUTHENTICATED|PERMISSION_DENIED", str(error))
+    remedy = (
+        "renew MLFLOW_TRACKING_TOKEN, or check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        if stranger
+        else "start it, or check MLFLOW_TRACKING_URI"
+    )
+    place = _without_credentials(settings().tracking_uri)
+    return WattlineError(f"the MLflow store {place} did not do its work: {found}; {remedy}")
+
+
+def _of_ledger(error: BaseException) -> WattlineError:
+    place = _without_credentials(settings().ledger_uri)
+    found = _without_credentials(str(getattr(error, "orig", None) or error)).split("\n", maxsplit=1)[0][:300]
+    return WattlineError(
+        f"the database of the audit log, {place}, did not do its work: {found}; start it, or check WATTLINE_LEDGER_URI"
+    )
 
 
 def _without_credentials(text: str) -> str:

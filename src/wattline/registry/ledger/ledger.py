@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, insert, select, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from wattline.errors import InputError, WattlineError
 from wattline.registry.ledger import locking, tables
@@ -23,6 +23,13 @@ from wattline.signing.keys import PrivateKey
 DIALECTS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 SECONDS_BETWEEN_TRIES = 0.05
 SECONDS_TO_CONNECT = 10
+# A server that hangs or a network that swallows packets ends a command, and not only its patience.
+POSTGRESQL = {
+    "connect_timeout": SECONDS_TO_CONNECT,
+    "tcp_user_timeout": 30_000,
+    "options": "-c statement_timeout=60000",
+}
+"""Options of libpq: times in seconds, milliseconds, milliseconds."""
 
 
 class Ledger:
@@ -43,7 +50,8 @@ class Ledger:
             with locking.beating(lambda: self._renew(lock), seconds=self._lock_seconds):
                 yield lock
         finally:
-            self._give_back(lock)
+            with suppress(SQLAlchemyError):  # what was done is done, and the lock ends by itself
+                self._give_back(lock)
 
     def append(
         self,
@@ -205,7 +213,7 @@ def connect(uri: str, *, lock_seconds: float, wait_seconds: float) -> Ledger:
     try:
         address = make_url(uri)
         backend = address.get_backend_name()
-    except (ArgumentError, NoSuchModuleError):
+    except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number
         backend = ""
     if backend not in DIALECTS:
         raise InputError(
@@ -220,7 +228,7 @@ def connect(uri: str, *, lock_seconds: float, wait_seconds: float) -> Ledger:
         engine = create_engine(address, connect_args={"timeout": SECONDS_TO_CONNECT})
         event.listen(engine, "connect", _prepare)
     else:
-        engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": SECONDS_TO_CONNECT})
+        engine = create_engine(address, pool_pre_ping=True, connect_args=POSTGRESQL)
     tables.create(engine)
     return Ledger(engine, lock_seconds=lock_seconds, wait_seconds=wait_seconds)
 
