@@ -46,8 +46,8 @@ class Bare:
         """Run, files, version, statement, tags, alias."""
         from wattline.registry import statements, store
         from wattline.registry.evidence import read
-        from wattline.registry.uploading import figures
         from wattline.registry.tracking import origin
+        from wattline.registry.uploading import figures
 
         said = read(self.folder)
         tags = origin(said.candidate) | {statements.DIRTY: "false"} | figures(said)
