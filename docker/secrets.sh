@@ -24,6 +24,8 @@ dbname=mlflow
 user=mlflow
 password=$(cat secrets/postgres_password)
 END
+secret pgpass <<< "127.0.0.1:*:mlflow:mlflow:$(cat secrets/postgres_password)"
+chmod 0600 secrets/pgpass # libpq reads no password from a file that others may read
 [ -e secrets/s3_credentials ] || s3_key=$(random)
 secret s3_credentials << END
 [default]
