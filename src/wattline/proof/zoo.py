@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def entries(model: Model) -> list[Entry]:
-    """What the zoo says of each version in the audit log, the oldest first.
+    """What the zoo says of each version in the audit log that was not deleted, the oldest first.
 
     Raises IntegrityError or InputError naming the first version whose bytes or statement do not hold.
     """
@@ -29,12 +29,13 @@ def entries(model: Model) -> list[Entry]:
     return [
         _entry(
             model,
-            lookup.number(model, number),
+            version,
             champion=champion,
             challenger=str(challenger.version) if challenger is not None else None,
             former=former,
         )
         for number in numbers
+        if (version := lookup.by_number(model.client, model.name, number)) is not None
     ]
 
 
