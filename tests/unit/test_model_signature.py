@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 from wattline import cli
 from wattline.errors import InputError, IntegrityError
 from wattline.settings import settings
-from wattline.signing import keys, model_keys, model_signature
+from wattline.signing import keys, model_keys, model_signature, pem
 from wattline.signing.model_keys import ModelPrivateKey
 
 COMMAND = Path(sys.executable).with_name("model_signing")
 RAW = ec.generate_private_key(ec.SECP256R1())
 KEY = ModelPrivateKey.of(RAW)
-VARIABLES = ("WATTLINE_STATE", model_keys.VARIABLE, keys.VARIABLE, keys.PASSPHRASE)
+VARIABLES = ("WATTLINE_STATE", model_keys.VARIABLE, keys.VARIABLE, pem.PASSPHRASE)
 
 
 @pytest.fixture(autouse=True)

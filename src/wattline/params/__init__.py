@@ -35,6 +35,7 @@ from wattline.params.stages import (
     ProfileParams,
     ValidateParams,
 )
+from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
 __all__ = [
@@ -154,20 +155,9 @@ def load(path: Path = FILE) -> Params:
     return typed(Params, {"block": tree[name], **shared}, where=str(path))
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key stands once: of two values nobody could tell which one counts."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(), Loader=_UniqueKeys)  # noqa: S506  # a SafeLoader
+        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run this in the project's root folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

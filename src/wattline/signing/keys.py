@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -16,7 +16,6 @@ from wattline.signing import pem
 PRIVATE = "private.pem"
 PUBLIC = "public.pem"
 VARIABLE = "WATTLINE_SIGNING_KEY"
-PASSPHRASE = "WATTLINE_SIGNING_PASSPHRASE"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,8 @@ def write(folder: Path, key: PrivateKey) -> None:
 
     Raises InputError when either is there already.
     """
-    passphrase = settings().signing_passphrase
-    private = key.pem(passphrase.get_secret_value() if passphrase else None)
+    passphrase = pem.passphrase()
+    private = key.pem(passphrase.decode() if passphrase else None)
     pem.write_pair(folder / PRIVATE, private, folder / PUBLIC, key.public.pem())
 
 
@@ -105,17 +104,10 @@ def load_private() -> PrivateKey:
     Raises InputError when there is none, others may read it, it is encrypted otherwise than the passphrase says, or it
     is no private Ed25519 key.
     """
-    secret = settings().signing_key
-    if secret is not None and secret.get_secret_value().lstrip().startswith("-----BEGIN"):
-        return _private(secret.get_secret_value().encode(), place=VARIABLE)
-    path = default_folder() / PRIVATE if secret is None else Path(secret.get_secret_value())
-    try:
-        return _private(pem.read(path, private=True), place=str(path))
-    except (OSError, ValueError):
-        if secret is None:
-            raise InputError(f"{path} cannot be read; run `wattline keys new`, or set {VARIABLE}") from None
-        # What is no path may be a key that lost its first line, so it is not repeated.
-        raise InputError(f"{VARIABLE} is neither a PEM text nor a file that can be read; correct it") from None
+    key, place = pem.load_private(settings().signing_key, default_folder() / PRIVATE, variable=VARIABLE)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _other_kind(key, place=place)
+    return PrivateKey.of(key)
 
 
 def load_public(paths: Iterable[Path | str]) -> tuple[PublicKey, ...]:
@@ -123,39 +115,8 @@ def load_public(paths: Iterable[Path | str]) -> tuple[PublicKey, ...]:
     return tuple(_public(Path(path)) for path in paths)
 
 
-def _private(content: bytes, *, place: str) -> PrivateKey:
-    passphrase = settings().signing_passphrase
-    password = passphrase.get_secret_value().encode() if passphrase is not None else None
-    if b"PUBLIC KEY-----" in content:
-        raise InputError(f"{place} is a public key; sign with the private one")
-    try:
-        key = serialization.load_pem_private_key(content, password)
-    except TypeError:
-        reason = f"is encrypted; set {PASSPHRASE}"
-        if password is not None:
-            reason = f"is not encrypted, but {PASSPHRASE} is set; unset it or encrypt the key"
-        raise InputError(f"{place} {reason}") from None
-    except (ValueError, UnsupportedAlgorithm):
-        hint = f"or {PASSPHRASE} is wrong" if b"ENCRYPTED" in content else "as PEM"
-        raise InputError(f"{place} holds no private key, {hint}; make one with `wattline keys new`") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _other_kind(key, place=place)
-    return PrivateKey.of(key)
-
-
 def _public(path: Path) -> PublicKey:
-    try:
-        content = pem.read(path, private=False)
-    except (OSError, ValueError):
-        raise InputError(
-            f"the public key {path} cannot be read; copy it from who promotes, or run `wattline keys new`"
-        ) from None
-    if b"PRIVATE KEY-----" in content:
-        raise InputError(f"{path} is a private key; name the public one and keep the private one where it is used")
-    try:
-        key = serialization.load_pem_public_key(content)
-    except (ValueError, UnsupportedAlgorithm):
-        raise InputError(f"{path} holds no public key as PEM; copy public.pem from who promotes") from None
+    key = pem.load_public(path, remedy="copy public.pem from who promotes, or run `wattline keys new`")
     if not isinstance(key, Ed25519PublicKey):
         raise _other_kind(key, place=str(path))
     return PublicKey.of(key)

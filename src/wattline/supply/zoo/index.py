@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from wattline import files
 from wattline.errors import InputError
+from wattline.params.unique import UniqueKeys
 from wattline.records import Record
 from wattline.supply.zoo.entry import CardPage, Entry, newest_first
 from wattline.supply.zoo.page import MARKDOWN, index_markdown
@@ -30,18 +31,10 @@ class Index(Record):
     versions: tuple[Entry, ...]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key stands once: of two values nobody could tell which one counts."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+class _Loader(UniqueKeys):
+    """Also without references: a few lines of references to references unfold to more than any memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        # A few lines of references to references unfold to more than any memory.
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("it holds a reference")
         return super().compose_node(parent, index)
