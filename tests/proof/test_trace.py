@@ -170,7 +170,7 @@ class TestVersion:
         write_keys(site.folder / ".wattline" / "keys", seed=5)
         former = site.folder / ".wattline" / "former.pem"
         former.write_bytes(signing_key(0).public.pem())
-        site.knobs(registry={"former_keys": [".wattline/former.pem"]})
+        site.knobs(registry={"former_keys": [{"file": ".wattline/former.pem", "until": 99}]})
         site.sign("1")
         site.approve(reason="of the second statement")
         site.promote()

@@ -82,7 +82,7 @@ class TestSign:
         write_keys(site.folder / ".wattline" / "keys", seed=5)
         former = site.folder / ".wattline" / "former.pem"
         former.write_bytes(signing_key(0).public.pem())
-        site.knobs(registry={"former_keys": [".wattline/former.pem"]})
+        site.knobs(registry={"former_keys": [{"file": ".wattline/former.pem", "until": 99}]})
         done(run("sign"), f"signed: {NAME} version 1")
         assert run("promote").code == 0
 

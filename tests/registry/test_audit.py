@@ -29,6 +29,7 @@ from tests.registry.project import (
 )
 from wattline import files
 from wattline.errors import InputError, IntegrityError
+from wattline.params.registry import FormerKey
 from wattline.registry import auditing, promotion
 from wattline.registry.audit import Head
 from wattline.signing import entry as entries
@@ -241,7 +242,7 @@ def test_entries_of_a_key_that_signs_no_more_count_as_long_as_it_is_named(chain:
     Path(".wattline/keys/public.pem").write_bytes(signing_key(1).public.pem())
     with pytest.raises(IntegrityError, match="the entry after 0 was edited, or signed by a key that is not trusted"):
         verify()
-    assert auditing.verify(loaded(former_keys=("old.pem",))).sequence == chain
+    assert auditing.verify(loaded(former_keys=(FormerKey(file="old.pem", until=chain),))).sequence == chain
 
 
 def test_an_export_is_the_log_and_says_where_it_ends(chain: int):
@@ -264,9 +265,9 @@ def test_an_export_that_was_truncated_at_any_byte_is_refused(project: Path):
     for length in range(len(content)):
         path.write_bytes(content[:length])
         with pytest.raises((InputError, IntegrityError), match=r"cut\.jsonl was cut off"):
-            audit.read_export(path, vouching)
+            audit.read_export(path, *vouching)
     path.write_bytes(content)
-    assert len(audit.read_export(path, vouching)[0]) == 2
+    assert len(audit.read_export(path, *vouching)[0]) == 2
 
 
 @pytest.mark.parametrize("line", [0, 1, 3])

@@ -35,6 +35,7 @@ from tests.registry.project import (
 )
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError, WattlineError
+from wattline.params.registry import FormerKey
 from wattline.records import Champion
 from wattline.registry import promotion, registration, statements
 from wattline.settings import settings
@@ -261,7 +262,7 @@ def test_signing_again_with_a_new_key_is_on_record_and_the_old_keys_entries_coun
     new = (signing_key(1).public,)
     with opened(new) as found, pytest.raises(IntegrityError, match=r"registry\.former_keys"):
         promotion.promote(found)
-    with opened(new, former_keys=("old.pem",)) as found:
+    with opened(new, former_keys=(FormerKey(file="old.pem", until=99),)) as found:
         with pytest.raises(IntegrityError, match="none by a trusted key"):
             promotion.promote(found)
         assert registration.sign(found) == "1"

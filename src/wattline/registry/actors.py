@@ -8,6 +8,7 @@ from wattline.settings import settings
 from wattline.signing.entry import Actor
 
 UNKNOWN = "unknown"
+LONGEST = 200
 
 
 def actor() -> Actor:
@@ -15,7 +16,7 @@ def actor() -> Actor:
     known = settings()
     if not known.ci:
         return Actor(name=_login(), kind="person")
-    name = known.gitlab_user_login or UNKNOWN
+    name = (known.gitlab_user_login or UNKNOWN)[:LONGEST]
     return Actor(name=name, kind="person" if known.ci_job_manual else "job", job=known.ci_job_url)
 
 

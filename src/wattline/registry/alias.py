@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wattline.errors import InputError, WattlineError
 from wattline.registry import lookup, statements, store
 from wattline.registry.model import CHAMPION, Model
+from wattline.registry.tracking import DIGEST
 from wattline.signing import entry as entries
 from wattline.signing.entry import MOVES, Entry
 
@@ -30,13 +31,32 @@ def check(model: Model, entry: Entry | None) -> None:
 
     A champion that was deleted has no alias any more; another version may take its place.
     """
-    found = points_to(model)
+    found = lookup.by_alias(model.client, model.name, CHAMPION)
     said = entry.version if entry is not None else None
     deleted = found is None and said is not None and lookup.by_number(model.client, model.name, said) is None
-    if found != said and not deleted:
+    if agrees(found, entry) or deleted:
+        return
+    _check_log(model, found, entry)
+    points = found.version if found is not None else "no version"
+    raise InputError(
+        f"the alias {CHAMPION} of {model.name} points to {points}, the audit log says {said or 'none'}: it was moved "
+        "by hand, the model was deleted and made anew, or a promotion was cut off; run `wattline recover`"
+    )
+
+
+def agrees(found: "ModelVersion | None", entry: Entry | None) -> bool:
+    """Whether the version that the alias points to is the one, and of the candidate, that the log made champion."""
+    if found is None or entry is None:
+        return found is None and entry is None
+    return str(found.version) == entry.version and found.tags.get(DIGEST) == entry.digest
+
+
+def _check_log(model: Model, found: "ModelVersion | None", entry: Entry | None) -> None:
+    """Raise InputError when a version was promoted, and the log knows of no promotion: it is another log."""
+    if entry is None and found is not None and PROMOTION in found.tags:
         raise InputError(
-            f"the alias {CHAMPION} of {model.name} points to {found or 'no version'}, the audit log says "
-            f"{said or 'none'}: it was moved by hand, or a promotion was cut off; run `wattline recover`"
+            f"version {found.version} of {model.name} was promoted, and this audit log knows of no promotion: it is "
+            "empty or another one; check WATTLINE_LEDGER_URI, or restore the database"
         )
 
 
@@ -55,7 +75,9 @@ def settle(model: Model, expected: "ModelVersion | None" = None, *, envelope: by
     envelope = envelope or model.ledger.champion(model.name)
     while True:
         if envelope is None:
-            if points_to(model) is not None:
+            found = lookup.by_alias(model.client, model.name, CHAMPION)
+            _check_log(model, found, None)
+            if found is not None:
                 model.client.delete_registered_model_alias(model.name, CHAMPION)
             return
         entry = model.verified(envelope, MOVES)

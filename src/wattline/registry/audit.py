@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from wattline import files
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Record
+from wattline.registry.former import FormerKeys
 from wattline.signing import dsse
 from wattline.signing import entry as entries
 from wattline.signing.entry import FIRST, Entry, Sha256
@@ -17,6 +18,9 @@ from wattline.signing.keys import PrivateKey, PublicKey
 EXPORT_TYPE = "application/vnd.wattline.audit-export+json"
 ANCHOR = "audit.json"
 """Where this machine remembers below WATTLINE_STATE how far it has seen the log."""
+
+
+NONE = FormerKeys()
 
 
 class Head(Record):
@@ -33,17 +37,19 @@ class Export(Record):
     at: AwareDatetime
 
 
-def verify(envelopes: Iterable[bytes], trusted: Sequence[PublicKey]) -> tuple[list[Entry], Head]:
+def verify(
+    envelopes: Iterable[bytes], trusted: Sequence[PublicKey], former: FormerKeys = NONE
+) -> tuple[list[Entry], Head]:
     """The entries in `envelopes` and where they end.
 
-    trusted: keys that may sign entries, former ones too
+    trusted: keys that may sign entries; former: keys that were
     Raises IntegrityError naming the first entry that was edited, dropped, reordered or signed by somebody else.
     """
     found: list[Entry] = []
     head = Head(sequence=0, hash=FIRST)
     tokens: dict[str, int] = {}
     for envelope in envelopes:
-        entry = _entry(envelope, trusted, after=head)
+        entry = _entry(envelope, trusted, former, after=head)
         _check_place(entry, head)
         if entry.token < tokens.get(entry.model, 0):
             raise IntegrityError(f"entry {entry.sequence} was written under a lock that was somebody else's by then")
@@ -94,7 +100,7 @@ def export(envelopes: Sequence[bytes], head: Head, *, key: PrivateKey, at: Aware
     return b"".join([*envelopes, last])
 
 
-def read_export(path: Path, trusted: Sequence[PublicKey]) -> tuple[list[Entry], Head]:
+def read_export(path: Path, trusted: Sequence[PublicKey], former: FormerKeys = NONE) -> tuple[list[Entry], Head]:
     """The verified entries of an export. Raises InputError when it cannot be read or was cut off, else as `verify`."""
     try:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -106,10 +112,11 @@ def read_export(path: Path, trusted: Sequence[PublicKey]) -> tuple[list[Entry], 
     if not lines or not lines[-1].endswith(b"\n"):
         raise cut_off
     try:
-        last = dsse.parse(dsse.unseal(lines[-1], trusted, kind=EXPORT_TYPE), Export)
+        vouching = (*trusted, *(key for key, _ in former.known))
+        last = dsse.parse(dsse.unseal(lines[-1], vouching, kind=EXPORT_TYPE), Export)
     except InputError:
         raise cut_off from None
-    found, head = verify(lines[:-1], trusted)
+    found, head = verify(lines[:-1], trusted, former)
     if head != last.head:
         raise IntegrityError(f"{path} has {head.sequence} entries, {last.head.sequence} were exported; export it again")
     return found, head
@@ -125,10 +132,10 @@ def lines(found: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _entry(envelope: bytes, trusted: Sequence[PublicKey], *, after: Head) -> Entry:
+def _entry(envelope: bytes, trusted: Sequence[PublicKey], former: FormerKeys, *, after: Head) -> Entry:
     place = f"the entry after {after.sequence}"
     try:
-        entry = entries.unseal(envelope, trusted)
+        entry = former.unseal(envelope, trusted)
     except (InputError, IntegrityError) as error:
         raise IntegrityError(f"{place} was edited, or signed by a key that is not trusted: {error}") from None
     if dsse.payload(envelope, kind=entries.PAYLOAD_TYPE) != entry.payload():

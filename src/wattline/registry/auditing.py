@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from wattline import files
 from wattline.errors import IntegrityError
 from wattline.params import Params
-from wattline.registry import audit, lookup, statements, store
+from wattline.registry import alias, audit, lookup, statements, store
 from wattline.registry.audit import ANCHOR, Head, lines
+from wattline.registry.former import FormerKeys
 from wattline.registry.model import CHAMPION, ledger
 from wattline.settings import settings
 from wattline.signing import entry as entries
@@ -28,15 +29,15 @@ __all__ = ["export", "lines", "read", "trusted", "verify"]
 SECONDS_BETWEEN_LOOKS = 0.05
 
 
-def trusted(loaded: Params) -> tuple[PublicKey, ...]:
-    """Keys whose entries count, those that sign no more among them."""
-    return keys.load_public((*loaded.serving.model.trusted_keys, *loaded.registry.former_keys))
+def trusted(loaded: Params) -> tuple[tuple[PublicKey, ...], FormerKeys]:
+    """Keys whose entries count, and those whose entries did."""
+    return keys.load_public(loaded.serving.model.trusted_keys), FormerKeys.load(loaded.registry.former_keys)
 
 
 def read(loaded: Params) -> list[Entry]:
     """All entries, signatures and links verified. Raises IntegrityError naming the first that does not hold."""
     with ledger(loaded.registry) as log:
-        return audit.verify(log.envelopes(), trusted(loaded))[0]
+        return audit.verify(log.envelopes(), *trusted(loaded))[0]
 
 
 def verify(loaded: Params, *, file: Path | None = None, against: Path | None = None) -> Head:
@@ -48,17 +49,17 @@ def verify(loaded: Params, *, file: Path | None = None, against: Path | None = N
     """
     vouching = trusted(loaded)
     if file is not None:
-        found, head = audit.read_export(file, vouching)
+        found, head = audit.read_export(file, *vouching)
     else:
         with ledger(loaded.registry) as log:
-            found, head = audit.verify(log.envelopes(), vouching)
+            found, head = audit.verify(log.envelopes(), *vouching)
             audit.check_rows(log.rows())
             anchor = settings().state / ANCHOR
             audit.check_holds("this machine", audit.read_anchor(anchor), found)
             _check_promotion(loaded, log)
         files.write_text(anchor, head.to_json())
     if against is not None:
-        audit.check_holds(str(against), audit.read_export(against, vouching)[1], found)
+        audit.check_holds(str(against), audit.read_export(against, *vouching)[1], found)
     return head
 
 
@@ -68,7 +69,7 @@ def export(loaded: Params, path: Path, *, at: datetime) -> Head:
     verify(loaded)
     with ledger(loaded.registry) as log:
         envelopes = log.envelopes()
-    _, head = audit.verify(envelopes, trusted(loaded))
+    _, head = audit.verify(envelopes, *trusted(loaded))
     files.write_bytes(path, audit.export(envelopes, head, key=key, at=at))
     return head
 
@@ -86,8 +87,9 @@ def _check_promotion(loaded: Params, log: "Ledger") -> None:
             "the database, or run `wattline recover`"
         )
     if envelope is not None:
-        entry = entries.unseal(envelope, trusted(loaded))
-        found, _ = audit.verify(log.envelopes(), trusted(loaded))
+        vouching, former = trusted(loaded)
+        entry = former.unseal(envelope, vouching)
+        found, _ = audit.verify(log.envelopes(), vouching, former)
         audit.check_holds(f"the champion of {loaded.model}", Head(sequence=entry.sequence, hash=entry.hash), found)
 
 
@@ -97,9 +99,11 @@ def _settled(client: "MlflowClient", loaded: Params, log: "Ledger") -> "tuple[Mo
     while True:
         locked, before = log.is_locked(loaded.model), log.champion(loaded.model)
         champion = lookup.by_alias(client, loaded.model, CHAMPION)
-        said = entries.peek(before).version if before is not None else None
-        agree = said == (str(champion.version) if champion is not None else None)
+        entry = entries.peek(before) if before is not None else None
+        said = entry.version if entry is not None else None
+        agree = alias.agrees(champion, entry)
         still = not locked and log.champion(loaded.model) == before
         if agree or still or time.monotonic() > deadline:
-            return champion, said
+            same = said is not None and champion is not None and str(champion.version) == said
+            return champion, f"{said} of another candidate" if same and not agree else said
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,5 +1,6 @@
 """What goes into the registry with a candidate, taken at one moment and checked before anything is sent."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,10 @@ from wattline.registry import contents
 
 RECORD = "candidate.json"
 ENVIRONMENT = "environment.json"
+SECRET = re.compile(
+    r"://[^/\s:@]+:[^\s@]+@|PRIVATE KEY-----|\bgl(?:pat|rt|dt|ptt|cbt|ft)-[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"
+)
+"""What must not leave with params.yaml or dvc.lock: passwords in addresses, private keys, tokens of GitLab and AWS."""
 STAGES = ("decide", "evaluate", "measure")
 CHECKED = ("candidate", "reports", "cards")
 """Folders whose files are told by their content; provenance/ holds what other programs write."""
@@ -132,7 +137,7 @@ def check_bytes(folder: Path, candidate: Candidate) -> None:
 def dirty() -> bool | None:
     """Whether something but the pipeline's own outputs differs from the commit; None outside a repository."""
     outputs = [f":(exclude){path}" for path in WRITTEN]
-    command = ["git", "status", "--porcelain", "--", ".", *outputs]
+    command = ["git", "status", "--porcelain", "--untracked-files=normal", "--", ".", *outputs]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -227,4 +232,11 @@ def _write_provenance(folder: Path) -> None:
     """What the candidate was made from and with."""
     sources = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, Path("dvc.lock"), Path("params.yaml"))
     _copy((path for path in sources if path.is_file()), folder)
+    for path in sorted(folder.iterdir()):
+        found = SECRET.search(path.read_text())
+        if found:
+            line = path.read_text().count("\n", 0, found.start()) + 1
+            raise InputError(
+                f"line {line} of {path.name} holds what looks like a secret; keep it in a variable instead"
+            )
     files.write_text(folder / ENVIRONMENT, environment.current().to_json())

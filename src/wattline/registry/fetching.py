@@ -8,7 +8,7 @@ from wattline import files, signing
 from wattline.errors import InputError
 from wattline.params import RegistryParams
 from wattline.records import Champion
-from wattline.registry import lookup, statements, store
+from wattline.registry import alias, lookup, statements, store
 from wattline.registry.model import CHAMPION, ledger
 from wattline.registry.stored import downloaded
 from wattline.settings import settings
@@ -52,11 +52,11 @@ def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tup
         envelope, changing = log.champion(name), log.is_locked(name)
     entry = entries.peek(envelope) if envelope is not None else None
     said, version = entry.version if entry else None, str(found.version) if found is not None else None
-    if version == said:
+    if alias.agrees(found, entry):
         stored = _stored(found)
         return found, stored if _holds(stored, entry) else envelope
     current = lookup.by_number(client, name, said) if said is not None else None
-    if current is None or not changing:
+    if current is None or not changing or not alias.agrees(current, entry):
         raise InputError(
             f"the alias {CHAMPION} of {name} points to {version or 'no version'}, the audit log says {said or 'none'}: "
             "it was moved by hand, the version was deleted or a promotion was cut off; run `wattline recover`"

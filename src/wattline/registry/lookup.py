@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 
+LONGEST = 18
+"""Digits of a version that a database can hold."""
+
+
 def version(model: Model, number_or_none: str | None) -> "ModelVersion":
     """The version with this number, or else the challenger. Raises InputError when there is none."""
     if number_or_none is not None:
@@ -55,7 +59,7 @@ def by_number(client: "MlflowClient", name: str, wanted: str) -> "ModelVersion |
     """The version `wanted` of the model `name`; None where there is none."""
     from mlflow.exceptions import MlflowException
 
-    if not wanted.isdecimal():
+    if not wanted.isdecimal() or len(wanted) > LONGEST:
         return None
     try:
         return client.get_model_version(name, wanted)
@@ -87,8 +91,11 @@ def remove_others(model: Model, same: Sequence["ModelVersion"], *, keep: str) ->
     """Delete versions of the `same` candidate but `keep`: who made them was overtaken, or killed."""
     if keep not in {str(one.version) for one in same}:  # deleted by hand: what is left is all that there is
         return
-    for one in same:
-        if str(one.version) != keep:
+    others = [one for one in same if str(one.version) != keep]
+    # The tag that says whose candidate it is can be set by others: what the log knows is never deleted.
+    logged = set(model.registrations().values()) if others else set()
+    for one in others:
+        if str(one.version) not in logged:
             model.client.delete_model_version(model.name, str(one.version))
 
 

@@ -9,8 +9,8 @@ from wattline.errors import InputError, IntegrityError
 from wattline.params import Params, RegistryParams
 from wattline.registry import store
 from wattline.registry.actors import actor
+from wattline.registry.former import FormerKeys
 from wattline.settings import settings
-from wattline.signing import entry as entries
 from wattline.signing import keys
 from wattline.signing.entry import MOVES, REGISTERED, Action, Actor, Entry
 from wattline.signing.keys import PrivateKey, PublicKey
@@ -40,7 +40,7 @@ class Model:
     ledger: "Ledger"
     key: PrivateKey | None
     trusted: tuple[PublicKey, ...]
-    former: tuple[PublicKey, ...]
+    former: FormerKeys
     params: RegistryParams
 
     @property
@@ -85,7 +85,7 @@ class Model:
     def verified(self, envelope: bytes, actions: Collection[str] = ()) -> Entry:
         """The entry in `envelope`, about this model and one of `actions`: columns of the table are not signed."""
         try:
-            entry = entries.unseal(envelope, (*self.trusted, *self.former))
+            entry = self.former.unseal(envelope, self.trusted)
         except (InputError, IntegrityError) as error:
             raise IntegrityError(
                 f"an entry of the audit log about {self.name} does not hold: {error}; run `wattline audit verify`, and "
@@ -155,7 +155,7 @@ def opened(
     store cannot be reached.
     """
     key = None if reading else _signing_key(trusted)
-    former = keys.load_public(params.former_keys)
+    former = FormerKeys.load(params.former_keys)
     with store.connected() as client, ledger(params) as log:
         yield Model(name, client, log, key, tuple(trusted), former, params)
 

@@ -46,12 +46,17 @@ def rollback(model: Model, to: str | None = None, *, reason: str = "") -> str:
     returns: the version
     Raises InputError when there is none, IntegrityError or RejectedError when its bytes or verdicts do not hold.
     """
+    before = model.ledger.champion(model.name)
     with changing(model) as change:
-        now = model.champion()
+        now = _unchanged(model, before)
         if now is None or now.version is None:
             raise InputError(f"{model.name} has no champion; there is nothing to roll back")
-        target = _former(model, now.version, to)
-        chosen = lookup.number(model, target)
+        if to is None and now.action == "rollback" and alias.points_to(model) == now.former:
+            # The last rollback was cut off before the alias followed. It is asked for again: once more would be twice.
+            alias.settle(model)
+            return now.version
+        former = _former(model, now.version, to)
+        chosen, target = lookup.of_entry(model, former), str(former.version)
         with downloaded(chosen) as evidence:
             signed = _check(model, chosen, evidence)
         _move(change, "rollback", chosen, former=now.version, reason=reason, signed=signed)
@@ -93,11 +98,16 @@ def _promote(change: Change, now: Entry | None, version: str | None, overrides: 
             alias.settle(model, chosen)
             return number
         set_aside = _check_comparison(model, number, evidence, now, overrides)
-    if set_aside:
-        change.append("override", number, digest=evidence.candidate.digest, reason=f"{COMPARISON}: {set_aside}")
+    if set_aside and model.params.approvals:
+        raise InputError(
+            f"version {number} of {model.name} was compared with another champion, and who approved it has not seen an "
+            "override; evaluate it against today's champion"
+        )
     approve_as_job(change, chosen, signed)
     people = approvals(model, chosen, signed)
     _check_approved(model, number, people)
+    if set_aside:
+        change.append("override", number, digest=evidence.candidate.digest, reason=f"{COMPARISON}: {set_aside}")
     reason = f"approved by {', '.join(sorted(people))}" if people else ""
     _move(change, "promote", chosen, former=former, reason=reason, signed=signed)
     return number
@@ -144,23 +154,24 @@ def _check_approved(model: Model, number: str, people: frozenset[str]) -> None:
         )
 
 
-def _former(model: Model, now: str, to: str | None) -> str:
-    """The champion that a rollback goes back to."""
-    stack: list[str] = []
+def _former(model: Model, now: str, to: str | None) -> Entry:
+    """The entry that made the version champion that a rollback goes back to."""
+    stack: list[Entry] = []
     for move in model.moves():
         if move.action == "promote":
-            stack.append(str(move.version))
+            stack.append(move)
         else:
-            while stack and stack[-1] != move.version:
+            while stack and stack[-1].version != move.version:
                 stack.pop()
     if to is None:
         if len(stack) < 2:
             raise InputError(f"{model.name} had no champion before version {now}; there is nothing to go back to")
         return stack[-2]
-    if to not in stack[:-1]:
-        former = ", ".join(stack[:-1]) or "none"
+    found = next((move for move in reversed(stack[:-1]) if move.version == to), None)
+    if found is None:
+        former = ", ".join(str(move.version) for move in stack[:-1]) or "none"
         raise InputError(f"version {to} of {model.name} was no champion before version {now}; former ones: {former}")
-    return to
+    return found
 
 
 def _move(

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError, SupersededError
 from wattline.registry import alias, lookup, statements, uploading
 from wattline.registry.evidence import Evidence, gather
 from wattline.registry.model import CHALLENGER, Change, Model, changing
-from wattline.registry.stored import check_accepted, downloaded
+from wattline.registry.stored import PARTS, check_accepted, downloaded
 from wattline.settings import settings
 from wattline.signing import model_keys, model_signature
 
@@ -48,12 +49,22 @@ def sign(model: Model, version: str | None = None) -> str:
         chosen = lookup.version(model, version)
         with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
+            _check_registered(model, chosen, evidence)
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             change.append("sign", str(chosen.version), digest=evidence.candidate.digest, evidence={"statement": signed})
         now = model.champion()
         if now is not None and now.version == str(chosen.version):
             alias.settle(model, chosen)  # a server holds the champion against its entry, too
     return str(chosen.version)
+
+
+def _check_registered(model: Model, chosen: "ModelVersion", evidence: Evidence) -> None:
+    """Raise IntegrityError unless the log knows the candidate as this version: who can write to the store cannot."""
+    if model.registered(evidence.candidate.digest) != str(chosen.version):
+        raise IntegrityError(
+            f"version {chosen.version} of {model.name} is not in the audit log as this candidate; register it with "
+            "`wattline register`"
+        )
 
 
 def _check_allowed(model: Model, overrides: Mapping[str, str], *, allow_dirty: bool) -> None:
@@ -124,7 +135,7 @@ def _repair(change: Change, version: "ModelVersion", evidence: Evidence) -> None
         why = f"repaired: {error}"
     renewed = uploading.renew(model, version, evidence, tags=uploading.origin(evidence))
     _record_overrides(change, number, evidence)
-    signed = _attach_held(model, renewed)
+    signed = _attach_held(model, renewed, evidence)
     change.append("sign", number, digest=evidence.candidate.digest, reason=why, evidence={"statement": signed})
 
 
@@ -134,14 +145,26 @@ def attach(model: Model, version: "ModelVersion", evidence: Evidence, *, fresh: 
     returns: SHA-256 of the envelope
     """
     if not fresh:
-        return _attach_held(model, version)
+        return _attach_held(model, version, evidence)
     return statements.attach(model.client, version, evidence, key=model.signer)
 
 
-def _attach_held(model: Model, version: "ModelVersion") -> str:
+def _check_arrived(version: "ModelVersion", sent: Evidence, held: Evidence) -> None:
+    """Raise IntegrityError naming the first file that the store does not give back as it was sent."""
+    found = files.digests(held.folder)
+    for name, digest in files.digests(sent.folder).items():
+        if name.split("/")[0] in PARTS and found.get(name) != digest:
+            raise IntegrityError(
+                f"the store gave back another {name} of version {version.version} of {version.name} than was sent; "
+                "check the store and try again"
+            )
+
+
+def _attach_held(model: Model, version: "ModelVersion", evidence: Evidence) -> str:
     """Sign what the store holds, a report of somebody killed among it, after a check. returns: SHA-256 of that"""
     with downloaded(version) as held:
         check_accepted(version, held, overridden=lookup.overridden(model, version))
+        _check_arrived(version, evidence, held)
         return statements.attach(model.client, version, held, key=model.signer)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+KNOWN = ("http://", "https://", SQLITE, "postgresql")
 WAITING = "?timeout=60"
 """Seconds that MLflow waits for another process to write to its SQLite file; its own 5 are few on a busy machine."""
 POSTGRESQL = "postgresql"
@@ -96,6 +97,11 @@ def _connect() -> "MlflowClient":
     from mlflow import MlflowClient
 
     uri = settings().tracking_uri
+    if not uri.startswith(KNOWN):
+        raise InputError(
+            f"MLFLOW_TRACKING_URI is of kind {uri.partition(':')[0][:40]!r}; set it to http(s)://..., sqlite:///FILE "
+            "or postgresql+psycopg://..."
+        )
     if uri.startswith(SQLITE):
         Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         uri += WAITING if "?" not in uri else ""
@@ -177,4 +183,21 @@ def _of_ledger(error: BaseException) -> WattlineError:
 
 
 def _without_credentials(text: str) -> str:
-    return re.sub(r"//[^/\s]+@", "//", text)
+    """`text` without what stands before an @, or is given as a password, in any address in it."""
+    ledger = settings().ledger
+    known = (settings().tracking_uri, ledger.get_secret_value() if ledger is not None else "")
+    for secret in filter(None, map(_password, known)):
+        text = text.replace(secret, "***")
+    return re.sub(r"//\S*@", "//", re.sub(r"(?i)\b(password|pass|user)=[^&\s]+", r"\1=***", text))
+
+
+def _password(uri: str) -> str | None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        address = make_url(uri)
+    except (ArgumentError, ValueError):
+        return None
+    found = address.password or address.query.get("password")
+    return found if isinstance(found, str) and len(found) > 3 else None
