@@ -144,13 +144,17 @@ def test_a_database_that_goes_away_at_any_step_leaves_nothing_half_done(log: Dat
     prepared(verb)
     log.steps = 0
     verb()
-    for place in range(1, log.steps + 1):
+    last = log.steps
+    for place in range(1, last + 1):
         prepared(verb)
         before = champions()
         log.at, log.steps, log.stays_down = place, 0, True
-        with pytest.raises(WattlineError) as caught:
-            verb()
-        check_message(str(caught.value), log)
+        if place == last:
+            verb()  # all is done but giving the lock back, and that ends by itself
+        else:
+            with pytest.raises(WattlineError) as caught:
+                verb()
+            check_message(str(caught.value), log)
         log.at = None
         log.allow(True)
         alias, said = champions()
