@@ -164,7 +164,9 @@ def test_nothing_remains_of_a_server_with_stubborn_children(tmp_path: Path) -> N
 
 
 def test_a_server_goes_also_when_the_tests_are_killed(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED], check=False, cwd=tmp_path, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", KILLED]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == -signal.SIGKILL, done.stderr
     until = time.monotonic() + 30
     while group_runs(int((tmp_path / "group").read_text())) and time.monotonic() < until:
