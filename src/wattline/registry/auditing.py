@@ -1,6 +1,7 @@
 """The audit log of this project: read, held against everything that remembers it, exported."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ def verify(loaded: Params, *, file: Path | None = None, against: Path | None = N
             audit.check_rows(log.rows())
             anchor = settings().state / ANCHOR
             audit.check_holds("this machine", audit.read_anchor(anchor), found)
-            _check_promotion(loaded, log)
+            _check_promotion(loaded, log, *vouching)
         files.write_text(anchor, head.to_json())
     if against is not None:
         audit.check_holds(str(against), audit.read_export(against, *vouching)[1], found)
@@ -74,7 +75,7 @@ def export(loaded: Params, path: Path, *, at: datetime) -> Head:
     return head
 
 
-def _check_promotion(loaded: Params, log: "Ledger") -> None:
+def _check_promotion(loaded: Params, log: "Ledger", vouching: Sequence[PublicKey], former: FormerKeys) -> None:
     """Raise IntegrityError unless alias and log agree, and the log has the promotion that lies beside the champion."""
     with store.connected() as client:
         champion, said = _settled(client, loaded, log)
@@ -87,7 +88,6 @@ def _check_promotion(loaded: Params, log: "Ledger") -> None:
             "the database, or run `wattline recover`"
         )
     if envelope is not None:
-        vouching, former = trusted(loaded)
         entry = former.unseal(envelope, vouching)
         found, _ = audit.verify(log.envelopes(), vouching, former)
         audit.check_holds(f"the champion of {loaded.model}", Head(sequence=entry.sequence, hash=entry.hash), found)

@@ -233,9 +233,10 @@ def _write_provenance(folder: Path) -> None:
     sources = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, Path("dvc.lock"), Path("params.yaml"))
     _copy((path for path in sources if path.is_file()), folder)
     for path in sorted(folder.iterdir()):
-        found = SECRET.search(path.read_text())
+        text = path.read_text()
+        found = SECRET.search(text)
         if found:
-            line = path.read_text().count("\n", 0, found.start()) + 1
+            line = text.count("\n", 0, found.start()) + 1
             raise InputError(
                 f"line {line} of {path.name} holds what looks like a secret; keep it in a variable instead"
             )

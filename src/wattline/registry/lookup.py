@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wattline.errors import InputError
+from wattline.errors import InputError, IntegrityError
 from wattline.registry import store
 from wattline.registry.model import CHALLENGER, Model
 from wattline.registry.tracking import DIGEST
@@ -12,7 +12,6 @@ from wattline.signing.entry import Entry
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
 
 LONGEST = 18
 """Digits of a version that a database can hold."""
@@ -53,6 +52,15 @@ def of_entry(model: Model, entry: Entry) -> "ModelVersion":
             "deleted and made anew; restore the registry's database, or give the model another name"
         )
     return found
+
+
+def check_registered(model: Model, found: "ModelVersion", digest: str) -> None:
+    """Raise IntegrityError unless the log knows the candidate as this version: who can write to the store cannot."""
+    if model.registered(digest) != str(found.version):
+        raise IntegrityError(
+            f"version {found.version} of {model.name} is not in the audit log as this candidate; register it with "
+            "`wattline register`"
+        )
 
 
 def by_number(client: "MlflowClient", name: str, wanted: str) -> "ModelVersion | None":

@@ -55,12 +55,11 @@ def rollback(model: Model, to: str | None = None, *, reason: str = "") -> str:
             # The last rollback was cut off before the alias followed. It is asked for again: once more would be twice.
             alias.settle(model)
             return now.version
-        former = _former(model, now.version, to)
-        chosen, target = lookup.of_entry(model, former), str(former.version)
+        chosen = lookup.of_entry(model, _former(model, now.version, to))
         with downloaded(chosen) as evidence:
             signed = _check(model, chosen, evidence)
         _move(change, "rollback", chosen, former=now.version, reason=reason, signed=signed)
-    return target
+    return str(chosen.version)
 
 
 def recover(model: Model) -> Entry | None:
@@ -75,10 +74,9 @@ def recover(model: Model) -> Entry | None:
         if now is not None:
             lookup.of_entry(model, now)
         alias.settle(model)
-        if found != (now.version if now is not None else None):
-            said = f"alias pointed to {found or 'nothing'}"
-            version = now.version if now is not None else None
-            change.append("recover", version, reason=said)
+        version = now.version if now is not None else None
+        if found != version:
+            change.append("recover", version, reason=f"alias pointed to {found or 'nothing'}")
     return now
 
 
@@ -116,11 +114,7 @@ def _promote(change: Change, now: Entry | None, version: str | None, overrides: 
 def _check(model: Model, chosen: "ModelVersion", evidence: Evidence) -> str:
     """SHA-256 of the verified statement. Raises when verdicts, bytes or signature do not hold."""
     check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-    if model.registered(evidence.candidate.digest) != str(chosen.version):
-        raise IntegrityError(
-            f"version {chosen.version} of {model.name} is not in the audit log; register its candidate with "
-            "`wattline register`"
-        )
+    lookup.check_registered(model, chosen, evidence.candidate.digest)
     return statements.verified(chosen, evidence, model.trusted)
 
 

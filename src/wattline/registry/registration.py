@@ -49,22 +49,13 @@ def sign(model: Model, version: str | None = None) -> str:
         chosen = lookup.version(model, version)
         with downloaded(chosen) as evidence:
             check_accepted(chosen, evidence, overridden=lookup.overridden(model, chosen))
-            _check_registered(model, chosen, evidence)
+            lookup.check_registered(model, chosen, evidence.candidate.digest)
             signed = statements.attach(model.client, chosen, evidence, key=model.signer)
             change.append("sign", str(chosen.version), digest=evidence.candidate.digest, evidence={"statement": signed})
         now = model.champion()
         if now is not None and now.version == str(chosen.version):
             alias.settle(model, chosen)  # a server holds the champion against its entry, too
     return str(chosen.version)
-
-
-def _check_registered(model: Model, chosen: "ModelVersion", evidence: Evidence) -> None:
-    """Raise IntegrityError unless the log knows the candidate as this version: who can write to the store cannot."""
-    if model.registered(evidence.candidate.digest) != str(chosen.version):
-        raise IntegrityError(
-            f"version {chosen.version} of {model.name} is not in the audit log as this candidate; register it with "
-            "`wattline register`"
-        )
 
 
 def _check_allowed(model: Model, overrides: Mapping[str, str], *, allow_dirty: bool) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
-KNOWN = ("http://", "https://", SQLITE, "postgresql")
 WAITING = "?timeout=60"
 """Seconds that MLflow waits for another process to write to its SQLite file; its own 5 are few on a busy machine."""
 POSTGRESQL = "postgresql"
+KNOWN = ("http://", "https://", SQLITE, POSTGRESQL)
 SECONDS_TO_CONNECT = 10
 # MLflow reads these once, when it is imported. Its own wait for an absent server is four minutes.
 ENVIRONMENT = {
