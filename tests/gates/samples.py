@@ -33,7 +33,14 @@ LIMITS = GatesParams.model_validate(
         "slices": {"limit": 0.25, "minimum_rows": 10},
         "robustness": {"maximum_loss": 0.25},
         "latency": {"p99_ms": 8.0, "throughput_per_second": 1024.0},
-        "energy": {"budget_joules": 4.0, "evidence": "measured"},
+        "energy": {
+            "margin": 0.1,
+            "alpha": 0.05,
+            "power": 0.9,
+            "budget_joules": 4.0,
+            "training_budget_kwh": 1.0,
+            "evidence": "measured",
+        },
     }
 )
 

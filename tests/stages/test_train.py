@@ -253,7 +253,7 @@ from wattline import files
 from wattline.params import EnergyParams
 from wattline.stages import train
 train.tracking.log_training = lambda *_, **__: None
-energy = EnergyParams(watts_per_core=10, watts_source="a test")
+energy = EnergyParams(watts_per_core=10, watts_source="a test", idle_share=0, idle_source="a test")
 written = []
 for options in json.loads(sys.argv[1]):
     train.run(train=options, energy=energy, seed=7, task=TASK)

@@ -68,13 +68,21 @@ class LatencyLimits(Section):
 
 
 class EnergyLimits(Section):
-    """What a prediction may cost.
+    """What a prediction and a training may cost.
 
+    margin: by how much the candidate may cost more than the champion, as a share of what that one costs
+    alpha: risk of passing a candidate that costs just as much more as `margin`, and of failing one that does not
+    power: chance that a candidate which costs the same passes; sets how many blocks are needed
     budget_joules: energy of 1,000 predictions [J]
+    training_budget_kwh: energy of a whole training, lost attempts included [kWh]
     evidence: the weakest kind of figure that is accepted; `measured` refuses estimates
     """
 
+    margin: Positive
+    alpha: float = Field(gt=0, lt=0.5)
+    power: float = Field(gt=0.5, lt=1)
     budget_joules: Positive
+    training_budget_kwh: Positive
     evidence: Literal["measured", "estimated"]
 
 

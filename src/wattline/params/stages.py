@@ -57,6 +57,29 @@ class EvaluateParams(Section):
     missing: Fraction
 
 
+class SessionParams(Section):
+    """The session of the paired energy test.
+
+    minimum_blocks: blocks of four samples before anything is decided, and as many controls
+    maximum_blocks: blocks after which the answer is that there is none
+    sample_seconds: shortest sample; it is longer where the meter's resolution wants that [s]
+    idle_seconds: how long idle power is watched, before and after [s]
+    warm_up_seconds: longest time in which the cost of a contender must have become steady [s]
+    timeout_seconds: longest time for one sample, and for a contender to load [s]
+    idle_drift: largest change of idle power, as a share of what the contenders draw above it
+    other_cores: largest mean number of cores busy with anything else, where the meter sees the whole machine
+    """
+
+    minimum_blocks: int = Field(ge=4)
+    maximum_blocks: int = Field(ge=4)
+    sample_seconds: Positive
+    idle_seconds: Positive
+    warm_up_seconds: Positive
+    timeout_seconds: Positive
+    idle_drift: Positive
+    other_cores: Positive
+
+
 class MeasureParams(Section):
     """How the cost of a prediction is measured.
 
@@ -64,23 +87,65 @@ class MeasureParams(Section):
     repeats: how often candidate and champion take turns
     predictions: windows answered in one turn, for throughput and energy: enough for the meter to count
     batch: windows in one batch, for throughput and energy
+    session: the paired energy test
     """
 
     windows: int = Field(ge=100)
     repeats: int = Field(ge=3)
     predictions: int = Field(ge=1000)
     batch: int = Field(ge=1)
+    session: SessionParams
+
+
+class PrometheusParams(Section):
+    """A power series of the site's, for `energy.meter: prometheus`.
+
+    url: of the Prometheus server; credentials come from the environment
+    query: PromQL that gives one series of watts, e.g. `node_power_watts{instance="node-01"}`
+    boundary: what it covers, in words
+    interval_seconds: how often it is sampled there [s]
+    """
+
+    url: str
+    query: str
+    boundary: str
+    interval_seconds: Positive
+
+
+class RedfishParams(Section):
+    """The board management controller, for `energy.meter: redfish`; credentials come from the environment.
+
+    url: of the controller
+    chassis: its name under /redfish/v1/Chassis
+    interval_seconds: how often power is read [s]
+    """
+
+    url: str
+    chassis: str
+    interval_seconds: Positive
 
 
 class EnergyParams(Section):
-    """What energy is estimated from where no counter exists.
+    """Which meter is read, and what energy is estimated from where there is none.
 
+    meter: auto takes what measures the devices that are used, and an estimate where there is nothing
     watts_per_core: power of one busy core [W]
     watts_source: where that figure comes from
+    idle_share: idle power of the machine that an estimate charges on top, as a share of `watts_per_core`
+    idle_source: where that figure comes from
+    prometheus: a power series of the site's
+    redfish: the board management controller
     """
 
+    meter: Literal["auto", "rapl", "nvml", "rapl+nvml", "slurm", "ear", "ipmi", "redfish", "prometheus", "estimate"] = (
+        "auto"
+    )
     watts_per_core: Positive
     watts_source: str = Field(min_length=1)
+    idle_share: float = Field(ge=0)
+    idle_source: str = Field(min_length=1)
+    prometheus: PrometheusParams | None = None
+    redfish: RedfishParams | None = None
 
 
 class DecideParams(Section):

@@ -1,10 +1,8 @@
-from wattline.params import EnergyLimits
-
 from ..cases import Asked
 from ..samples import INF, LIMITS, NAN, joules, measurement
 
 MEASURED = LIMITS.energy
-ANY = EnergyLimits(budget_joules=4.0, evidence="estimated")
+ANY = MEASURED.model_copy(update={"evidence": "estimated"})
 UNIT = "J per 1,000 predictions"
 ESTIMATE = {"provenance": "estimated", "sensor": "CPU time x 12.5 W/core"}
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from wattline.energy import meters
-from wattline.energy.meters import Counter, Estimate, Rapl, choose
-from wattline.errors import InputError
+from wattline.energy.meters import Estimate, MeterError, Rapl, choose, estimate, rapl
+from wattline.energy.meters.rapl import Counter
 from wattline.params import EnergyParams
 
 RANGE = 1_000_000
 WATTS = {"watts_per_core": 12.5, "watts_source": "data sheet"}
+PARAMS = EnergyParams(**WATTS, idle_share=0.0, idle_source="none")
 
 
 def domain(root: Path, identity: str, name: str, microjoules: int = 0) -> Path:
@@ -53,7 +53,8 @@ def test_rapl_counts_joules_from_start_to_stop(package, tmp_path):
 def clock(monkeypatch):
     """A clock that a test sets: its last element is what meters see."""
     instants = [0.0]
-    monkeypatch.setattr(meters, "time", SimpleNamespace(monotonic=lambda: instants[-1]))
+    for module in (estimate, rapl):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: instants[-1]))
     return instants
 
 
@@ -162,7 +163,7 @@ def test_a_counter_that_stands_still_reads_zero_joules(package, tmp_path):
 
 
 def test_a_machine_without_counters_is_said_to_have_none(tmp_path):
-    with pytest.raises(InputError, match="holds no intel-rapl package"):
+    with pytest.raises(MeterError, match="holds no intel-rapl package"):
         Rapl(tmp_path / "absent")
 
 
@@ -180,7 +181,7 @@ def denied(monkeypatch):
 
 
 def test_a_counter_that_may_not_be_read_names_the_remedy(package, tmp_path, denied):
-    with pytest.raises(InputError, match=r"energy_uj may not be read; let an administrator run `chmod a\+r"):
+    with pytest.raises(MeterError, match=r"energy_uj may not be read; let an administrator run `chmod a\+r"):
         Rapl(tmp_path)
 
 
@@ -188,7 +189,7 @@ def test_a_counter_that_vanishes_is_an_error_and_no_reading(package, tmp_path):
     meter = Rapl(tmp_path)
     meter.start()
     shutil.rmtree(package)
-    with pytest.raises(InputError, match="energy_uj cannot be read"):
+    with pytest.raises(MeterError, match="energy_uj cannot be read"):
         meter.stop()
 
 
@@ -199,31 +200,31 @@ def test_a_counter_that_vanishes_while_it_is_sampled_is_an_error_at_the_end(pack
     for thread in threading.enumerate():
         if thread.name == "rapl-sampler":
             thread.join(timeout=60)
-    with pytest.raises(InputError, match="energy_uj cannot be read"):
+    with pytest.raises(MeterError, match="energy_uj cannot be read"):
         meter.stop()
 
 
 @pytest.mark.parametrize("text", ["", "many", "-5", "1.5"])
 def test_a_counter_that_is_no_count_is_an_error(package, tmp_path, text):
     (package / "energy_uj").write_text(text)
-    with pytest.raises(InputError, match="a count of microjoules is expected"):
+    with pytest.raises(MeterError, match="a count of microjoules is expected"):
         Rapl(tmp_path)
 
 
 def test_a_counter_without_a_range_cannot_wrap_and_is_an_error(package, tmp_path):
     (package / "max_energy_range_uj").unlink()
-    with pytest.raises(InputError, match="max_energy_range_uj cannot be read"):
+    with pytest.raises(MeterError, match="max_energy_range_uj cannot be read"):
         Rapl(tmp_path)
 
 
 def test_a_meter_that_was_not_started_cannot_be_stopped(package, tmp_path):
-    with pytest.raises(InputError, match="call start"):
+    with pytest.raises(MeterError, match="call start"):
         Rapl(tmp_path).stop()
 
 
 def test_an_estimate_is_cpu_time_times_watts_and_says_so(monkeypatch, clock):
     readings = iter([0.0, 10.0, 12.0])
-    monkeypatch.setattr(meters, "_cpu_seconds", lambda: next(readings))
+    monkeypatch.setattr(estimate, "_cpu_seconds", lambda: next(readings))
     meter = Estimate(**WATTS)
     clock.append(100.0)
     meter.start()
@@ -240,8 +241,8 @@ def test_an_estimate_is_cpu_time_times_watts_and_says_so(monkeypatch, clock):
 def test_an_estimate_counts_this_process():
     meter = Estimate(**WATTS)
     meter.start()
-    end = meters._cpu_seconds() + 0.02
-    while meters._cpu_seconds() < end:
+    end = estimate._cpu_seconds() + 0.02
+    while estimate._cpu_seconds() < end:
         pass
     assert meter.stop().joules >= 0.02 * 12.5 * 0.99
 
@@ -249,24 +250,24 @@ def test_an_estimate_counts_this_process():
 def test_an_estimate_counts_children_that_were_waited_for():
     meter = Estimate(watts_per_core=1.0, watts_source="unit")
     meter.start()
-    here = meters.resource.getrusage(meters.resource.RUSAGE_SELF)
+    here = estimate.resource.getrusage(estimate.resource.RUSAGE_SELF)
     work = "import time\nwhile time.process_time() < 0.2: pass"
     subprocess.run([sys.executable, "-c", work], check=True)
-    now = meters.resource.getrusage(meters.resource.RUSAGE_SELF)
+    now = estimate.resource.getrusage(estimate.resource.RUSAGE_SELF)
     own = now.ru_utime + now.ru_stime - here.ru_utime - here.ru_stime
     assert meter.stop().joules - own > 0.1
 
 
 def test_a_counter_is_preferred_to_an_estimate(package, tmp_path):
-    assert isinstance(choose(EnergyParams(**WATTS), powercap=tmp_path), Rapl)
+    assert isinstance(choose(PARAMS, powercap=tmp_path), Rapl)
 
 
 def test_without_a_counter_the_estimate_says_what_is_missing(tmp_path, caplog):
-    assert isinstance(choose(EnergyParams(**WATTS), powercap=tmp_path), Estimate)
+    assert isinstance(choose(PARAMS, powercap=tmp_path), Estimate)
     assert "holds no intel-rapl package" in caplog.text
     assert "energy is estimated from CPU time" in caplog.text
 
 
 def test_without_permission_the_estimate_says_how_to_get_it(package, tmp_path, denied, caplog):
-    assert isinstance(choose(EnergyParams(**WATTS), powercap=tmp_path), Estimate)
+    assert isinstance(choose(PARAMS, powercap=tmp_path), Estimate)
     assert "chmod a+r" in caplog.text

@@ -1,74 +1,13 @@
-"""Meters: what reads the energy of an activity, and says how it knows."""
+"""RAPL: the energy counters of Intel's and AMD's CPU packages, as Linux shows them below /sys/class/powercap."""
 
-import logging
-import resource
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
-from wattline.errors import InputError
-from wattline.params import EnergyParams
+from wattline.energy.meters.meter import MeterError
 from wattline.records import Energy
 
-logger = logging.getLogger(__name__)
-
 POWERCAP = Path("/sys/class/powercap")
-
-
-class Meter(Protocol):
-    """Reads the energy of what happens between `start` and `stop`. A second `start` begins anew."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> Energy: ...
-
-
-def choose(energy: EnergyParams, *, powercap: Path = POWERCAP) -> Meter:
-    """The first meter that works here: RAPL, then an estimate. Why a better one does not is logged as a warning."""
-    try:
-        return Rapl(powercap)
-    except InputError as error:
-        logger.warning("%s; energy is estimated from CPU time", error)
-        return Estimate(watts_per_core=energy.watts_per_core, watts_source=energy.watts_source)
-
-
-class Estimate:
-    """CPU seconds of this process and of the children it waited for, times the power of one busy core.
-
-    watts_per_core: power of one busy core [W]
-    watts_source: where that figure comes from
-    """
-
-    # No statistics: the share by which the power of a busy core is assumed to miss its nominal value, as it depends
-    # on instruction mix, clock frequency and how many neighbours are busy.
-    WATTS_UNCERTAINTY = 0.3
-
-    def __init__(self, *, watts_per_core: float, watts_source: str) -> None:
-        self._watts = watts_per_core
-        self._source = watts_source
-        self.start()
-
-    def start(self) -> None:
-        self._began = time.monotonic()
-        self._cpu_seconds = _cpu_seconds()
-
-    def stop(self) -> Energy:
-        joules = (_cpu_seconds() - self._cpu_seconds) * self._watts
-        return Energy(
-            joules=joules,
-            interval=(joules * (1 - self.WATTS_UNCERTAINTY), joules * (1 + self.WATTS_UNCERTAINTY)),
-            provenance="estimated",
-            sensor=f"CPU time x {self._watts:g} W/core ({self._source})",
-            boundary="CPU cores of this process tree; no memory, no accelerator, no idle power",
-            seconds=time.monotonic() - self._began,
-        )
-
-
-def _cpu_seconds() -> float:
-    """User and system time of this process and of its children that ended and were waited for [s]."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 class Rapl:
@@ -78,17 +17,20 @@ class Rapl:
     sample_seconds: how often counters are read while the activity runs. A counter of 262 kJ wraps after 20 minutes
         at 200 W; of two wraps between readings one would be lost.
 
-    Raises InputError where there is no counter, or one that may not be read.
+    Raises MeterError where there is no counter, or one that may not be read.
     """
 
     # The counters are refreshed about every millisecond (Haehnel et al. 2012, doi 10.1145/2425248.2425252), so that
     # the first and the last reading may each be one refresh old.
     REFRESH_SECONDS = 0.001
 
+    name = "rapl"
+    minimum_seconds = 200 * REFRESH_SECONDS  # two stale readings are 1 % of it
+
     def __init__(self, root: Path = POWERCAP, *, sample_seconds: float = 60.0) -> None:
         self._counters = [Counter(domain) for domain in _domains(root)]
         if not self._counters:
-            raise InputError(f"{root} holds no intel-rapl package; virtual machines and some CPUs have none")
+            raise MeterError(f"{root} holds no intel-rapl package; virtual machines and some CPUs have none")
         self._sample_seconds = sample_seconds
         self._sampler: Sampler | None = None
         self._began = time.monotonic()
@@ -101,9 +43,9 @@ class Rapl:
         self._sampler = Sampler(self._counters, self._sample_seconds)
 
     def stop(self) -> Energy:
-        """Raises InputError when a counter vanished in the meantime, or `start` was not called."""
+        """Raises MeterError when a counter vanished in the meantime, or `start` was not called."""
         if self._sampler is None:
-            raise InputError("the RAPL meter was stopped without having been started; call start() first")
+            raise MeterError("the RAPL meter was stopped without having been started; call start() first")
         seconds = time.monotonic() - self._began
         self._finish()
         joules = sum(counter.advance() for counter in self._counters)
@@ -116,6 +58,7 @@ class Rapl:
             interval=(joules * (1 - blur), joules * (1 + blur)),
             provenance="measured",
             sensor="rapl:" + "+".join(counter.name for counter in self._counters),
+            scope="machine",
             boundary=f"{memory} of this machine: every process on it, idle power included",
             seconds=seconds,
         )
@@ -167,7 +110,7 @@ class Sampler:
             try:
                 for counter in self._counters:
                     counter.advance()
-            except InputError:
+            except MeterError:
                 return  # the reading in `stop` fails too, where somebody hears it
 
 
@@ -184,15 +127,15 @@ def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except PermissionError:
-        raise InputError(
+        raise MeterError(
             f"{path} may not be read; let an administrator run `chmod a+r {path}` or add a udev rule"
         ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check `ls {path.parent}`") from None
+        raise MeterError(f"{path} cannot be read ({error.strerror}); check `ls {path.parent}`") from None
 
 
 def _read_microjoules(path: Path) -> int:
     text = _read(path)
     if not text.isdecimal():
-        raise InputError(f"{path} holds {text!r} where a count of microjoules is expected; the driver is not RAPL's")
+        raise MeterError(f"{path} holds {text!r} where a count of microjoules is expected; the driver is not RAPL's")
     return int(text)

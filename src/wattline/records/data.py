@@ -1,0 +1,141 @@
+"""Rows: where they come from, how they are cut, and what was found wrong with them."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from wattline.records.base import Record
+
+
+class Column(Record):
+    """One column of telemetry.
+
+    unit: SI or customary unit of its values ("W", "degC", "%", "1" for a ratio or a count)
+    """
+
+    name: str = Field(min_length=1)
+    unit: str
+    description: str = ""
+
+
+class SourceFile(Record):
+    """One file that rows came from.
+
+    path: where it lies below its home
+    origin: "mirror", "download", "generated" or "local"
+    """
+
+    path: str
+    sha256: str
+    size_bytes: int = Field(ge=0)
+    origin: Literal["mirror", "download", "generated", "local"]
+
+
+class UnitRows(Record):
+    """One unit (a node, a machine, a service): how many rows, from when to when.
+
+    group: what it shares a fate with (a rack); its own name where there is none
+    test_start: first timestamp of the publisher's test part, where there is an official split
+    sha256: digest of the unit's partition below `data/raw/`
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    group: str
+    rows: int = Field(ge=1)
+    start: datetime
+    end: datetime
+    test_start: datetime | None = None
+    sha256: str = ""
+
+
+class Dataset(Record):
+    """What `ingest` wrote: identity, licence and content digests.
+
+    cadence_seconds: nominal distance of two rows [s]
+    labelled: whether rows carry the publisher's labels (0 normal, 1 anomalous)
+    files: the source files with their digests, as found
+    notes: what a reader should know (assigned timestamps, a checksum pinned at first download)
+    """
+
+    name: str
+    source: str
+    home: str
+    licence: str = Field(min_length=1)
+    citation: str = Field(min_length=1)
+    cadence_seconds: float = Field(gt=0)
+    columns: tuple[Column, ...]
+    units: tuple[UnitRows, ...]
+    labelled: bool
+    files: tuple[SourceFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Content address: equal rows from the same source have the same id, wherever and whenever they were read."""
+        content = [f"{unit.name}:{unit.sha256}" for unit in self.units]
+        content += [f"{column.name}:{column.unit}" for column in self.columns]
+        return hashlib.sha256("\n".join([self.name, *content]).encode()).hexdigest()
+
+    @property
+    def rows(self) -> int:
+        return sum(unit.rows for unit in self.units)
+
+
+class Part(Record):
+    """Rows of one unit in one split. Rows are on the grid: those that were never recorded count, and hold NaN."""
+
+    unit: str
+    group: str
+    split: Literal["train", "validation", "test"]
+    rows: int = Field(ge=1)
+    start: datetime
+    end: datetime
+
+
+class Manifest(Record):
+    """What `prepare` wrote.
+
+    data: id of the dataset it was made from
+    files: path below `data/prepared/` -> SHA-256
+    """
+
+    data: str
+    dataset: str
+    cadence_seconds: float = Field(gt=0)
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
+    files: Mapping[str, str]
+
+    def units(self) -> dict[str, str]:
+        """Unit name -> group, in the order of the data."""
+        return {part.unit: part.group for part in self.parts}
+
+
+class Finding(Record):
+    """One expectation that rows did not meet.
+
+    first_rows: the first offending values, as "unit @ timestamp: value"
+    """
+
+    rule: str
+    column: str
+    severity: Literal["critical", "warning"]
+    count: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+    first_rows: tuple[str, ...] = ()
+
+
+class Validation(Record):
+    """Outcome of `validate`."""
+
+    data: str
+    rows: int
+    units: int
+    expectations: int
+    findings: tuple[Finding, ...] = ()
+
+    def failures(self, severity: str) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == severity)
