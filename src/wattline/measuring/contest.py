@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wattline.energy import meters
-from wattline.energy.paired import session
-from wattline.energy.paired.judgement import Judgement, judge, looks
+from wattline.energy.meters import Meter, self_test
+from wattline.energy.paired import Judgement, judge, looks, session
 from wattline.energy.paired.session import Plan, Say
 from wattline.energy.paired.worker import BrokenError, Entrant, Name
 from wattline.measuring import requests
 from wattline.measuring.process import Process
-from wattline.params import EnergyParams, GatesParams, MeasureParams
+from wattline.params import GatesParams, MeasureParams
 from wattline.records import EnergyTest, Requests
 from wattline.serving.inference import contents
 from wattline.task import Split, Task
@@ -39,16 +38,17 @@ class Rules:
     """The sections of params.yaml that an energy test goes by."""
 
     measure: MeasureParams
-    energy: EnergyParams
     gates: GatesParams
 
 
-def hold(folders: Mapping[Name, Path], rows: Rows, *, task: Task, rules: Rules, seed: int, say: Say) -> EnergyTest:
+def hold(
+    folders: Mapping[Name, Path], rows: Rows, *, meter: Meter, task: Task, rules: Rules, seed: int, say: Say
+) -> EnergyTest:
     """Hold a session between the model in `folders["candidate"]` and that in `folders["baseline"]`, or without one.
 
     seed: of the order of the blocks
-    Raises InputError or IntegrityError when a model cannot be loaded, does not fit the rows, or there are no rows;
-    MeterError when the meter of `energy.meter` does not work here.
+    say: called with what is done, the share that is done (0..1) and figures
+    Raises InputError or IntegrityError when a model cannot be loaded, does not fit the rows, or there are no rows.
     """
     asked = requests.choose(rows.test, rules.measure.windows)
     params = rules.measure.session
@@ -72,8 +72,7 @@ def hold(folders: Mapping[Name, Path], rows: Rows, *, task: Task, rules: Rules, 
             for name in ("candidate", "baseline")
             if name in folders
         ]
-        meter = meters.choose(rules.energy)
-        return session.hold(entrants, plan=plan, meter=meter, self_test=meters.self_test, say=say)
+        return session.hold(entrants, plan=plan, meter=meter, self_test=self_test, say=say)
 
 
 def verdict(test: EnergyTest, rules: Rules) -> Judgement:

@@ -38,7 +38,7 @@ class Process:
     def __init__(self, folder: Path, requests: Path, *, name: str, batch: int, timeout_seconds: float) -> None:
         self._name, self._timeout, self._scratch = name, timeout_seconds, requests.parent
         self._unread = b""
-        self._errors: IO[bytes] = TemporaryFile()
+        self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115  # as long as the process
         words = (sys.executable, "-P", "-m", "wattline.measuring.worker", folder, requests, str(batch))
         self._process = subprocess.Popen(
             words,
@@ -99,7 +99,7 @@ class Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise BrokenError(
-                    f"{self._name} gave no answer within {self._timeout:g} s (measure.session.timeout_seconds): it hangs"
+                    f"{self._name} hangs: no answer within {self._timeout:g} s (measure.session.timeout_seconds)"
                 )
             self._read(min(left, LOOK_SECONDS))
             self._check_never_stopped()

@@ -45,9 +45,7 @@ def sha256(requests: Split) -> str:
     return digest.hexdigest()
 
 
-def windows_of(
-    requests: Split, signature: Signature, columns: Sequence[str]
-) -> tuple[FloatArray, NDArray[np.int64]]:
+def windows_of(requests: Split, signature: Signature, columns: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
     """What a model with this signature is asked.
 
     columns: of the last axis of the rows
@@ -98,7 +96,8 @@ def _most_varied(series: Series, length: int) -> tuple[int, float]:
 def _sums(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Sum of each stretch of `length` values."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
-    return sums[length:] - sums[:-length]
+    between: NDArray[np.float64] = sums[length:] - sums[:-length]
+    return between
 
 
 def _stretch(series: Series, begin: int, length: int) -> Series:

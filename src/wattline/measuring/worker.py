@@ -94,7 +94,7 @@ def digest(work: Work, _: Any) -> Mapping[str, str]:
 
 
 def save(work: Work, path: str) -> Mapping[str, str]:
-    np.savez(path, allow_pickle=False, **work.joined())  # type: ignore[arg-type]  # a mapping of arrays
+    np.savez(path, allow_pickle=False, **work.joined())
     return {"saved": path}
 
 
