@@ -25,7 +25,6 @@ Fault = Literal[
     "jumps",  # adds a megajoule every 50 ms
     "constant",  # the same power whatever is computed: a rating, no measurement
     "cpu time",  # CPU time of the process tree x a constant: an estimate, no measurement
-    "affine",  # a constant and CPU time x a constant: an estimate that knows idle power
 ]
 
 
@@ -114,10 +113,14 @@ def ticking(
 
 
 class _Load:
-    """CPU seconds of a process tree, without the ticker; what ended between two looks is lost."""
+    """CPU seconds of a process tree; what ended between two looks is lost.
 
-    def __init__(self, root: int) -> None:
+    itself: whether the ticker counts, which belongs to the tree
+    """
+
+    def __init__(self, root: int, *, itself: bool) -> None:
         self._root = root
+        self._itself = itself
         self._total = 0.0
         self._last = self._read()
 
@@ -131,7 +134,7 @@ class _Load:
         found, waiting = {}, [self._root]
         while waiting:
             process = waiting.pop()
-            if process == os.getpid():
+            if process == os.getpid() and not self._itself:
                 continue
             with suppress(OSError):
                 found[process] = time.clock_gettime((~process << 3) | 2)
@@ -142,7 +145,8 @@ class _Load:
 
 def _run(options: dict) -> None:
     folders = [Path(folder) for folder in options["folders"]]
-    load, noise = _Load(options["tree"]), random.Random(1)
+    computed = options["fault"] == "cpu time"
+    load, noise = _Load(options["tree"], itself=computed), random.Random(1)
     began = last = time.monotonic()
     busy, joules, jolt, factor = 0.0, 0.0, 0, 1.0
     print("ticking", flush=True)
@@ -153,7 +157,7 @@ def _run(options: dict) -> None:
             factor = 1 + noise.gauss(0, 0.1)
         idle = {"cpu time": 0.0}.get(fault, options["watts"])
         core = {"constant": 0.0}.get(fault, options["watts_per_core"])
-        steady = fault in ("constant", "cpu time", "affine")
+        steady = fault in ("constant", "cpu time")
         added = (idle * (now - last) + core * (used - busy)) * (1.0 if steady else factor)
         joules += {"stuck": 0.0, "backwards": -added}.get(fault, added)
         if fault in ("jumps", "wraps wrongly"):
