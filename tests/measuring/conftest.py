@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stages.conftest import clean, enter, prepared_folder, project  # noqa: F401  # fixtures
 
 from measuring.contenders import children
 

@@ -1,16 +1,16 @@
 """Small real contenders, and rows to ask them about: the same answers for more or less work."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from builders import COLUMNS, UNITS, scorer, series, signature, write_candidate
+from builders import COLUMNS, UNITS, scorer, series, write_candidate
 from onnx import helper, numpy_helper
 
 from wattline.measuring.contest import Rows
-from wattline.records import Candidate
+from wattline.records import Candidate, Column
 from wattline.task import Series
 
 SIZE = 128
@@ -33,39 +33,44 @@ def _labelled(one: Series) -> Series:
     return Series(one.unit, one.group, one.timestamps, one.values, target, one.history)
 
 
-def write(folder: Path, *, products: int = 2, worse: bool = False, random: bool = False) -> Candidate:
+def write(
+    folder: Path,
+    *,
+    products: int = 2,
+    worse: bool = False,
+    random: bool = False,
+    columns: Sequence[Column] = COLUMNS,
+) -> Candidate:
     """A candidate that answers as `scorer` does.
 
     products: of matrices, in each call: the work
     worse: its answers are upside down
     random: its answers differ each time
     """
-    model = scorer(optional=False)
+    model = scorer(columns)
     graph, make = model.graph, helper.make_node
-    (last,) = [node for node in graph.node if "score" in node.output]
-    last.output[0] = "sound"
-    rng = np.random.default_rng(0)
-    square = rng.normal(0, 1 / SIZE, (SIZE, SIZE)).astype(np.float32)
-    graph.initializer.extend(
-        [numpy_helper.from_array(square, "square"), numpy_helper.from_array(np.float32(-1), "minus")]
-    )
+    place = next(place for place, node in enumerate(graph.node) if "score" in node.output)
+    graph.node[place].output[0] = "sound"
+    square = np.random.default_rng(0).normal(0, 1 / SIZE, (SIZE, SIZE)).astype(np.float32)
+    graph.initializer.append(numpy_helper.from_array(square, "square"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(-1 if worse else 1), "sign"))
     nodes = [
         # What is added is nothing, but ONNX Runtime cannot know, and has to compute it.
         make("ReduceMax", ["deviation"], ["largest"], keepdims=0),
         make("Add", ["square", "largest"], ["product0"]),
         *(make("MatMul", [f"product{i}", "square"], [f"product{i + 1}"]) for i in range(products)),
         make("ReduceMax", [f"product{products}"], ["peak"], keepdims=0),
-        make("Mul", ["peak", "zero"], ["nothing"]),
-        make("Add", ["sound", "nothing"], ["whole"]),
+        make("Mul", ["peak", "zero"], ["void"]),
+        make("Add", ["sound", "void"], ["whole"]),
+        make("RandomUniformLike", ["whole"], ["noise"]) if random else make("Mul", ["whole", "zero"], ["noise"]),
+        make("Add", ["whole", "noise"], ["noisy"]),
+        make("Mul", ["noisy", "sign"], ["score"]),
     ]
-    final = "whole"
-    if random:
-        nodes += [make("RandomUniformLike", [final], ["noise"]), make("Add", [final, "noise"], ["noisy"])]
-        final = "noisy"
-    nodes.append(make("Mul" if worse else "Identity", [final, "minus"] if worse else [final], ["score"]))
-    graph.node.extend(nodes)
+    before, after = list(graph.node)[: place + 1], list(graph.node)[place + 1 :]
+    del graph.node[:]
+    graph.node.extend([*before, *nodes, *after])
     onnx.checker.check_model(model)
-    return write_candidate(folder, model=model, declared=signature(optional=False))
+    return write_candidate(folder, columns, model=model)
 
 
 def children() -> set[int]:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import mean_abs
+from builders import mean_abs, signature
 
 from measuring import contenders
 from wattline.energy.paired.worker import BrokenError
 from wattline.errors import InputError
 from wattline.measuring import requests
 from wattline.measuring.process import Process
-from wattline.records import Signature
 
 CHOSEN = requests.choose(contenders.ROWS.test, 50)
 
@@ -27,8 +26,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Start the process of a small contender; it is stopped afterwards."""
     folder, running = tmp_path / "candidate", []
     candidate = contenders.write(folder)
-    described = Signature.from_json((folder / "signature.json").read_text())
-    windows, units = requests.windows_of(CHOSEN, described, contenders.ROWS.columns)
+    windows, units = requests.windows_of(CHOSEN, signature(), contenders.ROWS.columns)
     np.savez(tmp_path / "asked.npz", windows=windows, units=units)
 
     def run(*, digest: str = candidate.digest, timeout_seconds: float = 30.0) -> Process:
@@ -44,9 +42,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 def test_answers_are_those_of_the_model(start):
     process = start()
     process.answer(1)
-    described = contenders.ROWS.test
-    windows, units = requests.windows_of(CHOSEN, contenders.signature(optional=False), contenders.ROWS.columns)
-    assert len(described) == 3
+    windows, units = requests.windows_of(CHOSEN, signature(), contenders.ROWS.columns)
     np.testing.assert_allclose(process.answers()["score"], mean_abs(windows, units), rtol=1e-5)
 
 

@@ -133,3 +133,7 @@ class TestScore:
     def test_it_is_undefined_where_it_is_in_no_unit(self):
         chosen = {"b": labelled(10, slice(0, 0))}
         assert np.isnan(requests.score(chosen, {"score": np.ones(10)}, Scorer(), cadence_seconds=60))
+
+    def test_answers_that_the_task_does_not_understand_are_an_error(self):
+        with pytest.raises(InputError, match=r"cannot compute separation of these answers: KeyError: 'score'"):
+            requests.score({"a": series(10)}, {"other": np.ones(10)}, Scorer(), cadence_seconds=60)

@@ -19,6 +19,7 @@ from tests.registry.project import (
     fetched,
     flip,
     following,
+    loaded,
     move_alias,
     opened,
     promote,
@@ -32,6 +33,7 @@ from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.records import Champion
 from wattline.registry import store
+from wattline.registry.fetching import model_folder
 from wattline.settings import settings
 from wattline.signing import entry as entries
 
@@ -246,3 +248,45 @@ def test_a_full_disk_leaves_the_folder_as_it_was(project: Path, monkeypatch: pyt
         assert [path.name for path in project.iterdir() if path.name.startswith((".champion", "wattline-"))] == []
     assert stop > 5
     assert all("did not do its work" in message for message in said), said  # MLflow does not pass every reason on
+
+
+class TestModelFolder:
+    """What `wattline energy compare` is given by name."""
+
+    def test_a_folder_is_taken_as_it_is(self, project: Path):
+        with model_folder("models/candidate", loaded()) as folder:
+            assert folder == files.CANDIDATE
+
+    def test_a_version_is_fetched_by_its_number_or_alias_and_vanishes_afterwards(self, project: Path):
+        (version,) = promoted()
+        challenger = following(b"other")
+        for what, digest in (
+            (version, None),
+            ("champion", None),
+            ("challenger", candidate().digest),
+            (challenger, None),
+        ):
+            with model_folder(what, loaded()) as folder:
+                found = candidate(folder).digest
+                assert digest in (None, found)
+                assert files.digests(folder)["candidate.json"]
+            assert not folder.exists()
+
+    @pytest.mark.parametrize(
+        ("what", "said"),
+        [
+            ("models/nowhere", "is no folder, no number of a version, and neither champion nor challenger"),
+            ("99", "has no version '99'"),
+            ("champion", "has no champion yet"),
+        ],
+    )
+    def test_what_is_not_there_is_told(self, project: Path, what: str, said: str):
+        register()
+        with pytest.raises(InputError, match=said), model_folder(what, loaded()):
+            pass
+
+    def test_a_damaged_version_is_refused(self, project: Path):
+        (version,) = promoted()
+        flip(artifacts(version) / "candidate" / "model.onnx")
+        with pytest.raises(IntegrityError, match="is damaged"), model_folder(version, loaded()):
+            pass

@@ -11,6 +11,7 @@ from stages.conftest import SEED, STEPS, Scorer, few_windows, promote_candidate,
 from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.energy.meters import MeterError
+from wattline.energy.paired import idle_share, per_1000
 from wattline.errors import InputError, WattlineError
 from wattline.records import Energy, Measurement
 from wattline.serving.inference.engine import Engine
@@ -46,6 +47,33 @@ def test_energy_has_an_interval_a_sensor_and_a_boundary(measured):
     assert energy.sensor
     assert energy.boundary
     assert energy.provenance in ("measured", "estimated")
+
+
+def test_the_session_of_the_energy_test_is_written_down(measured):
+    test = measured().test
+    assert test is not None
+    assert test.problem is None
+    assert [contender.digest for contender in test.contenders] == [train_candidate().digest]
+    assert [block.kind for block in test.blocks] == ["control"] * 4
+    assert test.headline == Scorer.description.headline
+    assert test.seed == SEED
+    assert files.report_path("measure").stat().st_size < 300_000
+
+
+def test_the_energy_of_a_prediction_is_that_of_the_session(measured):
+    found = measured()
+    assert found.candidate.energy_per_1000 == per_1000(found.test, "candidate")
+    assert found.candidate.idle_share == idle_share(found.test, "candidate")
+    assert 0 <= found.candidate.idle_share < 0.5
+
+
+def test_the_champion_is_the_baseline_of_the_session(measured):
+    champion = promote_candidate()
+    found = measured()
+    assert [contender.name for contender in found.test.contenders] == ["candidate", "baseline"]
+    assert found.test.contenders[1].digest == champion.digest
+    assert sum(block.kind == "pair" for block in found.test.blocks) == 4
+    assert found.champion.energy_per_1000 == per_1000(found.test, "baseline")
 
 
 def test_training_energy_is_handed_on(measured):

@@ -62,11 +62,19 @@ def score(requests: Split, outputs: Outputs, task: Task, *, cadence_seconds: flo
     """The headline metric of answers to `requests`, mean over the units where it is defined; NaN where it is in none.
 
     outputs: output name -> array of all windows, in the order of `requests`
+    Raises InputError when the task cannot score them: they may be another task's.
     """
-    scores = []
+    headline, scores = task.description.headline.name, []
     for series, answers in _by_unit(requests, outputs):
-        found = task.score(series.judged(), answers, cadence_seconds=cadence_seconds)
-        scores.append(float(found[task.description.headline.name]))
+        try:
+            found = task.score(series.judged(), answers, cadence_seconds=cadence_seconds)
+            scores.append(float(found[headline]))
+        except Exception as error:  # whatever a task does with answers that it does not expect
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(
+                f"the task {task.description.name} cannot compute {headline} of these answers: {reason}; compare "
+                "models of this task"
+            ) from error
     defined = [value for value in scores if np.isfinite(value)]
     return float(np.mean(defined)) if defined else float("nan")
 
