@@ -214,9 +214,9 @@ def promote_candidate() -> Champion:
     return champion
 
 
-def train_candidate() -> Candidate:
+def train_candidate(folder: Path = files.CANDIDATE) -> Candidate:
     """The record of the candidate in the working directory."""
-    return files.read_record(files.CANDIDATE / "candidate.json", Candidate)
+    return files.read_record(folder / "candidate.json", Candidate)
 
 
 def with_reference(change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Callable[[Trained], Trained]:

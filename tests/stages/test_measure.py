@@ -1,6 +1,9 @@
 """measure: what a prediction costs, with its sensor, for candidate and champion in turns."""
 
+import contextlib
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,24 +36,48 @@ def measured(trained, small, block) -> Callable[[], Measurement]:
     return run
 
 
-def test_figures_are_positive_and_in_order(measured):
-    found = measured().candidate
+@pytest.fixture
+def alone(finished) -> Measurement:
+    """What was measured where there is no champion."""
+    return files.read_report("measure", Measurement)
+
+
+@pytest.fixture(scope="module")
+def contested_folder(trained_folder, tmp_path_factory, block) -> Path:
+    """A project after `measure` with a champion. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("contested") / "project"
+    shutil.copytree(trained_folder, folder)
+    with contextlib.chdir(folder):
+        promote_candidate()
+        measure.run(measure=few_windows(block), energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
+    return folder
+
+
+@pytest.fixture
+def contested(enter, contested_folder) -> Measurement:
+    """What was measured beside a champion."""
+    enter(contested_folder)
+    return files.read_report("measure", Measurement)
+
+
+def test_figures_are_positive_and_in_order(alone):
+    found = alone.candidate
     assert 0 < found.latency_p50_ms <= found.latency_p99_ms
     assert found.throughput_per_second > 0
     assert found.batch == 32
     assert found.digest == train_candidate().digest
 
 
-def test_energy_has_an_interval_a_sensor_and_a_boundary(measured):
-    energy = measured().candidate.energy_per_1000
+def test_energy_has_an_interval_a_sensor_and_a_boundary(alone):
+    energy = alone.candidate.energy_per_1000
     assert energy.interval[0] <= energy.joules <= energy.interval[1]
     assert energy.sensor
     assert energy.boundary
     assert energy.provenance in ("measured", "estimated")
 
 
-def test_the_session_of_the_energy_test_is_written_down(measured):
-    test = measured().test
+def test_the_session_of_the_energy_test_is_written_down(alone):
+    test = alone.test
     assert test is not None
     assert test.problem is None
     assert [contender.digest for contender in test.contenders] == [train_candidate().digest]
@@ -60,48 +87,38 @@ def test_the_session_of_the_energy_test_is_written_down(measured):
     assert files.report_path("measure").stat().st_size < 300_000
 
 
-def test_the_energy_of_a_prediction_is_that_of_the_session(measured):
-    found = measured()
-    assert found.candidate.energy_per_1000 == per_1000(found.test, "candidate")
-    assert found.candidate.idle_share == idle_share(found.test, "candidate")
-    assert 0 <= found.candidate.idle_share < 0.5
+def test_the_energy_of_a_prediction_is_that_of_the_session(alone):
+    assert alone.candidate.energy_per_1000 == per_1000(alone.test, "candidate")
+    assert alone.candidate.idle_share == idle_share(alone.test, "candidate")
+    assert 0 <= alone.candidate.idle_share < 0.5
 
 
-def test_the_champion_is_the_baseline_of_the_session(measured):
-    champion = promote_candidate()
-    found = measured()
-    assert [contender.name for contender in found.test.contenders] == ["candidate", "baseline"]
-    assert found.test.contenders[1].digest == champion.digest
-    assert sum(block.kind == "pair" for block in found.test.blocks) == 4
-    assert found.champion.energy_per_1000 == per_1000(found.test, "baseline")
+def test_training_energy_is_handed_on(alone):
+    assert alone.training_energy == files.read_report("train_energy", Energy)
 
 
-def test_training_energy_is_handed_on(measured):
-    assert measured().training_energy == files.read_report("train_energy", Energy)
+def test_without_a_champion_there_is_one_contender(alone):
+    assert alone.champion is None
 
 
-def test_without_a_champion_there_is_one_contender(measured):
-    assert measured().champion is None
-
-
-def test_a_champion_is_measured_too(measured):
-    champion = promote_candidate()
-    found = measured().champion
-    assert found is not None
-    assert found.digest == champion.digest
-
-
-def test_the_distribution_of_latencies_is_drawn(measured):
-    measured()
+def test_the_distribution_of_latencies_is_drawn(alone):
     assert (files.REPORTS / "measure" / "latency.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_machine_is_described_without_its_name(measured):
+def test_the_machine_is_described_without_its_name(alone):
     import platform
 
-    found = measured().machine
-    assert platform.machine() in found
-    assert platform.node() not in found
+    assert platform.machine() in alone.machine
+    assert platform.node() not in alone.machine
+
+
+def test_a_champion_is_measured_too_and_is_the_baseline_of_the_session(contested):
+    champion, test = contested.champion, contested.test
+    assert champion.digest == train_candidate(files.CHAMPION).digest
+    assert [contender.name for contender in test.contenders] == ["candidate", "baseline"]
+    assert test.contenders[1].digest == champion.digest
+    assert sum(block.kind == "pair" for block in test.blocks) == 4
+    assert champion.energy_per_1000 == per_1000(test, "baseline")
 
 
 def test_contenders_take_turns_in_alternating_order(measured, monkeypatch):
