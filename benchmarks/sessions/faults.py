@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from sessions.simulated import CONTROLS, IDLE_WATTS, WATTS, Fault, Readings
 
+from sessions.simulated import CONTROLS, IDLE_WATTS, WATTS, Fault, Readings
 from wattline.records import Idle
 
 # One bad reading must come before the first look: a session may end there, and is right without it.
@@ -45,34 +45,34 @@ def _several_wraps(found: Readings, random: np.random.Generator) -> None:
         found.joules[_somewhere(random)] -= 262_143.3
 
 
-def _vanished(found: Readings, random: np.random.Generator) -> None:
+def _vanished(found: Readings, _: np.random.Generator) -> None:
     found.changes["problem"] = "meter rapl vanished during a sample"
 
 
-def _idle_missing(found: Readings, random: np.random.Generator) -> None:
+def _idle_missing(found: Readings, _: np.random.Generator) -> None:
     found.changes["idle_after"] = None
 
 
-def _idle_unread(found: Readings, random: np.random.Generator) -> None:
+def _idle_unread(found: Readings, _: np.random.Generator) -> None:
     found.changes["idle_before"] = Idle(watts=0, seconds=1, other_cores=0)
 
 
 SENSORS: Mapping[str, Fault] = {
-    "stuck: every reading the same": _all(lambda found, random: 50.0),
+    "stuck: every reading the same": _all(lambda *_: 50.0),
     "stuck: from some reading on the same": _stuck_on_the_way,
-    "stuck: power that does not move": _all(lambda found, random: 90.0 * found.seconds),
-    "stuck: reads 0 J": _all(lambda found, random: 0.0),
-    "stuck: one reading of 0 J": _one(lambda joules: 0.0),
+    "stuck: power that does not move": _all(lambda found, _: 90.0 * found.seconds),
+    "stuck: reads 0 J": _all(lambda *_: 0.0),
+    "stuck: one reading of 0 J": _one(lambda _: 0.0),
     "wrapped once, unnoticed": _one(lambda joules: joules - 262_143.3),
     "wrapped three times, unnoticed": _several_wraps,
     "wrapped, corrected by a wrong range": _one(lambda joules: joules + 2**32 / 1e6),
-    "negative": _all(lambda found, random: -found.joules),
+    "negative": _all(lambda found, _: -found.joules),
     "backwards once": _one(lambda joules: -0.01 * joules),
     "missing: vanished during a sample": _vanished,
     "missing: no idle power afterwards": _idle_missing,
     "missing: read nothing while idle": _idle_unread,
-    "missing: one reading is NaN": _one(lambda joules: math.nan),
-    "garbage: one reading is infinite": _one(lambda joules: math.inf),
+    "missing: one reading is NaN": _one(lambda _: math.nan),
+    "garbage: one reading is infinite": _one(lambda _: math.inf),
     "garbage: evenly between 0 and 100 J": _all(lambda found, random: random.uniform(0, 100, found.joules.shape)),
     "garbage: evenly between 30 and 90 J": _all(lambda found, random: random.uniform(30, 90, found.joules.shape)),
     "garbage: nine decades": _all(lambda found, random: 10.0 ** random.uniform(-3, 6, found.joules.shape)),
@@ -86,17 +86,17 @@ def _idle_drifts(found: Readings, random: np.random.Generator) -> None:
     found.changes["idle_after"] = Idle(watts=IDLE_WATTS + drift, seconds=1, other_cores=0.01)
 
 
-def _load_in_candidates_turns(found: Readings, random: np.random.Generator) -> None:
+def _load_in_candidates_turns(found: Readings, _: np.random.Generator) -> None:
     found.other_cores[found.candidate] = 0.5
     found.joules[found.candidate] += 0.5 * WATTS * found.seconds[found.candidate]
 
 
-def _load_in_baselines_turns(found: Readings, random: np.random.Generator) -> None:
+def _load_in_baselines_turns(found: Readings, _: np.random.Generator) -> None:
     found.other_cores[~found.candidate] = 0.5
     found.joules[~found.candidate] += 0.5 * WATTS * found.seconds[~found.candidate]
 
 
-def _load_while_idle(found: Readings, random: np.random.Generator) -> None:
+def _load_while_idle(found: Readings, _: np.random.Generator) -> None:
     found.changes["idle_before"] = Idle(watts=IDLE_WATTS, seconds=1, other_cores=0.5)
 
 
@@ -114,7 +114,7 @@ def _busy(found: Readings, random: np.random.Generator) -> None:
 
 
 def _estimate(per_cpu_second: float, per_second: float, *, digits: int = 6, apart: float = 0.0) -> Fault:
-    """Computed from time, and called measured. The bill is paid in idle power, too.
+    """Computed from time, and called measured.
 
     apart: how far the clocks behind it and behind the samples are apart [s]
     """

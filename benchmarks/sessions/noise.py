@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -10,6 +10,8 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from wattline.energy.paired.sequence import Bounds, bounds
 
 Floats = NDArray[np.float64]
 
@@ -24,13 +26,17 @@ class Noise:
     """What windows of equal work differed by.
 
     residuals: (windows,) log of CPU time minus its process's mean, in the order in which they ran
-    difference: log-ratio of the means of both processes: nothing but where they lie and run
+    difference: ratio of both processes over blocks ABBA, with its 95 % interval: nothing but where they lie and run
     seconds: mean CPU time of a window [s]
     """
 
     residuals: Floats
-    difference: float
+    difference: Bounds
     seconds: float
+
+    def shuffled(self) -> "Noise":
+        """The same residuals without their order: what is left when nothing drifts, and blocks cancel nothing."""
+        return replace(self, residuals=np.random.default_rng(7).permutation(self.residuals))
 
     @property
     def spread(self) -> float:
@@ -77,7 +83,8 @@ def measure(windows: int) -> Noise:
         for worker in workers:
             worker.join()
     means = np.array([logs[turns == process].mean() for process in range(2)])
-    return Noise(logs - means[turns], float(means[1] - means[0]), float(np.exp(logs).mean()))
+    blocks = logs[: windows // 4 * 4].reshape(-1, 4) @ np.array([0.5, -0.5, -0.5, 0.5])
+    return Noise(logs - means[turns], bounds(blocks.tolist(), level=0.025), float(np.exp(logs).mean()))
 
 
 def _ask(pipe: Connection, passes: int) -> float:
