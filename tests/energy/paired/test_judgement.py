@@ -1,6 +1,8 @@
 """What a judgement owes to anybody: symmetry, no answer from a bad sensor, and no traceback from garbage."""
 
+import csv
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 
 from wattline.energy.paired import judge
 from wattline.energy.paired.observations import log_ratios
+from wattline.energy.paired.obstacles import obstacle
 from wattline.records import Block, EnergyTest
 
-from .observed import LIMITS, SESSION, Alter, every, idle, joules, reading, session
+from .observed import LIMITS, SESSION, Alter, every, idle, joules, reading, sensor, session
 
 ORDERS = {"ABBA": "BAAB", "BAAB": "ABBA"}
 NAMES = {"candidate": "baseline", "baseline": "candidate"}
@@ -100,6 +103,32 @@ def test_a_sensor_that_misbehaves_gets_no_answer(name, ratio, pairs):
     assert found.outcome == "REFUSE"
     assert not found.more
     assert found.reason
+
+
+def counted(load: str):
+    """Equal work on an H100, again and again, and idling before and after, as its energy counter read them.
+
+    NVML's total energy of one H100 80GB at its limit of 700 W ("large": matrices of 8,192, about 1 s) and under it
+    ("small": of 512, about 0.3 s); the counter moved every 100 ms.
+    """
+    with (Path(__file__).parent / "h100.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["load"] == load]
+    return [{name: float(row[name]) for name in ("joules", "seconds", "cpu_seconds")} for row in rows]
+
+
+@pytest.mark.parametrize("load", ["large", "small"])
+def test_a_real_counter_is_not_taken_for_an_estimate_even_where_power_is_held_at_a_limit(load):
+    readings = counted(load)
+    before, after = (idle(found["joules"] / found["seconds"]) for found in counted(f"{load} idle"))
+    test = session(
+        pairs=8,
+        controls=8,
+        alter=lambda number, _: {**readings[number], **joules(readings[number]["joules"])},
+        idle_before=before,
+        idle_after=after,
+        sensor=sensor(scope="devices", resolution_joules=0.001),
+    )
+    assert obstacle(test, LIMITS, session=SESSION) is None
 
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
