@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import energy
+from builders import training_energy
 
 from wattline import files
 from wattline.errors import IntegrityError, WattlineError
@@ -44,7 +44,9 @@ def offline(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def train(candidate: Candidate, ridge: float = 0.1) -> Path:
-    return Path(tracking.log_training(candidate, params=PARAMS | {"ridge": ridge}, curves=CURVES, energy=energy(300)))
+    return Path(
+        tracking.log_training(candidate, params=PARAMS | {"ridge": ridge}, curves=CURVES, energy=training_energy(300))
+    )
 
 
 def runs(candidate: Candidate) -> list[Any]:
@@ -66,7 +68,9 @@ def check_whole(candidate: Candidate, run_id: str) -> None:
         "loss",
         "parameters",
         "parity_max_abs",
+        "training_attempts",
         "training_energy_joules",
+        "training_energy_kwh",
         "training_seconds",
     }
 
@@ -219,7 +223,7 @@ class TestAKilledSync:
         assert not lived(forked(lambda: dying_sync(1, after=True)))
         monkeypatch.delenv("WATTLINE_OFFLINE")
         settings.cache_clear()
-        logged = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=energy(300))
+        logged = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=training_energy(300))
         [sent] = spool.sync()
         assert sent.run_id == logged
         assert [run.info.run_id for run in runs(candidate)] == [logged]

@@ -11,7 +11,7 @@ from stages.conftest import STEPS, few_windows, promote_candidate, train_candida
 from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
-from wattline.records import Energy, Measurement
+from wattline.records import Measurement, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
 from wattline.stages.measure import sample
@@ -48,7 +48,7 @@ def test_energy_has_an_interval_a_sensor_and_a_boundary(measured):
 
 
 def test_training_energy_is_handed_on(measured):
-    assert measured().training_energy == files.read_report("train_energy", Energy)
+    assert measured().training_energy == files.read_report("train_energy", TrainingEnergy).total
 
 
 def test_without_a_champion_there_is_one_contender(measured):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wattline import charts, files, splits
 from wattline.energy import meters
 from wattline.params import EnergyParams, MeasureParams
-from wattline.records import Energy, Measurement, Performance
+from wattline.records import Energy, Measurement, Performance, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
 from wattline.task import FloatArray, Split
@@ -46,7 +46,7 @@ def run(*, measure: MeasureParams, energy: EnergyParams) -> None:
         candidate=performances["candidate"],
         champion=performances.get("champion"),
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        training_energy=files.read_report("train_energy", Energy),
+        training_energy=files.read_report("train_energy", TrainingEnergy).total,
     )
     files.write_report("measure", measurement)
     latencies = {name: turns.latency_ms for name, turns in observed.items()}
