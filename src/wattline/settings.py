@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
     rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
         place: among all processes and among nodes, and which launch it belongs to
-    slurm_*, step_tasks, step_nodes: what srun tells a process of the same; alone, a batch script has no step
+    slurm_*: what srun tells a process of the same; a batch script is alone and has no step
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -64,16 +64,16 @@ class Settings(BaseSettings):
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
     group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")
     group_world_size: int = Field(default=1, ge=1, validation_alias="GROUP_WORLD_SIZE")
-    master_port: str = Field(default="", validation_alias="MASTER_PORT")
-    torchelastic_run_id: str = Field(default="", validation_alias="TORCHELASTIC_RUN_ID")
-    torchelastic_restart_count: str = Field(default="", validation_alias="TORCHELASTIC_RESTART_COUNT")
-    slurm_job_id: str = Field(default="", validation_alias="SLURM_JOB_ID")
-    slurm_step_id: str = Field(default="", validation_alias="SLURM_STEP_ID")
-    slurm_restart_count: str = Field(default="", validation_alias="SLURM_RESTART_COUNT")
-    slurm_procid: int = Field(default=0, ge=0, validation_alias="SLURM_PROCID")
-    slurm_nodeid: int = Field(default=0, ge=0, validation_alias="SLURM_NODEID")
-    step_tasks: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_TASKS")
-    step_nodes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_NODES")
+    master_port: str | None = Field(default=None, validation_alias="MASTER_PORT")
+    torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
+    torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
+    slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
+    slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
+    slurm_process: int = Field(default=0, ge=0, validation_alias="SLURM_PROCID")
+    slurm_processes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_TASKS")
+    slurm_node: int = Field(default=0, ge=0, validation_alias="SLURM_NODEID")
+    slurm_nodes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_NODES")
+    slurm_restart_count: int = Field(default=0, ge=0, validation_alias="SLURM_RESTART_COUNT")
 
     @property
     def tracking_uri(self) -> str:

@@ -32,9 +32,9 @@ def here() -> Place:
     Raises MeterError where the variables contradict each other.
     """
     said = settings()
-    rank, ranks = (said.slurm_procid, said.step_tasks) if said.rank is None else (said.rank, said.world_size)
+    rank, ranks = (said.slurm_process, said.slurm_processes) if said.rank is None else (said.rank, said.world_size)
     node, nodes = (
-        (said.slurm_nodeid, said.step_nodes) if said.group_rank is None else (said.group_rank, said.group_world_size)
+        (said.slurm_node, said.slurm_nodes) if said.group_rank is None else (said.group_rank, said.group_world_size)
     )
     if rank >= ranks or node >= nodes:
         raise MeterError(
@@ -53,4 +53,4 @@ def _launch(said: Settings) -> str:
         parts += [said.torchelastic_run_id, said.torchelastic_restart_count]
     else:
         parts += [said.slurm_step_id]
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

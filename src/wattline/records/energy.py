@@ -267,6 +267,7 @@ class Emissions(Record):
     kwh: energy [kWh]
     grams: operational emissions, kwh * grid.grams_per_kwh [gCO2e]
     embodied_grams: share of the making of the hardware, by its time in use [gCO2e]
+    provenance: of `kwh`; grams are computed from it
     unit: what they are for, e.g. "1,000 predictions"
     """
 

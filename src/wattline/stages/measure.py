@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from wattline import charts, files, splits
 from wattline.energy import meters
-from wattline.params import EnergyParams, MeasureParams
+from wattline.energy.emissions import of_model
+from wattline.params import EmissionsParams, EnergyParams, MeasureParams
 from wattline.records import Energy, Measurement, Performance, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
@@ -33,7 +34,7 @@ class Turns:
     energy_per_1000: list[Energy] = field(default_factory=list)
 
 
-def run(*, measure: MeasureParams, energy: EnergyParams) -> None:
+def run(*, measure: MeasureParams, energy: EnergyParams, emissions: EmissionsParams | None = None) -> None:
     """Write reports/measure.json. Its figures are measurements: they differ from run to run."""
     test, columns = splits.read_test(), [column.name for column in splits.read_manifest().columns]
     engines = {"candidate": Engine(files.CANDIDATE)}
@@ -42,11 +43,13 @@ def run(*, measure: MeasureParams, energy: EnergyParams) -> None:
     work = {name: sample(engine, test, columns, measure) for name, engine in engines.items()}
     observed = take_turns(engines, work, measure, energy)
     performances = {name: performance(engines[name], turns, batch=measure.batch) for name, turns in observed.items()}
+    training = files.read_report("train_energy", TrainingEnergy)
     measurement = Measurement(
         candidate=performances["candidate"],
         champion=performances.get("champion"),
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        training_energy=files.read_report("train_energy", TrainingEnergy).total,
+        training_energy=training.total,
+        emissions=of_model(performances["candidate"].energy_per_1000, training, emissions),
     )
     files.write_report("measure", measurement)
     latencies = {name: turns.latency_ms for name, turns in observed.items()}
