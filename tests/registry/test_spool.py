@@ -1,7 +1,9 @@
 """What was trained without a network reaches the store later: all of it, in order, once, and with its own times."""
 
 import contextlib
+import hashlib
 import itertools
+import json
 import math
 import multiprocessing
 import os
@@ -227,6 +229,23 @@ class TestAKilledSync:
         [sent] = spool.sync()
         assert sent.run_id == logged
         assert [run.info.run_id for run in runs(candidate)] == [logged]
+
+
+def test_a_training_that_an_earlier_version_kept_is_sent(offline: Path, candidate: Candidate):
+    """Its energy has neither attempts nor the fields that came later; its digest is that of what was written."""
+    path = train(candidate)
+    content = json.loads(path.read_bytes())
+    earlier = {"joules", "interval", "provenance", "sensor", "boundary", "seconds"}
+    total = content["training"]["energy"]["total"]
+    content["training"]["energy"] = {name: value for name, value in total.items() if name in earlier}
+    sha256 = hashlib.sha256((json.dumps(content["training"], indent=2) + "\n").encode()).hexdigest()
+    path.chmod(0o644)
+    path.write_text(json.dumps({"sha256": sha256, "training": content["training"]}, indent=2) + "\n")
+    (sent,) = spool.sync()
+    with store.session() as client:
+        metrics = client.get_run(sent.run_id).data.metrics
+    assert metrics["training_energy_joules"] == 300
+    assert "training_attempts" not in metrics
 
 
 class TestASyncThatCannot:
