@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wattline import files, signing
 from wattline.records import (
+    Attempt,
     Candidate,
     Champion,
     Column,
@@ -30,6 +31,7 @@ from wattline.records import (
     Score,
     Signature,
     Tensor,
+    TrainingEnergy,
     UnitRows,
     Verdict,
 )
@@ -385,6 +387,16 @@ def energy(joules: float = 12.0) -> Energy:
         boundary="one core",
         seconds=1,
     )
+
+
+def training_energy(joules: float = 300.0) -> TrainingEnergy:
+    """Two attempts, of which the first one was interrupted after a quarter of the energy."""
+    lost, rest = energy(joules / 4), energy(joules * 3 / 4)
+    attempts = (
+        Attempt(number=1, rank=0, node=0, finished=False, energy=lost),
+        Attempt(number=2, rank=0, node=0, finished=True, energy=rest),
+    )
+    return TrainingEnergy(total=energy(joules), attempts=attempts)
 
 
 def measurement(candidate: Candidate) -> Measurement:

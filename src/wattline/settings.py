@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
+        place: among all processes and among nodes, and which launch it belongs to
+    slurm_*: what srun tells a process of the same; a batch script is alone and has no step
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -57,6 +60,20 @@ class Settings(BaseSettings):
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
+    world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
+    group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")
+    group_world_size: int = Field(default=1, ge=1, validation_alias="GROUP_WORLD_SIZE")
+    master_port: str | None = Field(default=None, validation_alias="MASTER_PORT")
+    torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
+    torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
+    slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
+    slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
+    slurm_process: int = Field(default=0, ge=0, validation_alias="SLURM_PROCID")
+    slurm_processes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_TASKS")
+    slurm_node: int = Field(default=0, ge=0, validation_alias="SLURM_NODEID")
+    slurm_nodes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_NODES")
+    slurm_restart_count: int = Field(default=0, ge=0, validation_alias="SLURM_RESTART_COUNT")
 
     @property
     def tracking_uri(self) -> str:

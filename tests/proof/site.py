@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from builders import energy, signing_key, write_candidate, write_data, write_keys, write_reports
+from builders import signing_key, training_energy, write_candidate, write_data, write_keys, write_reports
 from reproduction.tiny import git
 
 from wattline import cli, files, params
@@ -109,7 +109,7 @@ class Site:
             if log:
                 curves = [{"loss": 0.5}, {"loss": 0.25}]
                 params = {"model": "pca", "ridge": 0.1, "components": 6} | (knobs or {})
-                tracking.log_training(candidate, params=params, curves=curves, energy=energy(300))
+                tracking.log_training(candidate, params=params, curves=curves, energy=training_energy(300))
         return candidate
 
     def register(self, weights: bytes | None = None, **options: Any) -> str:

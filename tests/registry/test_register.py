@@ -3,10 +3,11 @@
 import pickle
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
-from builders import measurement, signing_key, write_data, write_record, write_reports
+from builders import measurement, signing_key, training_energy, write_data, write_record, write_reports
 
 from tests.registry import faults
 from tests.registry.project import (
@@ -31,8 +32,10 @@ from tests.registry.project import (
     versions,
 )
 from wattline import files
+from wattline.energy.emissions import of_model
 from wattline.errors import InputError, IntegrityError, RejectedError
-from wattline.records import Decision
+from wattline.params import EmissionsParams
+from wattline.records import Decision, Measurement
 from wattline.registry import promotion, registration, statements, store, tracking
 from wattline.settings import settings
 
@@ -52,9 +55,35 @@ def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
     assert found["wattline.metric.vus_pr"] == "0.53 [0.4, 0.6] over 3 units"
     assert found["wattline.energy_per_1000"] == "12 J [10.8, 13.2] estimated: CPU time x 12.5 W/core"
     assert found["wattline.training_energy"] == "300 J [270, 330] estimated: CPU time x 12.5 W/core"
+    kwh = "8.333e-05 kWh [7.5e-05, 9.167e-05] estimated: CPU time x 12.5 W/core"
+    assert found["wattline.training_energy_kwh"] == kwh
+    assert "wattline.training_attempts" not in found, "its report is of an earlier version of Wattline"
+    assert not [name for name in found if "emissions" in name]
     assert {name: text for name, text in found.items() if name.startswith("wattline.gate.")} == {
         f"wattline.gate.{gate}": "PASS" for gate in ("integrity", "quality", "champion", "energy")
     }
+
+
+def test_a_version_says_what_it_costs_with_units_and_what_grams_rest_on(project: Path):
+    spent = training_energy()
+    files.write_report("train_energy", spent)
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of=date(2026, 6, 30))
+    cost = files.read_report("measure", Measurement)
+    found = of_model(cost.candidate.energy_per_1000, spent, site)
+    files.write_report("measure", cost.model_copy(update={"emissions": found}))
+    version = register()
+    said = tags(version)
+    assert said["wattline.training_attempts"] == "2"
+    factor = "(estimated) x 250 gCO2e/kWh (the operator, as of 2026-06-30)"
+    assert said["wattline.emissions.training"] == f"0.02083 gCO2e = 8.333e-05 kWh {factor}"
+    assert said["wattline.emissions.1000_predictions"] == f"0.0008333 gCO2e = 3.333e-06 kWh {factor}"
+    with store.session() as client:
+        run_id = client.get_model_version(NAME, version).run_id
+        metrics = client.get_run(run_id).data.metrics
+        assert metrics["energy_per_1000_joules"] == 12
+        assert metrics["emissions_training_grams"] == pytest.approx(300 / 3.6e6 * 250)
+        assert metrics["emissions_predictions_grams"] == pytest.approx(12 / 3.6e6 * 250)
+        assert len(client.get_metric_history(run_id, "energy_per_1000_joules")) == 1
 
 
 def test_a_version_holds_candidate_reports_card_and_what_it_was_made_from(project: Path):

@@ -1,7 +1,9 @@
 """What was trained without a network reaches the store later: all of it, in order, once, and with its own times."""
 
 import contextlib
+import hashlib
 import itertools
+import json
 import math
 import multiprocessing
 import os
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import energy
+from builders import training_energy
 
 from wattline import files
 from wattline.errors import IntegrityError, WattlineError
@@ -44,7 +46,9 @@ def offline(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def train(candidate: Candidate, ridge: float = 0.1) -> Path:
-    return Path(tracking.log_training(candidate, params=PARAMS | {"ridge": ridge}, curves=CURVES, energy=energy(300)))
+    return Path(
+        tracking.log_training(candidate, params=PARAMS | {"ridge": ridge}, curves=CURVES, energy=training_energy(300))
+    )
 
 
 def runs(candidate: Candidate) -> list[Any]:
@@ -66,7 +70,9 @@ def check_whole(candidate: Candidate, run_id: str) -> None:
         "loss",
         "parameters",
         "parity_max_abs",
+        "training_attempts",
         "training_energy_joules",
+        "training_energy_kwh",
         "training_seconds",
     }
 
@@ -219,10 +225,27 @@ class TestAKilledSync:
         assert not lived(forked(lambda: dying_sync(1, after=True)))
         monkeypatch.delenv("WATTLINE_OFFLINE")
         settings.cache_clear()
-        logged = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=energy(300))
+        logged = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=training_energy(300))
         [sent] = spool.sync()
         assert sent.run_id == logged
         assert [run.info.run_id for run in runs(candidate)] == [logged]
+
+
+def test_a_training_that_an_earlier_version_kept_is_sent(offline: Path, candidate: Candidate):
+    """Its energy has neither attempts nor the fields that came later; its digest is that of what was written."""
+    path = train(candidate)
+    content = json.loads(path.read_bytes())
+    earlier = {"joules", "interval", "provenance", "sensor", "boundary", "seconds"}
+    total = content["training"]["energy"]["total"]
+    content["training"]["energy"] = {name: value for name, value in total.items() if name in earlier}
+    sha256 = hashlib.sha256((json.dumps(content["training"], indent=2) + "\n").encode()).hexdigest()
+    path.chmod(0o644)
+    path.write_text(json.dumps({"sha256": sha256, "training": content["training"]}, indent=2) + "\n")
+    (sent,) = spool.sync()
+    with store.session() as client:
+        metrics = client.get_run(sent.run_id).data.metrics
+    assert metrics["training_energy_joules"] == 300
+    assert "training_attempts" not in metrics
 
 
 class TestASyncThatCannot:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import energy
+from builders import training_energy
 
 from wattline import files
 from wattline.errors import WattlineError
@@ -25,7 +25,7 @@ def candidate(project: Path) -> Candidate:
 
 def test_a_run_names_what_was_trained_from_what_and_what_it_took(candidate: Candidate):
     Path("dvc.lock").write_text("stages: {}\n")
-    run_id = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=energy(300))
+    run_id = tracking.log_training(candidate, params=PARAMS, curves=CURVES, energy=training_energy(300))
     with store.session() as client:
         run = client.get_run(run_id)
         history = client.get_metric_history(run_id, "loss")
@@ -37,6 +37,8 @@ def test_a_run_names_what_was_trained_from_what_and_what_it_took(candidate: Cand
     assert run.data.tags["wattline.lock"] == files.sha256(Path("dvc.lock"))
     assert run.data.tags["wattline.training_energy"] == "estimated: CPU time x 12.5 W/core"
     assert run.data.metrics["training_energy_joules"] == 300
+    assert run.data.metrics["training_energy_kwh"] == 300 / 3.6e6
+    assert run.data.metrics["training_attempts"] == 2
     assert run.data.metrics["parity_max_abs"] == candidate.parity_max_abs
     assert [(point.step, point.value) for point in history] == [(i, row["loss"]) for i, row in enumerate(CURVES)]
 

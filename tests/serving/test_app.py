@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,21 @@ def test_metrics_count_what_happened(caller: httpx.Client):
     before = count('wattline_requests_total{code="200",method="POST",route="/predict"}')
     caller.post("/predict", json=QUESTION)
     assert count('wattline_requests_total{code="200",method="POST",route="/predict"}') == before + 1
+
+
+def test_energy_of_running_graphs_grows_with_them_and_is_part_of_the_servers(caller: httpx.Client):
+    def joules(name: str) -> float:
+        lines = caller.get("/metrics").text.splitlines()
+        (found,) = [line for line in lines if line.startswith(f"wattline_{name}{{")]
+        assert 'provenance="estimated"' in found
+        return float(found.rsplit(" ", 1)[1])
+
+    before = joules("inference_energy_joules_total")
+    deadline = time.monotonic() + 20
+    while joules("inference_energy_joules_total") <= before:
+        assert time.monotonic() < deadline, "running graphs took nothing"
+        caller.post("/predict", json=QUESTION)
+    assert joules("inference_energy_joules_total") < joules("energy_joules_total")
 
 
 def test_the_application_answers_alike_under_another_server(tmp_path: Path):

@@ -50,10 +50,15 @@ class Sums:
 class Watcher:
     def __init__(self) -> None:
         self.windows: list[int] = []
+        self.spent_seconds: list[float] = []
         self.failures: list[Exception] = []
 
     def ran(self, windows: int, seconds: float) -> None:
         self.windows.append(windows)
+
+    def spent(self, cpu_seconds: float) -> None:
+        assert cpu_seconds >= 0
+        self.spent_seconds.append(cpu_seconds)
 
     def waited(self, seconds: float) -> None:
         assert seconds >= 0
@@ -254,6 +259,7 @@ async def test_a_request_that_breaks_the_graph_harms_nobody_else(inline: bool):
     assert answers.found == {0: [0.0], 1: [6.0], 3: [18.0]}
     assert (refused.status, refused.reason, "poison" in str(refused)) == (500, "model", False)
     assert [str(error) for error in watcher.failures] == ["poison"]
+    assert len(watcher.spent_seconds) > len(watcher.windows), "a run that failed took energy, too"
     assert queue.windows == 0
 
 

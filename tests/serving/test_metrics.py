@@ -140,6 +140,21 @@ def test_energy_and_cpu_time_only_grow(metrics):
     assert found["wattline_cpu_seconds_total"][0][1] > 0
 
 
+def test_energy_of_running_graphs_only_grows_and_is_called_an_estimate(metrics):
+    for joules in (0.5, 2.0, 1.0):
+        metrics.energy(5.0, inference=joules)
+        found = samples(metrics)
+    ((labels, total),) = found["wattline_inference_energy_joules_total"]
+    assert (labels, total) == ({"provenance": "estimated"}, 2.0)
+    assert found["wattline_energy_joules_total"][0][1] == 5.0
+
+
+def test_cpu_time_of_runs_adds_up(metrics):
+    for seconds in (0.5, 0.25):
+        metrics.spent(seconds)
+    assert metrics.graph_cpu_seconds == 0.75
+
+
 def test_nothing_that_a_caller_writes_makes_a_series(metrics):
     metrics.began("/predict", "POST")(200, 0.1)
     metrics.began("/x", "FOO")(404, 0.1)

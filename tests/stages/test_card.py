@@ -5,14 +5,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import energy, training_energy
 
 from stages.conftest import SEED, Scorer, few_resamples, promote_candidate, train_candidate
 from wattline import files, splits
+from wattline.energy.emissions import of_model
 from wattline.errors import InputError, WattlineError
+from wattline.params import EmissionsParams
 from wattline.records import Decision, Evaluation, Record
 from wattline.stages import card, decide, evaluate
 from wattline.stages.card import CardReport
@@ -38,6 +42,11 @@ def write(finished, block) -> Callable[[], str]:
 @pytest.fixture
 def check(finished, block) -> Callable[[], None]:
     return lambda: card.check(card=block.card, task=Scorer())
+
+
+@pytest.fixture
+def evidence(finished, block) -> Evidence:
+    return card.gather(block.card, Scorer())
 
 
 def section(text: str, title: str) -> str:
@@ -78,9 +87,89 @@ def test_it_says_what_the_reports_say(write):
 
 
 def test_energy_has_its_provenance_and_sensor(write):
-    energy = section(write(), "Energy")
-    assert re.search(r"\| training \| \S+ J \[\S+, \S+\], (estimated|measured) \|", energy)
-    assert re.search(r"Sensor: .+\. Boundary: .+\.", energy)
+    text = section(write(), "Energy")
+    joules = r"\S+ J \[\S+, \S+\], (estimated|measured)"
+    assert re.search(rf"\| 1,000 predictions, candidate \| {joules} \|", text)
+    assert re.search(rf"\| training \| \S+ kWh \[\S+, \S+\] \({joules}\) \|", text)
+    assert re.search(r"Sensor: .+\. Boundary: .+\.", text)
+
+
+class TestEnergy:
+    """Lost work counts and is shown; grams are shown with all that they rest on, or not at all."""
+
+    @pytest.fixture
+    def interrupted(self, evidence) -> Evidence:
+        spent = training_energy(300)
+        found = evidence.measurement.model_copy(update={"training_energy": spent.total})
+        return replace(evidence, measurement=found, training_energy=spent)
+
+    @pytest.fixture
+    def stated(self, interrupted) -> Evidence:
+        site = EmissionsParams(
+            grams_per_kwh=250,
+            source="the operator",
+            as_of=date(2026, 6, 30),
+            embodied_grams_per_hour=36,
+            embodied_source="the vendor",
+        )
+        found = of_model(energy(36), interrupted.training_energy, site)
+        return replace(interrupted, measurement=interrupted.measurement.model_copy(update={"emissions": found}))
+
+    def page(self, evidence: Evidence) -> str:
+        return section(model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS), "Energy")
+
+    def consumptions(self, evidence: Evidence) -> dict[str, Any]:
+        text = bom.render(evidence)
+        assert bom.validate(text) is None
+        model = json.loads(text)["metadata"]["component"]["modelCard"]
+        found = model["considerations"]["environmentalConsiderations"]["energyConsumptions"]
+        return {one["activity"]: one for one in found}
+
+    def test_every_attempt_is_listed_with_what_was_lost(self, interrupted):
+        text = self.page(interrupted)
+        assert "| training | 8.33e-05 kWh [7.5e-05, 9.17e-05] (300 J [270, 330], estimated) |" in text
+        assert "begun 2 times" in text
+        assert "75 J of lost work included" in text
+        assert "| 1 | 0 | 0 | lost | 75 J [67.5, 82.5], estimated |" in text
+        assert "| 2 | 0 | 0 | ended | 225 J [202, 248], estimated |" in text
+
+    def test_one_attempt_is_said_in_a_line(self, evidence):
+        assert "The training ended at its first attempt." in self.page(evidence)
+
+    def test_attempts_of_another_training_are_refused(self, evidence):
+        with pytest.raises(InputError, match="are about different trainings; run `dvc repro measure`"):
+            self.page(replace(evidence, training_energy=training_energy(1)))
+
+    def test_without_a_factor_there_are_no_grams(self, interrupted):
+        assert "gCO2" not in self.page(interrupted)
+        found = self.consumptions(interrupted)
+        assert "co2CostEquivalent" not in found["training"]
+        assert "grams" not in json.dumps(found)
+
+    def test_grams_stand_beside_energy_factor_date_and_source(self, stated):
+        text = self.page(stated)
+        assert "| 1,000 predictions | 1e-05 kWh, estimated | 0.0025 | 0.01 | 0.0125 |" in text
+        assert "| training | 8.33e-05 kWh, estimated | 0.0208 | 0.02 | 0.0408 |" in text
+        assert "ISO/IEC 21031:2024) with 250 gCO2e/kWh as of 2026-06-30: the operator. Embodied: the vendor." in text
+
+    def test_the_bill_has_tonnes_and_what_they_rest_on(self, stated):
+        found = self.consumptions(stated)
+        assert found["training"]["co2CostEquivalent"]["value"] == pytest.approx(300 / 3.6e6 * 250 / 1e6)
+        said = {one["name"]: one["value"] for one in found["training"]["properties"]}
+        assert said["wattline:attempts"] == "2"
+        assert said["wattline:provenance"] == "estimated"
+        assert (said["wattline:grams_per_kwh"], said["wattline:emission_as_of"]) == ("250", "2026-06-30")
+        assert said["wattline:emission_source"] == "the operator"
+        per = {one["name"]: one["value"] for one in found["inference"]["properties"]}["wattline:per"]
+        assert per == "1,000 predictions"
+
+    def test_it_is_said_what_was_not_read(self, interrupted):
+        cut = {"not_read": "at most 9 J after the last reading"}
+        spent = interrupted.training_energy.total.model_copy(update={"parameters": cut})
+        whole = interrupted.training_energy.model_copy(update={"total": spent})
+        measured = interrupted.measurement.model_copy(update={"training_energy": spent})
+        text = self.page(replace(interrupted, measurement=measured, training_energy=whole))
+        assert "Not read: at most 9 J after the last reading." in text
 
 
 def test_every_picture_is_there_and_linked_relative_to_the_card(write):
@@ -139,10 +228,6 @@ def test_the_change_since_the_champion_is_paired(write, block):
 class TestRequiredFields:
     """A card with a hole is not written; the hole is named."""
 
-    @pytest.fixture
-    def evidence(self, finished, block) -> Evidence:
-        return card.gather(block.card, Scorer())
-
     def refused(self, evidence: Evidence) -> str:
         with pytest.raises(InputError) as caught:
             card.render(evidence)
@@ -198,7 +283,7 @@ class TestRequiredFields:
         found = decision.model_copy(update={"verdicts": (first, *decision.verdicts[1:])})
         assert f"decision.{first.name}.reason" in self.refused(replace(evidence, decision=found))
 
-    @pytest.mark.parametrize("report", ["validate", "train", "evaluate", "measure", "decide"])
+    @pytest.mark.parametrize("report", ["validate", "train", "train_energy", "evaluate", "measure", "decide"])
     def test_an_absent_report_is_named_and_nothing_is_written(self, write, report):
         files.report_path(report).unlink()
         with pytest.raises(InputError, match=rf"reports/{report}\.json is missing"):
@@ -288,7 +373,7 @@ class TestBill:
     def test_energy_is_in_kilowatt_hours(self, bill):
         considerations = bill["metadata"]["component"]["modelCard"]["considerations"]["environmentalConsiderations"]
         found = {one["activity"]: one["activityEnergyCost"] for one in considerations["energyConsumptions"]}
-        joules = json.loads(files.report_path("train_energy").read_text())["joules"]
+        joules = json.loads(files.report_path("train_energy").read_text())["total"]["joules"]
         assert found["training"] == {"value": joules / 3.6e6, "unit": "kWh"}
         assert set(found) == {"training", "inference"}
 

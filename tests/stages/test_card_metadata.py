@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stages.conftest import Scorer, train_candidate
 from wattline import files, splits
+from wattline.energy.emissions import of_model
+from wattline.params import EmissionsParams
 from wattline.records import Decision, Evaluation, Measurement, Score
 from wattline.stages import card
 from wattline.supply.card import Evidence, render
@@ -65,6 +68,14 @@ class Model(Spec):
     results: list[Result] = Field(min_length=1)
 
 
+class EmissionsOfTraining(Spec):
+    emissions: float = Field(ge=0, allow_inf_nan=False)
+    source: Text
+    training_type: Literal["pre-training", "fine-tuning"] | None = None
+    geographical_location: Text | None = None
+    hardware_used: Text | None = None
+
+
 class Metadata(Spec):
     language: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]]
     license: Identifier
@@ -76,6 +87,7 @@ class Metadata(Spec):
     datasets: list[DatasetId] = []
     metrics: list[Identifier] = []
     model_index: list[Model] | None = Field(default=None, alias="model-index", min_length=1)
+    co2_eq_emissions: EmissionsOfTraining | None = None
     wattline: Mapping[str, Any]
 
     @model_validator(mode="after")
@@ -185,6 +197,21 @@ def test_energy_is_in_joules_with_its_provenance_and_no_grams_are_made_up(eviden
         assert own[key]["joules"] == energy.joules
         assert own[key]["interval_joules"] == list(energy.interval)
         assert own[key]["provenance"] == energy.provenance
+
+
+def test_the_hub_gets_grams_with_all_that_they_rest_on(evidence, head):
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of=date(2026, 6, 30))
+    measured = evidence.measurement
+    found = of_model(measured.candidate.energy_per_1000, evidence.training_energy, site)
+    one = replace(evidence, measurement=measured.model_copy(update={"emissions": found}))
+    hub, own = head(one).co2_eq_emissions, head(one).wattline
+    assert hub.emissions == pytest.approx(measured.training_energy.joules / 3.6e6 * 250)
+    assert re.fullmatch(r"\S+ kWh \(estimated\) x 250 gCO2e/kWh as of 2026-06-30: the operator", hub.source)
+    assert [(each["for"], each["source"]) for each in own["emissions"]] == [
+        ("1,000 predictions", "the operator"),
+        ("training", "the operator"),
+    ]
+    assert own["energy_of_training"]["attempts"] == 1
 
 
 def test_it_names_the_candidate_and_what_the_gates_said(evidence, head):

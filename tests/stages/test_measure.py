@@ -16,7 +16,7 @@ from wattline import files, splits
 from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000
 from wattline.errors import InputError, WattlineError
-from wattline.records import Energy, Measurement
+from wattline.records import Measurement, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
 from wattline.stages.measure import sample
@@ -94,7 +94,7 @@ def test_the_energy_of_a_prediction_is_that_of_the_session(alone):
 
 
 def test_training_energy_is_handed_on(alone):
-    assert alone.training_energy == files.read_report("train_energy", Energy)
+    assert alone.training_energy == files.read_report("train_energy", TrainingEnergy).total
 
 
 def test_without_a_champion_there_is_one_contender(alone):

@@ -22,7 +22,7 @@ from project.task import TASK
 from stages.conftest import ROOT, SEED, STEPS, Scorer, train_candidate, with_reference
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
-from wattline.records import Energy, Signature
+from wattline.records import Signature, TrainingEnergy
 from wattline.serving.inference import golden
 from wattline.serving.inference.engine import Engine
 from wattline.serving.inference.golden import Golden
@@ -112,7 +112,7 @@ class TestCandidate:
         assert (report.epochs, report.final, report.steps) == (2, {"loss": 1.0}, STEPS)
 
     def test_the_energy_has_an_interval_and_a_provenance(self):
-        energy = files.read_report("train_energy", Energy)
+        energy = files.read_report("train_energy", TrainingEnergy).total
         assert energy.interval[0] <= energy.joules <= energy.interval[1]
         assert energy.sensor
 
@@ -125,7 +125,7 @@ class TestCandidate:
         assert call["candidate"] == train_candidate()
         assert call["params"]["seed"] == SEED
         assert call["curves"] == ({"loss": 2.0}, {"loss": 1.0})
-        assert call["energy"] == files.read_report("train_energy", Energy)
+        assert call["energy"] == files.read_report("train_energy", TrainingEnergy)
 
     def test_no_checkpoint_and_no_temporary_folder_is_left(self):
         assert list(CHECKPOINTS.iterdir()) == []
@@ -327,6 +327,8 @@ class TestInterruption:
         assert reported == ["epoch 3", "epoch 4"]
         assert files.digests(files.CANDIDATE) == undisturbed
         assert (files.REPORTS / "train" / "curves.csv").read_bytes() == curves
+        attempts = files.read_report("train_energy", TrainingEnergy).attempts
+        assert [attempt.finished for attempt in attempts] == [False, True]
         assert list(CHECKPOINTS.iterdir()) == []
 
     @pytest.mark.parametrize("changed", ["options", "seed", "rows", "code"])

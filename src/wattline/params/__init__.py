@@ -27,6 +27,7 @@ from wattline.params.serving import ServingParams
 from wattline.params.stages import (
     CardParams,
     DecideParams,
+    EmissionsParams,
     EnergyParams,
     EvaluateParams,
     IngestParams,
@@ -47,6 +48,7 @@ __all__ = [
     "ChampionLimits",
     "DataLimits",
     "DecideParams",
+    "EmissionsParams",
     "EnergyLimits",
     "EnergyParams",
     "EvaluateParams",
@@ -94,6 +96,7 @@ class TaskParams(Section):
 class Block(Section):
     """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
 
+    emissions: how the site's electricity is made; without it, no grams are stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     """
 
@@ -105,6 +108,7 @@ class Block(Section):
     evaluate: EvaluateParams
     measure: MeasureParams
     energy: EnergyParams
+    emissions: EmissionsParams | None = None
     decide: DecideParams
     gates: GatesParams
     card: CardParams

@@ -1,9 +1,10 @@
 """The sections that stages are given."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from wattline.params.section import Fraction, Positive, Section
 
@@ -144,6 +145,30 @@ class EnergyParams(Section):
     idle_source: str = Field(min_length=1)
     prometheus: PrometheusParams | None = None
     redfish: RedfishParams | None = None
+
+
+class EmissionsParams(Section):
+    """How the site's electricity is made. Where the section is null, no grams are stated anywhere.
+
+    grams_per_kwh: operational emissions of a kilowatt-hour at the site [gCO2e/kWh]
+    source: who says so, about which grid
+    as_of: the day, or the end of the period, that the factor is about
+    embodied_grams_per_hour: share of the making of one machine in an hour of its life [gCO2e/h]
+    embodied_source: who says so, and of which lifetime; needed where that share is not 0
+    """
+
+    grams_per_kwh: float = Field(ge=0)
+    source: str = Field(min_length=1)
+    as_of: date = Field(strict=True)
+    embodied_grams_per_hour: float = Field(default=0.0, ge=0)
+    embodied_source: str = Field(default="", validate_default=True)
+
+    @field_validator("embodied_source")
+    @classmethod
+    def _is_named(cls, source: str, info: ValidationInfo) -> str:
+        if info.data.get("embodied_grams_per_hour") and not source.strip():
+            raise ValueError("must say where embodied_grams_per_hour comes from")
+        return source
 
 
 class DecideParams(Section):

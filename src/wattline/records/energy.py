@@ -9,6 +9,7 @@ from pydantic import Field
 from wattline.records.base import Figure, Record
 from wattline.records.model import Metric
 
+JOULES_PER_KWH = 3.6e6
 Scope = Literal["machine", "devices", "processes"]
 """What a meter cannot tell apart: a whole machine with all that runs on it, whole accelerators, or nothing but us."""
 
@@ -36,6 +37,11 @@ class Energy(Record):
     resolution_joules: float | None = Field(default=None, ge=0)
     scope: Scope | None = None
     parameters: Mapping[str, str] = {}
+
+    @property
+    def kwh(self) -> float:
+        """`joules` as kilowatt-hours."""
+        return self.joules / JOULES_PER_KWH
 
     def scaled(self, factor: float) -> "Energy":
         """The same measurement expressed for `factor` times the work."""
@@ -238,6 +244,11 @@ class TrainingEnergy(Record):
     total: Energy
     attempts: tuple[Attempt, ...] = Field(min_length=1)
 
+    @property
+    def launches(self) -> int:
+        """How often the training was begun."""
+        return max(attempt.number for attempt in self.attempts)
+
 
 class Grid(Record):
     """How the electricity was made. An input of the site's, no figure of ours.
@@ -256,6 +267,7 @@ class Emissions(Record):
     kwh: energy [kWh]
     grams: operational emissions, kwh * grid.grams_per_kwh [gCO2e]
     embodied_grams: share of the making of the hardware, by its time in use [gCO2e]
+    provenance: of `kwh`; grams are computed from it
     unit: what they are for, e.g. "1,000 predictions"
     """
 

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from wattline import environment, files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
-from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement, Verdict
+from wattline.records import Candidate, Decision, Emissions, Energy, Evaluation, Measurement, TrainingEnergy, Verdict
+from wattline.records.energy import JOULES_PER_KWH
 from wattline.registry import contents
 
 RECORD = "candidate.json"
@@ -41,6 +42,14 @@ class Evidence:
     evaluation: Evaluation
     measurement: Measurement
     overridden: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def launches(self) -> int | None:
+        """How often its training was begun; None where the report is of an earlier version of Wattline, or absent."""
+        try:
+            return files.read_record(self.folder / "reports" / "train_energy.json", TrainingEnergy).launches
+        except InputError:
+            return None
 
     @property
     def subjects(self) -> dict[str, str]:
@@ -149,6 +158,21 @@ def energy_text(energy: Energy) -> str:
     """An energy with its interval and where it comes from."""
     low, high = energy.interval
     return f"{energy.joules:.4g} J [{low:.4g}, {high:.4g}] {energy.provenance}: {energy.sensor}"
+
+
+def kwh_text(energy: Energy) -> str:
+    """The same in kWh."""
+    low, high = (bound / JOULES_PER_KWH for bound in energy.interval)
+    return f"{energy.kwh:.4g} kWh [{low:.4g}, {high:.4g}] {energy.provenance}: {energy.sensor}"
+
+
+def emissions_text(found: Emissions) -> str:
+    """Grams with the energy, the factor, its date and its source."""
+    grid, made = found.grid, f" + {found.embodied_grams:.4g} g embodied" if found.embodied_grams else ""
+    return (
+        f"{found.total_grams:.4g} gCO2e = {found.kwh:.4g} kWh ({found.provenance}) x {grid.grams_per_kwh:g} gCO2e/kWh "
+        f"({grid.source}, as of {grid.as_of}){made}"
+    )
 
 
 def _copy(paths: Iterator[Path], folder: Path) -> None:

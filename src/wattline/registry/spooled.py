@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from wattline import files
 from wattline.errors import IntegrityError
-from wattline.records import Candidate, Energy, Record
+from wattline.records import Candidate, Energy, Record, TrainingEnergy
 from wattline.settings import settings
 
 NAME = re.compile(r"^([0-9]{6,})\.json$")
@@ -21,6 +21,7 @@ class Training(Record):
     """One training, as it is logged.
 
     curves: one mapping for each epoch
+    energy: what it took; without its attempts where it was kept by an earlier version of Wattline
     tags: where it comes from, told where and when it was trained
     started_ms, ended_ms: milliseconds since 1970-01-01 UTC
     """
@@ -31,10 +32,15 @@ class Training(Record):
     candidate: Candidate
     params: Mapping[str, str]
     curves: tuple[Mapping[str, float], ...]
-    energy: Energy | None
+    energy: TrainingEnergy | Energy | None
     tags: Mapping[str, str]
     started_ms: int = Field(ge=0)
     ended_ms: int = Field(ge=0)
+
+    @property
+    def spent(self) -> Energy | None:
+        """Energy of all attempts."""
+        return self.energy.total if isinstance(self.energy, TrainingEnergy) else self.energy
 
     @property
     def digest(self) -> str:
@@ -89,9 +95,22 @@ def read(path: Path) -> Training:
         kept = Kept.from_json(content)
     except ValidationError:
         raise IntegrityError(f"{path} is no record of a training, it was cut or altered; {REMEDY}") from None
-    if kept.training.digest != kept.sha256 or kept.to_json().encode() != content:
-        raise IntegrityError(f"{path} holds {kept.training.digest[:12]}, it says {kept.sha256[:12]}; {REMEDY}")
+    found = _digest(content.decode(), kept.sha256)
+    if found != kept.sha256:
+        raise IntegrityError(f"{path} holds {found[:12]}, it says {kept.sha256[:12]}; {REMEDY}")
     return kept.training
+
+
+def _digest(text: str, said: str) -> str:
+    """Digest of the training as it stands in the text of a `Kept`.
+
+    Not of the record: one that an earlier version of Wattline kept lacks fields that it would be given here.
+    """
+    head, foot = f'{{\n  "sha256": "{said}",\n  "training": ', "\n}\n"
+    if not text.startswith(head) or not text.endswith(foot):
+        return hashlib.sha256(text.encode()).hexdigest()
+    training = text[len(head) : -len(foot)].replace("\n  ", "\n") + "\n"
+    return hashlib.sha256(training.encode()).hexdigest()
 
 
 def mark_sent(path: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wattline import files
-from wattline.records import Candidate, Energy
+from wattline.records import Candidate, TrainingEnergy
 from wattline.registry import spooled, store
 from wattline.registry.spooled import Training
 from wattline.settings import settings
@@ -30,14 +30,14 @@ def log_training(
     *,
     params: Mapping[str, str | float | int],
     curves: Sequence[Mapping[str, float]],
-    energy: Energy | None = None,
+    energy: TrainingEnergy | None = None,
 ) -> str:
     """Log a training as a run of the experiment named after its task; one that was logged before is reused.
 
     With WATTLINE_OFFLINE it is kept as a file instead, which `wattline sync` sends, and nothing of MLflow is imported.
 
     curves: one mapping for each epoch, logged by step
-    energy: what the training took; it began so many seconds before now
+    energy: what the training took, lost attempts included; it began so many seconds before now
     returns: the run's id, or the path of the file
     Raises WattlineError when the tracking store cannot be reached.
     """
@@ -48,7 +48,7 @@ def log_training(
         curves=tuple({name: float(value) for name, value in figures.items()} for figures in curves),
         energy=energy,
         tags=origin(candidate) | _energy_tag(energy),
-        started_ms=now - round(1000 * energy.seconds) if energy else now,
+        started_ms=now - round(1000 * energy.total.seconds) if energy else now,
         ended_ms=now,
     )
     if settings().offline:
@@ -144,18 +144,24 @@ def _metrics(training: Training) -> list["Metric"]:
     """Figures of the curves by step, and what is known only once."""
     from mlflow.entities import Metric
 
-    candidate, energy, at = training.candidate, training.energy, training.ended_ms
+    candidate, energy, at = training.candidate, training.spent, training.ended_ms
     once = {"parameters": float(candidate.parameters), "parity_max_abs": candidate.parity_max_abs}
     if energy is not None:
-        once |= {"training_energy_joules": energy.joules, "training_seconds": energy.seconds}
+        once |= {
+            "training_energy_joules": energy.joules,
+            "training_energy_kwh": energy.kwh,
+            "training_seconds": energy.seconds,
+        }
+    if isinstance(training.energy, TrainingEnergy):
+        once["training_attempts"] = float(training.energy.launches)
     stepped = [
         Metric(name, value, at, step) for step, figures in enumerate(training.curves) for name, value in figures.items()
     ]
     return stepped + [Metric(name, value, at, 0) for name, value in once.items()]
 
 
-def _energy_tag(energy: Energy | None) -> dict[str, str]:
-    return {"wattline.training_energy": f"{energy.provenance}: {energy.sensor}"} if energy else {}
+def _energy_tag(energy: TrainingEnergy | None) -> dict[str, str]:
+    return {"wattline.training_energy": f"{energy.total.provenance}: {energy.total.sensor}"} if energy else {}
 
 
 def _run_name(candidate: Candidate) -> str:

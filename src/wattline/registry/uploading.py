@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from wattline.energy.emissions import PREDICTIONS
 from wattline.registry import lookup, statements, store, tracking
 from wattline.registry.artifacts import CANDIDATE
-from wattline.registry.evidence import Evidence, dirty, energy_text
+from wattline.registry.evidence import Evidence, dirty, emissions_text, energy_text, kwh_text
 from wattline.registry.model import Model
 from wattline.registry.stored import DECISION, answer
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
@@ -21,6 +23,7 @@ def create(model: Model, evidence: Evidence, *, tags: Mapping[str, str]) -> tupl
     client, known = model.client, _own_runs(model, evidence)
     run = known[0] if known else tracking.start_run(client, evidence.candidate, tags=tags)
     client.log_artifacts(run.info.run_id, str(evidence.folder))
+    _log_costs(client, run, evidence)
     if not known:
         client.set_terminated(run.info.run_id)
     source = f"{run.info.artifact_uri}/{CANDIDATE}"
@@ -62,11 +65,37 @@ def figures(evidence: Evidence) -> dict[str, str]:
     }
     if cost.training_energy is not None:
         tags["wattline.training_energy"] = energy_text(cost.training_energy)
+        tags["wattline.training_energy_kwh"] = kwh_text(cost.training_energy)
+    if evidence.launches is not None:
+        tags["wattline.training_attempts"] = str(evidence.launches)
+    for found in cost.emissions:
+        tags[f"wattline.emissions.{found.unit.replace(' ', '_').replace(',', '')}"] = emissions_text(found)
     for verdict in evidence.decision.verdicts:
         tags[f"wattline.gate.{verdict.name}"] = verdict.outcome
     for metric, score in evidence.evaluation.contenders["candidate"].items():
         tags[f"wattline.metric.{metric}"] = f"{score} over {score.units} units"
     return tags
+
+
+def costs(evidence: Evidence) -> dict[str, float]:
+    """Figures of cost by the name of their MLflow metric, with units: J per 1,000 predictions, kWh per training."""
+    cost = evidence.measurement
+    found = {
+        "energy_per_1000_joules": cost.candidate.energy_per_1000.joules,
+        "latency_p99_ms": cost.candidate.latency_p99_ms,
+    }
+    for emissions in cost.emissions:
+        name = "predictions" if emissions.unit == PREDICTIONS else "training"
+        found[f"emissions_{name}_grams"] = emissions.total_grams
+    return found
+
+
+def _log_costs(client: "MlflowClient", run: "Run", evidence: Evidence) -> None:
+    """Log them where they are not yet: with the time of the run, so that the same point stays single."""
+    from mlflow.entities import Metric
+
+    at = run.info.start_time
+    client.log_batch(run.info.run_id, metrics=[Metric(name, value, at, 0) for name, value in costs(evidence).items()])
 
 
 def _own_runs(model: Model, evidence: Evidence) -> list["Run"]:

@@ -43,6 +43,9 @@ class Watcher(Protocol):
 
     def ran(self, windows: int, seconds: float) -> None: ...
 
+    def spent(self, cpu_seconds: float) -> None:
+        """Called after each run, of one that failed, too, with the CPU time of the thread that ran the graph [s]."""
+
     def waited(self, seconds: float) -> None: ...
 
     def failed(self, windows: int, error: Exception) -> None: ...
@@ -248,12 +251,13 @@ class Batcher:
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
 
-    def _return(self, run: _Run, outputs: Outputs | Exception, seconds: float) -> None:
+    def _return(self, run: _Run, outputs: Outputs | Exception, seconds: float, cpu_seconds: float) -> None:
         self._queue.running -= 1
-        self._finish(run, outputs, seconds)
+        self._finish(run, outputs, seconds, cpu_seconds)
 
-    def _finish(self, run: _Run, outputs: Outputs | Exception, seconds: float) -> None:
+    def _finish(self, run: _Run, outputs: Outputs | Exception, seconds: float, cpu_seconds: float) -> None:
         self._run = None
+        self._watcher.spent(cpu_seconds)
         if isinstance(outputs, Exception):
             self._fail(run, outputs)
         else:
@@ -313,14 +317,16 @@ class Batcher:
         self._queue.seconds_per_window = self._seconds_per_window
 
 
-def _execute(engine: Runnable, run: _Run) -> tuple[Outputs | Exception, float]:
-    """Outputs, or what went wrong, and how long it took [s]."""
-    began = time.perf_counter()
+def _execute(engine: Runnable, run: _Run) -> tuple[Outputs | Exception, float, float]:
+    """Outputs, or what went wrong, how long it took, and the CPU time of this thread [s]."""
+    began, cpu_began = time.perf_counter(), time.thread_time()
+    outputs: Outputs | Exception
     try:
         windows, units = run.inputs()
-        return engine.run(windows, units, options=run.options), time.perf_counter() - began
+        outputs = engine.run(windows, units, options=run.options)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        return error, time.perf_counter() - began
+        outputs = error
+    return outputs, time.perf_counter() - began, time.thread_time() - cpu_began
 
 
 def _late() -> RefusedError:

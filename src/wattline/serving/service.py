@@ -12,6 +12,7 @@ from wattline.serving.access.gate import Gatekeeper
 from wattline.serving.bridge import Application, bridged
 from wattline.serving.call import ANYONE, Admission, Call, Cancel, Reply, Route, failure, refusal
 from wattline.serving.handlers import Scorers, Send, asynchronous
+from wattline.serving.inference import cpus
 from wattline.serving.information import Information, immediate
 from wattline.serving.live import Feedback, Observer
 from wattline.serving.metrics.counters import Metrics
@@ -55,6 +56,8 @@ class Service:
         self.metrics, self.gatekeeper = metrics, gatekeeper
         self.models = models(self)
         self._log, self._watts = log, watts_per_core
+        # Only the thread that runs a graph is timed: its helpers, where there are any, work beside it.
+        self._graph_threads = cpus.threads(params.batching, params.workers)
         scoring = Scoring(self.models, metrics=metrics, log=log)
         self.observer = Observer(params, self.models, scoring)
         self.routes = Routes(
@@ -180,6 +183,7 @@ class Service:
                 queue_windows=self.models.queue.windows,
                 connections=len(self.connections),
                 joules=time.process_time() * self._watts,
+                inference_joules=self.metrics.graph_cpu_seconds * self._graph_threads * self._watts,
             )
 
 

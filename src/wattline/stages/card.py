@@ -15,6 +15,7 @@ from wattline.records import (
     Measurement,
     Record,
     Signature,
+    TrainingEnergy,
     Validation,
 )
 from wattline.stages.train import Training
@@ -94,6 +95,7 @@ def gather(card: CardParams, task: Task) -> model_card.Evidence:
         candidate=files.read_record(files.CANDIDATE / "candidate.json", Candidate),
         signature=files.read_record(files.CANDIDATE / "signature.json", Signature),
         training=files.read_report("train", Training).model_dump(),
+        training_energy=files.read_report("train_energy", TrainingEnergy),
         evaluation=files.read_report("evaluate", Evaluation),
         measurement=files.read_report("measure", Measurement),
         decision=files.read_report("decide", Decision),

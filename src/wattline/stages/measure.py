@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from wattline import charts, files
 from wattline.energy import meters
+from wattline.energy.emissions import of_model
 from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000
 from wattline.energy.paired.worker import Name
 from wattline.measuring import contest
 from wattline.measuring.comparing import read_rows
 from wattline.measuring.contest import Rows, Rules
-from wattline.params import EnergyParams, GatesParams, MeasureParams
+from wattline.params import EmissionsParams, EnergyParams, GatesParams, MeasureParams
 from wattline.progress import progress
-from wattline.records import Energy, EnergyTest, Measurement, Performance
+from wattline.records import EnergyTest, Measurement, Performance, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
 from wattline.task import FloatArray, Split, Task
@@ -42,12 +43,20 @@ class Turns:
     throughput_per_second: list[float] = field(default_factory=list)
 
 
-def run(*, measure: MeasureParams, energy: EnergyParams, gates: GatesParams, seed: int, task: Task) -> None:
+def run(
+    *,
+    measure: MeasureParams,
+    energy: EnergyParams,
+    gates: GatesParams,
+    seed: int,
+    task: Task,
+    emissions: EmissionsParams | None = None,
+) -> None:
     """Write reports/measure.json. Its figures are measurements: they differ from run to run."""
     rows, folders = read_rows(), {"candidate": files.CANDIDATE}
     if read_champion().version is not None:
         folders["champion"] = files.CHAMPION
-    training_energy = files.read_report("train_energy", Energy)
+    training = files.read_report("train_energy", TrainingEnergy)
     engines = {name: Engine(folder) for name, folder in folders.items()}
     work = {name: sample(engine, rows.test, rows.columns, measure) for name, engine in engines.items()}
     turns = take_turns(engines, work, measure)
@@ -57,8 +66,9 @@ def run(*, measure: MeasureParams, energy: EnergyParams, gates: GatesParams, see
         candidate=performances["candidate"],
         champion=performances.get("champion"),
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        training_energy=training_energy,
+        training_energy=training.total,
         test=test,
+        emissions=of_model(performances["candidate"].energy_per_1000, training, emissions),
     )
     files.write_report("measure", measurement)
     latencies = {name: one.latency_ms for name, one in turns.items()}

@@ -6,7 +6,6 @@ import io
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from pydantic import BaseModel
 
 from wattline import files, graph, splits
 from wattline.energy import meters
+from wattline.energy.training import Account, accounted
 from wattline.errors import InputError, WattlineError
 from wattline.params import EnergyParams, typed
 from wattline.progress import progress
-from wattline.records import Candidate, Energy, Record, Signature
+from wattline.records import Candidate, Record, Signature, TrainingEnergy
 from wattline.registry import tracking
 from wattline.serving.inference import golden
 from wattline.serving.inference.contents import GOLDEN
@@ -44,22 +44,40 @@ class Training(Record):
 
 
 def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task) -> None:
-    """Write models/candidate, reports/train.json with its curves, and the energy that training took."""
-    data = splits.read_training_data()
+    """Write models/candidate, reports/train.json with its curves, and the energy that this stage took.
+
+    Of several processes that train together, the first one writes; what the others took is counted.
+    """
     options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
-    meter = meters.choose(energy)
     checkpoints = settings().state / "checkpoints" / _identity(options, seed, task)
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    with accounted(meters.choose(energy), checkpoints / "energy") as account:
+        data = splits.read_training_data()
+        trained = _fit(task, data, options, seed=seed, checkpoints=checkpoints, account=account)
+        if account.place.rank == 0:
+            logged = _flat(options.model_dump()) | {"seed": seed}
+
+            def log(candidate: Candidate) -> None:
+                tracking.log_training(candidate, params=logged, curves=trained.curves, energy=account.total())
+
+            candidate = write_candidate(trained, task, data, options, log=log)
+            _report(candidate, trained, account.total())
+    if account.place.rank == 0:
+        shutil.rmtree(checkpoints)
+
+
+def _fit(
+    task: Task, data: TrainingData, options: BaseModel, *, seed: int, checkpoints: Path, account: Account
+) -> Trained:
+    """Let the task train. A meter that stopped working ends it at its next report, not after hours."""
     with progress("train") as report:
-        meter.start()
-        trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=report))
-        spent = meter.stop()
+
+        def checked(what: str, done: float, figures: Mapping[str, float]) -> None:
+            account.check()
+            report(what, done, figures)
+
+        trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=checked))
     check_curves(trained.curves)
-    logged = _flat(options.model_dump()) | {"seed": seed}
-    log = partial(tracking.log_training, params=logged, curves=trained.curves, energy=spent)
-    candidate = write_candidate(trained, task, data, options, log=log)
-    _report(candidate, trained, spent)
-    shutil.rmtree(checkpoints)
+    return trained
 
 
 def check_curves(curves: Sequence[Mapping[str, float]]) -> None:
@@ -163,7 +181,7 @@ def _identity(options: BaseModel, seed: int, task: Task) -> str:
     return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed} {code}".encode()).hexdigest()[:16]
 
 
-def _report(candidate: Candidate, trained: Trained, spent: Energy) -> None:
+def _report(candidate: Candidate, trained: Trained, spent: TrainingEnergy) -> None:
     report = Training(
         candidate=candidate.digest,
         model=candidate.model,

@@ -3,12 +3,15 @@
 from importlib import metadata
 from typing import Any
 
+from wattline.energy.emissions import PREDICTIONS, TRAINING
+from wattline.records import Emissions, Energy
+from wattline.records.energy import JOULES_PER_KWH
 from wattline.supply.bill import library, reference, seal, validate
 from wattline.supply.card import Evidence
 
 __all__ = ["render", "validate"]
 
-JOULES_PER_KILOWATT_HOUR = 3.6e6
+GRAMS_PER_TONNE = 1e6
 RUNTIME = ("numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "skl2onnx", "torch")
 
 
@@ -61,10 +64,12 @@ def _metrics(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _consumptions(evidence: Evidence) -> list[dict[str, Any]]:
+    measurement = evidence.measurement
     activities = {
-        "training": evidence.measurement.training_energy,
-        "inference": evidence.measurement.candidate.energy_per_1000,
+        "training": (TRAINING, measurement.training_energy),
+        "inference": (PREDICTIONS, measurement.candidate.energy_per_1000),
     }
+    emissions = {found.unit: found for found in measurement.emissions}
     return [
         {
             "activity": activity,
@@ -73,18 +78,46 @@ def _consumptions(evidence: Evidence) -> list[dict[str, Any]]:
                     "bom-ref": f"energy:{activity}",
                     "organization": {"name": evidence.card.owner},
                     "energySource": "unknown",
-                    "energyProvided": {"value": energy.joules / JOULES_PER_KILOWATT_HOUR, "unit": "kWh"},
+                    "energyProvided": {"value": energy.kwh, "unit": "kWh"},
                 }
             ],
-            "activityEnergyCost": {"value": energy.joules / JOULES_PER_KILOWATT_HOUR, "unit": "kWh"},
-            "properties": [
-                {"name": "wattline:provenance", "value": energy.provenance},
-                {"name": "wattline:sensor", "value": energy.sensor},
-            ],
+            "activityEnergyCost": {"value": energy.kwh, "unit": "kWh"},
+            **_cost(emissions.get(unit)),
+            "properties": _properties(energy, emissions.get(unit), unit=unit)
+            + ([_property("attempts", str(evidence.training_energy.launches))] if unit == TRAINING else []),
         }
-        for activity, energy in activities.items()
+        for activity, (unit, energy) in activities.items()
         if energy is not None
     ]
+
+
+def _cost(found: Emissions | None) -> dict[str, Any]:
+    """Operational emissions, in the one unit that CycloneDX has."""
+    return {"co2CostEquivalent": {"value": found.grams / GRAMS_PER_TONNE, "unit": "tCO2eq"}} if found else {}
+
+
+def _properties(energy: Energy, found: Emissions | None, *, unit: str) -> list[dict[str, str]]:
+    """What CycloneDX has no field for, and the figures mean nothing without."""
+    low, high = energy.interval
+    said = {
+        "per": unit,
+        "provenance": energy.provenance,
+        "sensor": energy.sensor,
+        "boundary": energy.boundary,
+        "interval_kwh": f"{low / JOULES_PER_KWH:.6g} to {high / JOULES_PER_KWH:.6g}",
+    }
+    if found is not None:
+        said |= {
+            "grams_per_kwh": f"{found.grid.grams_per_kwh:g}",
+            "emission_source": found.grid.source,
+            "emission_as_of": str(found.grid.as_of),
+            "embodied_grams": f"{found.embodied_grams:.6g}",
+        }
+    return [_property(name, value) for name, value in said.items()]
+
+
+def _property(name: str, value: str) -> dict[str, str]:
+    return {"name": f"wattline:{name}", "value": value}
 
 
 def _dataset(evidence: Evidence) -> dict[str, Any]:

@@ -63,7 +63,9 @@ class Metrics(ModelMetrics):
         self._queue = self._tally("queue_seconds")
         self._in_flight = self._queue_windows = self._connections = 0
         self._energy = self._families["energy_joules"].labels("estimated", sensor)
+        self._inference_energy = self._families["inference_energy_joules"].labels("estimated")
         self._joules = self._joules_counted = self._cpu_counted = 0.0
+        self._inference_joules = self._inference_counted = 0.0
         self._flushed = time.monotonic()
         self._families["build_info"].labels(wattline.__version__).set(1)
 
@@ -105,17 +107,19 @@ class Metrics(ModelMetrics):
         """Count accepted feedback."""
         self._families["feedback"].inc(items)
 
-    def energy(self, joules: float) -> None:
-        """Note the energy of this process since its start [J]."""
+    def energy(self, joules: float, *, inference: float = 0.0) -> None:
+        """Note the energy of this process since its start, and of it that of running graphs [J]."""
         self._joules = max(self._joules, joules)
+        self._inference_joules = max(self._inference_joules, inference)
 
-    def state(self, *, queue_windows: int, connections: int, joules: float) -> None:
+    def state(self, *, queue_windows: int, connections: int, joules: float, inference_joules: float = 0.0) -> None:
         """Note what stands where. Called many times a second, it also keeps the other workers up to date.
 
         joules: energy of this process since its start [J]
+        inference_joules: of it, that of running graphs [J]
         """
         self._queue_windows, self._connections = queue_windows, connections
-        self.energy(joules)
+        self.energy(joules, inference=inference_joules)
         if self.shared is not None and time.monotonic() - self._flushed > SECONDS_BETWEEN_FLUSHES:
             self.flush()
 
@@ -134,6 +138,8 @@ class Metrics(ModelMetrics):
         self._families["connections"].set(self._connections)
         self._energy.inc(self._joules - self._joules_counted)
         self._joules_counted = self._joules
+        self._inference_energy.inc(self._inference_joules - self._inference_counted)
+        self._inference_counted = self._inference_joules
         seconds = time.process_time()
         self._families["cpu_seconds"].inc(seconds - self._cpu_counted)
         self._cpu_counted = seconds

@@ -82,6 +82,7 @@ FAMILIES = (
     Family("predictions_dropped", "counter", (), "1", "Answers that the log could not take, or lost."),
     Family("feedback", "counter", (), "1", "Items of feedback accepted."),
     Family("energy_joules", "counter", ("provenance", "sensor"), "J", "Energy of the server since its start."),
+    Family("inference_energy_joules", "counter", ("provenance",), "J", "Energy of running graphs."),
     Family("cpu_seconds", "counter", (), "s", "CPU time of the server since its start."),
     Family("build_info", "gauge", ("version",), "1", "1 for the version of Wattline.", workers="livemax"),
 )

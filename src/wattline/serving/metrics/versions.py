@@ -37,6 +37,7 @@ class ModelMetrics:
 
     registry: holds every metric of the process
     shared: where all workers keep their numbers; None for a single one
+    graph_cpu_seconds: CPU time of the threads that ran graphs [s]
     """
 
     def __init__(self) -> None:
@@ -49,12 +50,17 @@ class ModelMetrics:
         self._serving: Counts[str] = Counts()
         self._gone: dict[str, None] = {}
         self._reasons: set[str] = set()
+        self.graph_cpu_seconds = 0.0
 
     def ran(self, version: str, role: str, windows: int, seconds: float) -> None:
         """Count one run of a graph."""
         self._batch.observe(windows)
         slot = self._versions.get((version, role)) or self._version(version, role)
         slot.run.observe(seconds)
+
+    def spent(self, cpu_seconds: float) -> None:
+        """Count the CPU time of one run of a graph [s]."""
+        self.graph_cpu_seconds += cpu_seconds
 
     def answered(self, version: str, role: str, scores: Sequence[float], limits: Sequence[float] | None) -> None:
         """Count the windows of one request.

@@ -53,6 +53,9 @@ class _Watch:
         self._metrics.ran(self._loaded.version, self.role, windows, seconds)
         self._models.timed(self, windows, seconds)
 
+    def spent(self, cpu_seconds: float) -> None:
+        self._metrics.spent(cpu_seconds)
+
     def waited(self, seconds: float) -> None:
         self._metrics.waited(seconds)
 

@@ -13,6 +13,7 @@ from wattline.records import (
     Manifest,
     Measurement,
     Signature,
+    TrainingEnergy,
     Validation,
 )
 
@@ -22,6 +23,7 @@ class Evidence:
     """All records that a card is made from.
 
     training: the figures of `reports/train.json`
+    training_energy: what it took, attempt by attempt
     code_sha256: digest of the platform's and the project's source
     """
 
@@ -33,6 +35,7 @@ class Evidence:
     candidate: Candidate
     signature: Signature
     training: Mapping[str, object]
+    training_energy: TrainingEnergy
     evaluation: Evaluation
     measurement: Measurement
     decision: Decision

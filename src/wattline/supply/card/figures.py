@@ -1,9 +1,7 @@
-"""Sections of the card about what was measured on the model: scores, slices, latency and energy."""
+"""Sections of the card about what was measured on the model: scores, slices and latency."""
 
-from collections.abc import Iterator
-
-from wattline.errors import InputError
-from wattline.records import Energy, Evaluation, Measurement, Performance, worst_first
+from wattline.records import Evaluation, Measurement, worst_first
+from wattline.supply.card.energy import performances
 from wattline.supply.card.markdown import required, table
 
 WORST_SLICES = 5
@@ -61,34 +59,8 @@ def latency(measurement: Measurement, pictures: str) -> list[str]:
             f"{performance.throughput_per_second:,.0f}",
             str(performance.batch),
         ]
-        for name, performance in _performances(measurement)
+        for name, performance in performances(measurement)
     ]
     picture = f"![Distribution of latencies]({pictures}/measure/latency.png)"
     machine = required("measurement.machine", measurement.machine)
     return [f"Measured on {machine}, one thread.", "", *table(header, rows), "", picture]
-
-
-def energy(measurement: Measurement) -> list[str]:
-    """What answers and training take [J], and what was read."""
-    rows = [
-        [f"1,000 predictions, {name}", joules(performance.energy_per_1000)]
-        for name, performance in _performances(measurement)
-    ]
-    rows.append(["training", joules(measurement.training_energy)])
-    energy = measurement.candidate.energy_per_1000
-    sensor, boundary = required("energy.sensor", energy.sensor), required("energy.boundary", energy.boundary)
-    return [*table(["activity", "energy"], rows), "", f"Sensor: {sensor}. Boundary: {boundary}."]
-
-
-def joules(energy: Energy | None) -> str:
-    """An energy with its interval and provenance. Raises InputError when there is none."""
-    if energy is None:
-        raise InputError("model card: required field energy is empty; run `dvc repro train` to measure it")
-    low, high = energy.interval
-    return f"{energy.joules:.3g} J [{low:.3g}, {high:.3g}], {energy.provenance}"
-
-
-def _performances(measurement: Measurement) -> Iterator[tuple[str, Performance]]:
-    yield "candidate", measurement.candidate
-    if measurement.champion is not None:
-        yield "champion", measurement.champion

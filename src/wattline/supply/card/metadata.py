@@ -1,7 +1,7 @@
 """Metadata of the card as the Hugging Face Hub reads them: YAML between two lines of dashes at its head.
 
-https://github.com/huggingface/hub-docs/blob/main/modelcard.md. There is no `co2_eq_emissions`: what was found out are
-joules, and no record says how the electricity was made. They stand under `wattline`, with interval and provenance.
+https://github.com/huggingface/hub-docs/blob/main/modelcard.md. What was found out are joules, which stand under
+`wattline` with interval and provenance. `co2_eq_emissions` is there only where the site says how its power is made.
 """
 
 import re
@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from wattline.records import Energy, Metric, Score
+from wattline.energy.emissions import TRAINING
+from wattline.records import Emissions, Energy, Metric, Score
 from wattline.supply.card.evidence import Evidence
 from wattline.supply.card.licences import named
 
@@ -34,6 +35,7 @@ def metadata(evidence: Evidence) -> dict[str, Any]:
         "datasets": [_dataset(evidence)],
         "metrics": [metric.name for metric in evidence.description.metrics],
         **({"model-index": [{"name": evidence.description.name, "results": results}]} if results else {}),
+        **_hub_emissions(evidence),
         "wattline": _own(evidence),
     }
 
@@ -80,8 +82,42 @@ def _own(evidence: Evidence) -> dict[str, Any]:
         "candidate": evidence.candidate.digest,
         "decision": "accepted" if evidence.decision.accepted else "rejected",
         "energy_per_1000_predictions": _energy(evidence.measurement.candidate.energy_per_1000),
-        **({"energy_of_training": _energy(training)} if training else {}),
+        **({"energy_of_training": _training(evidence, training)} if training else {}),
+        **({"emissions": found} if (found := [_emissions(one) for one in evidence.measurement.emissions]) else {}),
     }
+
+
+def _training(evidence: Evidence, energy: Energy) -> dict[str, Any]:
+    return {**_energy(energy), "kilowatt_hours": energy.kwh, "attempts": evidence.training_energy.launches}
+
+
+def _emissions(found: Emissions) -> dict[str, Any]:
+    return {
+        "for": found.unit,
+        "kilowatt_hours": found.kwh,
+        "provenance": found.provenance,
+        "grams_per_kilowatt_hour": found.grid.grams_per_kwh,
+        "source": _line(found.grid.source),
+        "as_of": found.grid.as_of,
+        "operational_grams": found.grams,
+        "embodied_grams": found.embodied_grams,
+        **({"embodied_source": _line(found.embodied_source)} if found.embodied_source else {}),
+        "software_carbon_intensity_grams": found.total_grams,
+    }
+
+
+def _hub_emissions(evidence: Evidence) -> dict[str, Any]:
+    """Operational emissions of the training [gCO2e], as the Hub shows them, with what they rest on."""
+    for found in evidence.measurement.emissions:
+        if found.unit == TRAINING:
+            grid = found.grid
+            source = (
+                f"{found.kwh:.4g} kWh ({found.provenance}) x {grid.grams_per_kwh:g} gCO2e/kWh as of {grid.as_of}: "
+                f"{_line(grid.source)}"
+            )
+            fields = {"emissions": found.grams, "source": source, "training_type": "pre-training"}
+            return {"co2_eq_emissions": fields}
+    return {}
 
 
 def _energy(energy: Energy) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os.path
 from pathlib import Path
 
 from wattline.supply.card import figures, sections
+from wattline.supply.card.energy import energy
 from wattline.supply.card.evidence import Evidence
 from wattline.supply.card.markdown import required
 from wattline.supply.card.metadata import front_matter
@@ -25,7 +26,7 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
         "Slices": figures.slices(evidence.evaluation, pictures),
         "Robustness": figures.robustness(evidence.evaluation),
         "Latency": figures.latency(evidence.measurement, pictures),
-        "Energy": figures.energy(evidence.measurement),
+        "Energy": energy(evidence.measurement, evidence.training_energy),
         "Limits": sections.limits(evidence.description),
         "Change since the champion": sections.change(evidence.evaluation),
     }

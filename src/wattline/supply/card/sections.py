@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from wattline.records import Decision, Description, Evaluation
+from wattline.supply.card.energy import kilowatt_hours
 from wattline.supply.card.evidence import Evidence
-from wattline.supply.card.figures import joules
 from wattline.supply.card.markdown import fields, required, table
 
 
@@ -83,7 +83,7 @@ def data(evidence: Evidence) -> list[str]:
 
 
 def training(evidence: Evidence, pictures: str) -> list[str]:
-    """How it was trained, and what that took [J]."""
+    """How it was trained, and what that took [kWh]."""
     final = evidence.training["final"]
     figures = ", ".join(f"{name} {value:.4g}" for name, value in final.items()) if isinstance(final, Mapping) else ""
     values = {
@@ -92,7 +92,7 @@ def training(evidence: Evidence, pictures: str) -> list[str]:
         "final figures": figures,
         "parity of graph and trained model": f"{evidence.candidate.parity_max_abs:.1e} at most, "
         f"on {evidence.candidate.parity_windows:,} raw windows",
-        "energy": joules(evidence.measurement.training_energy),
+        "energy": kilowatt_hours(evidence.measurement.training_energy),
     }
     return [*fields(values), "", f"Training curves: [`curves.csv`]({pictures}/train/curves.csv)."]
 

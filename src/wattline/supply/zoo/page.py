@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
 from wattline.records import Energy, Metric, Score
+from wattline.records.energy import JOULES_PER_KWH
 from wattline.supply.card.markdown import table
 from wattline.supply.zoo.entry import Entry, newest_first
 from wattline.supply.zoo.picture import SVG
@@ -112,7 +113,7 @@ def _versions(versions: Sequence[Entry]) -> list[str]:
             f"{entry.parameters:,}",
             _headline(entry),
             _joules(entry.energy_per_1000),
-            _joules(entry.training_energy),
+            _kilowatt_hours(entry.training_energy),
         ]
         for entry in versions
     ]
@@ -179,11 +180,16 @@ def _score(score: Score) -> str:
     return str(score).translate(SPECIAL)
 
 
-def _joules(energy: Energy | None) -> str:
-    if energy is None:
-        return "not known"
+def _joules(energy: Energy) -> str:
     low, high = energy.interval
     return f"{energy.joules:.3g} J \\[{low:.3g}, {high:.3g}\\], {energy.provenance}"
+
+
+def _kilowatt_hours(energy: Energy | None) -> str:
+    if energy is None:
+        return "not known"
+    low, high = (bound / JOULES_PER_KWH for bound in energy.interval)
+    return f"{energy.kwh:.3g} kWh \\[{low:.3g}, {high:.3g}\\], {energy.provenance}"
 
 
 def _unit(unit: str) -> str:
