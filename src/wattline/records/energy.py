@@ -184,8 +184,9 @@ class EnergyTest(Record):
 
     headline: metric of the scores
     seed: of the order of the blocks
+    seconds: from the first reading of idle power to the end; self-test and loading come before [s]
     problem: why the session broke off, in one sentence; None where it ended as planned
-    overhead: share of the session that was spent on neither samples, idling nor warming up
+    overhead: share of `seconds` that was spent on neither samples, idling nor warming up
     """
 
     requests: Requests

@@ -117,6 +117,8 @@ class Session:
         self._meter = meter
         self._metering = Metering(meter, machine, processes=lambda: [pit.worker.pid for pit in self._all()])
         self._pits: dict[Name, list[Pit]] = {}
+        self._looks = sorted(plan.looks)[: None if len(entrants) > 1 else 1]
+        self._done = 0.0
         self._random = random.Random(plan.seed)  # noqa: S311  # an order, no secret
         self._began: float | None = None
         self._ended: float | None = None
@@ -205,10 +207,9 @@ class Session:
         if fastest <= 0:
             raise BrokenError("answering the requests took no time by the clock; set measure.windows higher")
         self.observed.requests = self.observed.requests.model_copy(update={"passes": ceil(seconds / fastest)})
-        looks = sorted(self._plan.looks)[: None if len(self._entrants) > 1 else 1]
-        for number in range(1, looks[-1] + 1):
+        for number in range(1, self._looks[-1] + 1):
             self._round(number)
-            if number in looks:
+            if number in self._looks:
                 self.observed.idle_after = self._idle()
                 if not self._plan.more(self.test()):
                     return
@@ -242,12 +243,13 @@ class Session:
         Controls come with the first look and none is added later: further looks must not ask them once more.
         """
         kinds: list[Literal["pair", "control"]] = ["pair"] if len(self._entrants) > 1 else []
-        if number <= min(self._plan.looks):
+        if number <= self._looks[0]:
             kinds.append("control")
         self._random.shuffle(kinds)
         for kind in kinds:
-            self._say(kind, number / max(self._plan.looks), {"round": number})
+            self._say(kind, self._done, {"round": number})
             self.observed.blocks.append(self._block(kind))
+        self._done = number / self._looks[-1]
 
     def _block(self, kind: Literal["pair", "control"]) -> Block:
         order = self._random.choice(ORDERS)
@@ -288,7 +290,7 @@ class Session:
             )
 
     def _idle(self) -> Idle:
-        self._say("idle", 0.0, {})
+        self._say("idle", self._done, {})
         _, energy, others, _ = self._metering.idle(self._plan.params.idle_seconds)
         if energy.seconds <= 0:
             raise BrokenError(f"the meter {self._meter.name} says that idling took no time; choose another meter")
