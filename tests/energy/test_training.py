@@ -349,6 +349,7 @@ class TestWhatCannotBeCounted:
     def test_what_a_killed_writer_leaves_is_none(self, begun, former):
         """Its file is still the one before it: a reading is replaced in one step."""
         former.with_name(f".{former.name}.4711").write_bytes(b'{"place"')
+        former.with_name(".nfs00000000deadbeef").write_bytes(b"{}")
         assert begun(Steady(), LAUNCHES[1]).total().total.joules == 50
 
     def test_a_part_that_is_damaged_while_the_training_runs(self, begun, former):

@@ -3,7 +3,6 @@
 import pickle
 import shutil
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,7 @@ def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
 def test_a_version_says_what_it_costs_with_units_and_what_grams_rest_on(project: Path):
     spent = training_energy()
     files.write_report("train_energy", spent)
-    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of=date(2026, 6, 30))
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of="2026-06-30")
     cost = files.read_report("measure", Measurement)
     found = of_model(cost.candidate.energy_per_1000, spent, site)
     files.write_report("measure", cost.model_copy(update={"emissions": found}))

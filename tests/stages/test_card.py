@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ class TestEnergy:
         site = EmissionsParams(
             grams_per_kwh=250,
             source="the operator",
-            as_of=date(2026, 6, 30),
+            as_of="2026-06-30",
             embodied_grams_per_hour=36,
             embodied_source="the vendor",
         )

@@ -1,6 +1,8 @@
 """measure: what a prediction costs, with its sensor, for candidate and champion in turns."""
 
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ from stages.conftest import STEPS, few_windows, promote_candidate, train_candida
 from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.errors import InputError, WattlineError
+from wattline.params import EmissionsParams
 from wattline.records import Measurement, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
@@ -49,6 +52,18 @@ def test_energy_has_an_interval_a_sensor_and_a_boundary(measured):
 
 def test_training_energy_is_handed_on(measured):
     assert measured().training_energy == files.read_report("train_energy", TrainingEnergy).total
+
+
+def test_grams_are_stated_where_the_site_gives_a_factor_and_nowhere_else(measured, monkeypatch):
+    assert measured().emissions == ()
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of="2026-06-30")
+    monkeypatch.setattr(measure, "run", partial(measure.run, emissions=site))
+    found = measured()
+    predictions, training = found.emissions
+    assert predictions.kwh == found.candidate.energy_per_1000.kwh
+    assert training.kwh == found.training_energy.kwh
+    assert [one.grams for one in found.emissions] == [predictions.kwh * 250, training.kwh * 250]
+    assert {(one.grid.source, one.grid.as_of) for one in found.emissions} == {("the operator", date(2026, 6, 30))}
 
 
 def test_without_a_champion_there_is_one_contender(measured):

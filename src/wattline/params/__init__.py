@@ -96,7 +96,7 @@ class TaskParams(Section):
 class Block(Section):
     """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
 
-    emissions: how the site's electricity is made; without it, no grams are stated
+    emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     """
 

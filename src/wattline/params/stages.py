@@ -154,16 +154,24 @@ class EmissionsParams(Section):
 
     grams_per_kwh: operational emissions of a kilowatt-hour at the site [gCO2e/kWh]
     source: who says so, about which grid
-    as_of: the day, or the end of the period, that the factor is about
+    as_of: the day, or the end of the period, that the factor is about; in quotes, as DVC reads no bare dates
     embodied_grams_per_hour: share of the making of one machine in an hour of its life [gCO2e/h]
     embodied_source: who says so, and of which lifetime; needed where that share is not 0
     """
 
     grams_per_kwh: float = Field(ge=0)
     source: str = Field(min_length=1)
-    as_of: date = Field(strict=True)
+    as_of: date
     embodied_grams_per_hour: float = Field(default=0.0, ge=0)
     embodied_source: str = Field(default="", validate_default=True)
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _is_a_day_in_quotes(cls, value: Any) -> date:
+        try:
+            return date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValueError('must be a day in quotes, e.g. "2026-12-31"') from None
 
     @field_validator("embodied_source")
     @classmethod
