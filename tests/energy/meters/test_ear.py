@@ -78,6 +78,14 @@ def test_a_step_is_the_sum_of_its_nodes(site):
     assert site.calls.read_text().startswith("-j 7 -l -c ")
 
 
+def test_the_node_manager_speaks_for_the_whole_step():
+    newest = f"{HEADER};NODEMGR_DC_NODE_POWER_W;NODEMGR_TIME_SEC\n{line(watts='0.0', seconds='0.0')};200.0;10.0\n"
+    found = energy(parse(newest), step="7.0", nodes=1)
+    assert found.joules == 2000
+    assert found.seconds == 10
+    assert found.sensor == "ear:NODEMGR_DC_NODE_POWER_W (eacct:7.0)"
+
+
 def test_a_batch_script_is_found_by_its_number(site):
     site(BOTH)
     assert step_energy("7", "batch", nodes=1).joules == pytest.approx(327 * 337.767578)
@@ -189,7 +197,9 @@ def test_power_that_no_node_draws_is_refused():
         energy(parse(table(line(watts="4294967295.0"))), step="7.0", nodes=1)
 
 
-@pytest.mark.parametrize("lines", [[line(), line()], [line(), line("n2")]], ids=["twice", "one too many"])
-def test_nodes_that_are_too_many_are_refused(lines):
-    with pytest.raises(MeterError, match=r"has 2 lines of step 7.0 for 1 nodes"):
-        energy(parse(table(*lines)), step="7.0", nodes=1)
+@pytest.mark.parametrize(
+    ("second", "nodes"), [("n1", 1), ("n1", 2), ("n2", 1)], ids=["twice", "twice and one missing", "one too many"]
+)
+def test_nodes_that_are_too_many_are_refused(second, nodes):
+    with pytest.raises(MeterError, match=f"has 2 lines of step 7.0 for {nodes} nodes"):
+        energy(parse(table(line(), line(second))), step="7.0", nodes=nodes)

@@ -176,6 +176,11 @@ def test_a_value_that_is_no_count_of_watts_is_refused(value):
         watts(IPMITOOL.format(watts=value, state="activated"))
 
 
+def test_an_empty_state_does_not_borrow_the_next_line():
+    with pytest.raises(MeterError, match="does not say whether power is measured"):
+        watts(IPMITOOL.format(watts="300", state="") + "activated\n")
+
+
 @pytest.mark.parametrize("text", ["", "garbage", "Instantaneous power reading: 5 Watts", "\0\xff" * 200])
 def test_an_answer_without_a_state_is_refused(text):
     with pytest.raises(MeterError, match="does not say whether power is measured") as caught:

@@ -325,6 +325,19 @@ def test_a_server_that_is_no_prometheus_is_refused(content: object):
         open_meter(server.address)
 
 
+def test_a_server_that_does_not_tell_the_time_is_refused():
+    answer = Answer({"status": "success", "data": {"resultType": "scalar", "result": ["now"]}})
+    with serving(lambda path: answer) as server, pytest.raises(MeterError, match="does not tell the time"):
+        open_meter(server.address)
+
+
+def test_a_meter_that_was_not_started_cannot_be_stopped():
+    with serving(server_of()) as server:
+        meter = open_meter(server.address)
+    with pytest.raises(MeterError, match=r"call start\(\) first"):
+        meter.stop()
+
+
 @pytest.mark.parametrize("values", [[["now", "100"]], [[1]], "values", [[1, "many"]], None])
 def test_samples_that_are_none_are_refused(values: object):
     with (

@@ -301,6 +301,14 @@ def test_a_coarse_counter_is_not():
     assert counted(ENERGY, Decimal("12"), Decimal("12"), seconds=10.1, sensor="counter") is ENERGY
 
 
+@pytest.mark.parametrize(("steps", "taken"), [(199, False), (200, True)])
+def test_a_counter_is_fine_when_two_of_its_steps_are_one_percent(steps, taken):
+    energy = ENERGY.model_copy(update={"joules": steps * 3.6})
+    after = Decimal("12.000000") + Decimal(steps).scaleb(-6)
+    found = counted(energy, Decimal("12.000000"), after, seconds=10.1, sensor="counter")
+    assert (found.sensor == "counter") is taken
+
+
 def test_a_counter_that_went_back_is_refused():
     with pytest.raises(MeterError, match=r"went back from 12.5 to 0.1 kWh"):
         counted(ENERGY, Decimal("12.5"), Decimal("0.1"), seconds=10.1, sensor="counter")

@@ -4,6 +4,7 @@ import pytest
 
 from energy.meters.servers import Answer, serving
 from wattline.energy.meters import MeterError
+from wattline.energy.meters.programs import run
 from wattline.energy.meters.site import FACTORIES
 from wattline.params import EnergyParams, RedfishParams
 from wattline.settings import settings
@@ -55,6 +56,18 @@ def test_credentials_come_from_the_environment(environment):
         assert meter.name == "redfish"
         assert {headers["Authorization"] for _, headers in server.asked} == {"Basic cmVhZGVyOmhvcnNl"}
     assert "horse" not in repr(settings())
+
+
+def test_the_series_of_the_params_is_looked_for():
+    series = {"url": "http://127.0.0.1:9", "query": "watts", "boundary": "node", "interval_seconds": 1.0}
+    with pytest.raises(MeterError, match=r"http://127.0.0.1:9 does not answer"):
+        FACTORIES["prometheus"](EnergyParams(**WATTS, prometheus=series))
+
+
+def test_a_machine_without_programs_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MeterError, match=r"`sacct -X` cannot be run \(No such file"):
+        run(["sacct", "-X"], timeout_seconds=1.0)
 
 
 @pytest.mark.parametrize("process", ["1", "7"])

@@ -45,7 +45,7 @@ def check_exclusive(job: str) -> None:
 
 def energy_plugin() -> tuple[str, float]:
     """Slurm's sensor, e.g. "ipmi", and how often it is read [s]. Raises MeterError where Slurm reads none."""
-    found = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", slurm("scontrol", "show", "config"), re.MULTILINE))
+    found = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t]*$", slurm("scontrol", "show", "config"), re.MULTILINE))
     kind = found.get("AcctGatherEnergyType", "").removeprefix("acct_gather_energy/")
     if kind in ("", "none", "(null)"):
         raise MeterError(

@@ -17,6 +17,9 @@ TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 5.0
 COLUMNS = ("NODENAME", "JOBID", "STEPID", "TIME_SEC", "DC_NODE_POWER_W")
 """Of the long form, `eacct -l -c`: one line for each node and step, in all versions from 3 to 6 of EAR."""
+NODE_MANAGER = "NODEMGR_"
+"""Before TIME_SEC and DC_NODE_POWER_W in the newest versions: the same of the whole step, as the node's daemon saw it.
+The columns without are those of EAR's library then, and 0 for a program that did not load it."""
 NUMBERS = {"batch": ("4294967291", "4294967294"), "interactive": ("4294967290",)}
 """How EAR numbers the steps that have a name: as Slurm does. The second is that of versions before Slurm 20.11."""
 
@@ -51,8 +54,9 @@ def energy(rows: Sequence[Mapping[str, str]], *, step: str, nodes: int) -> Energ
     names = [row["NODENAME"] for row in rows]
     if len(set(names)) != len(names) or len(names) != nodes:
         raise MeterError(f"eacct has {len(names)} lines of step {step} for {nodes} nodes: {', '.join(names)[:200]}")
+    watts, time_used = _column(rows[0], "DC_NODE_POWER_W"), _column(rows[0], "TIME_SEC")
     shares = {row["NODENAME"]: _joules(row, step) for row in rows}
-    seconds = max(_number(row, "TIME_SEC", step) for row in rows)
+    seconds = max(_number(row, time_used, step) for row in rows)
     joules = sum(shares.values())
     # Node daemons account whole seconds: power at both ends may be missed for one.
     blur = min(1.0, 2 / seconds)
@@ -60,10 +64,10 @@ def energy(rows: Sequence[Mapping[str, str]], *, step: str, nodes: int) -> Energ
         joules=joules,
         interval=(joules * (1 - blur), joules * (1 + blur)),
         provenance="measured",
-        sensor=f"ear:DC_NODE_POWER_W (eacct:{step})",
+        sensor=f"ear:{watts} (eacct:{step})",
         boundary=f"{', '.join(names)} at the node's DC power sensor: every process on it, idle power included",
         seconds=seconds,
-        resolution_joules=max(_number(row, "DC_NODE_POWER_W", step) for row in rows),
+        resolution_joules=max(_number(row, watts, step) for row in rows),
         scope="machine",
         parameters={f"node {name}": f"{share:.6g} J" for name, share in shares.items()},
     )
@@ -94,10 +98,14 @@ def _rows(program: str, job: str) -> list[dict[str, str]]:
 
 
 def _joules(row: Mapping[str, str], step: str) -> float:
-    watts = _number(row, "DC_NODE_POWER_W", step)
+    watts = _number(row, _column(row, "DC_NODE_POWER_W"), step)
     if watts > LARGEST_NODE_WATTS:
         raise MeterError(f"eacct says {watts:g} W of one node in step {step}; its sensor does not measure")
-    return watts * _number(row, "TIME_SEC", step)
+    return watts * _number(row, _column(row, "TIME_SEC"), step)
+
+
+def _column(row: Mapping[str, str], name: str) -> str:
+    return NODE_MANAGER + name if NODE_MANAGER + name in row else name
 
 
 def _number(row: Mapping[str, str], column: str, step: str) -> float:

@@ -19,9 +19,13 @@ INTERVAL_SECONDS = 1.0
 # minimum, maximum and mean. Controllers commonly renew it every second; more slowly is not seen from here.
 REFRESH_SECONDS = 1.0
 
-_READING = re.compile(r"^\s*(?:Instantaneous power reading|Current Power)\s*:\s*(\S+)\s+watts\s*$", re.I | re.M)
-_STATE = re.compile(r"^\s*(?:Power reading state is|Power Measurement)\s*:\s*(.+?)\s*$", re.I | re.M)
-_PERIOD = re.compile(r"(?<!during )(?:Sampling period|Statistics reporting time period)\s*:\s*(.+?)\s*$", re.I | re.M)
+_READING = re.compile(
+    r"^[ \t]*(?:Instantaneous power reading|Current Power)[ \t]*:[ \t]*(\S+)[ \t]+watts\s*$", re.I | re.M
+)
+_STATE = re.compile(r"^[ \t]*(?:Power reading state is|Power Measurement)[ \t]*:[ \t]*(\S.*?)\s*$", re.I | re.M)
+_PERIOD = re.compile(
+    r"(?<!during )(?:Sampling period|Statistics reporting time period)[ \t]*:[ \t]*(.+?)\s*$", re.I | re.M
+)
 
 
 def ipmi(*, interval_seconds: float = INTERVAL_SECONDS) -> Polled:

@@ -118,7 +118,7 @@ def counted(energy: Energy, before: Decimal, after: Decimal, *, seconds: float, 
         raise MeterError(f"the counter EnergykWh went back from {before} to {after} kWh; it was reset, measure again")
     resolution = step([before, after]) * JOULES_PER_KWH
     joules = float(after - before) * JOULES_PER_KWH
-    if joules < STEPS_FOR_ONE_PERCENT * resolution:
+    if round(joules / resolution) < STEPS_FOR_ONE_PERCENT:
         return energy
     if abs(joules - energy.joules) > LARGEST_DISAGREEMENT * max(joules, energy.joules):
         raise MeterError(
