@@ -129,7 +129,7 @@ def test_a_first_candidate_changes_nothing(write):
 def test_the_change_since_the_champion_is_paired(write, block):
     champion = promote_candidate()
     evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
-    decide.run(gates=block.gates, decide=block.decide)
+    decide.run(gates=block.gates, decide=block.decide, measure=block.measure)
     text = section(write(), "Change since the champion")
     assert champion.digest is not None
     assert champion.digest in text
@@ -243,7 +243,7 @@ class TestCheck:
     def test_it_is_stale_when_a_report_changed(self, write, check, block):
         write()
         gates = block.gates.model_copy(update={"data": block.gates.data.model_copy(update={"minimum_rows": 2})})
-        decide.run(gates=gates, decide=block.decide)
+        decide.run(gates=gates, decide=block.decide, measure=block.measure)
         with pytest.raises(WattlineError, match="is stale"):
             check()
 

@@ -39,7 +39,14 @@ LIMITS = GatesParams.model_validate(
         "slices": {"limit": 0.25, "minimum_rows": 10},
         "robustness": {"maximum_loss": 0.5},
         "latency": {"p99_ms": 10.0, "throughput_per_second": 100.0},
-        "energy": {"budget_joules": 10.0, "evidence": "estimated"},
+        "energy": {
+            "margin": 0.1,
+            "alpha": 0.05,
+            "power": 0.9,
+            "budget_joules": 10.0,
+            "training_budget_kwh": 1.0,
+            "evidence": "estimated",
+        },
     }
 )
 COLUMN = Column(name="power_watts", unit="W")
