@@ -57,6 +57,7 @@ def test_it_has_the_sections_of_a_model_card(write):
         "Robustness",
         "Latency",
         "Energy",
+        "Energy test",
         "Limits",
         "Change since the champion",
     ]
@@ -87,7 +88,7 @@ def test_every_picture_is_there_and_linked_relative_to_the_card(write):
     text = write()
     (files.REPORTS / "train").mkdir(exist_ok=True)
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) == 4
+    assert len(links) == 5
     for link in links:
         assert not link.startswith("/")
         assert (CARD.parent / link).is_file(), link
