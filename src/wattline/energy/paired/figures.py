@@ -87,9 +87,10 @@ def _mean(test: EnergyTest, contender: Name, joules_of: Callable[[Sample], float
     means = [fmean(joules) for joules in blocks if joules]
     if len(means) < 2:
         raise MeterError(f"{len(means)} blocks hold samples of the {contender}, and 2 are needed; let the session end")
-    if not 0 < fmean(means) < math.inf:
+    mean = fmean(means)
+    if mean <= 0 or not math.isfinite(mean):
         raise MeterError(
-            f"a sample of the {contender} cost {fmean(means):.4g} J by {test.sensor.sensor}: the meter did not count, "
+            f"a sample of the {contender} cost {mean:.4g} J by {test.sensor.sensor}: the meter did not count, "
             "or idle power outweighs the work; raise measure.session.sample_seconds or see `wattline energy doctor`"
         )
-    return fmean(means), float(stdtrit(len(means) - 1, 0.975)) * stdev(means) / math.sqrt(len(means))
+    return mean, float(stdtrit(len(means) - 1, 0.975)) * stdev(means) / math.sqrt(len(means))
