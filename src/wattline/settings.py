@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    redfish_user, redfish_password: of an account of the board management controller that may read power
+    prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
+    prometheus_user, prometheus_password
+    energy_ca_file: certificates that vouch for both, besides those of the system
+    slurm_job_id, slurm_step_id, slurm_process: what a process of a Slurm job knows of itself; a batch script has no
+        step, and the process is counted over all nodes of the step
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -57,6 +63,15 @@ class Settings(BaseSettings):
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
+    redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
+    prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
+    prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
+    prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
+    energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
+    slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
+    slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
+    slurm_process: int = Field(default=0, validation_alias="SLURM_PROCID")
 
     @property
     def tracking_uri(self) -> str:
@@ -99,6 +114,11 @@ def settings() -> Settings:
         first = error.errors()[0]
         name, reason = first["loc"][0], first["msg"].removeprefix("Input ").replace("should", "must", 1)
         raise InputError(f"environment variable {name} {reason}, got {first['input']!r}; correct or unset it") from None
+
+
+def cuda_devices() -> tuple[str | None, str | None]:
+    """CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, None where not set: to CUDA an empty list means no device."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER")
 
 
 def silence_telemetry() -> None:

@@ -35,18 +35,19 @@ def unusable(test: EnergyTest) -> str | None:
 def _impossible(test: EnergyTest) -> str | None:
     idle = idle_watts(test)
     for number, sample in enumerate(samples(test), start=1):
-        reading = f"sample {number} ({sample.contender}) reads {sample.joules:.4g} J in {sample.seconds:.4g} s"
-        if not _counted(sample):
-            return (
-                f"{reading} ({sample.cpu_seconds:.4g} s of CPU time), within {sample.low:.4g} and {sample.high:.4g} J; "
-                "the meter or the clock did not count: see `wattline energy doctor`"
-            )
         net = net_joules(sample, idle)
-        if not net > 0:
+        if _counted(sample) and net > 0:
+            continue
+        reading = f"sample {number} ({sample.contender}) reads {sample.joules:.4g} J in {sample.seconds:.4g} s"
+        if _counted(sample):
             return (
                 f"{reading}, {net:.4g} J without idle power of {idle:.4g} W; raise measure.session.sample_seconds, "
                 "or use a meter that sees less of what idles"
             )
+        return (
+            f"{reading} ({sample.cpu_seconds:.4g} s of CPU time), within {sample.low:.4g} and {sample.high:.4g} J; "
+            "the meter or the clock did not count: see `wattline energy doctor`"
+        )
     return None
 
 
