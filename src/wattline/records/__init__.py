@@ -22,6 +22,7 @@ from wattline.records.energy import (
     SelfTest,
     Sensor,
     ServingEnergy,
+    ServingWindow,
     TrainingEnergy,
 )
 from wattline.records.evaluation import Evaluation, Score, Slice, worst_first
@@ -62,6 +63,7 @@ __all__ = [
     "SelfTest",
     "Sensor",
     "ServingEnergy",
+    "ServingWindow",
     "Signature",
     "Slice",
     "SourceFile",
