@@ -57,6 +57,7 @@ def test_it_has_the_sections_of_a_model_card(write):
         "Robustness",
         "Latency",
         "Energy",
+        "Energy of serving",
         "Limits",
         "Change since the champion",
     ]

@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.builders import COLUMNS, UNITS, series, write_candidate
 from wattline import params
-from wattline.energy.meters import Estimate, Meter
-from wattline.measuring.serving import measure_serving
+from wattline.energy.meters import Estimate, Meter, cpu_time
+from wattline.measuring.serving.session import measure_serving
 from wattline.params import ServingLoadParams, ServingParams
 from wattline.records import ServingEnergy
 from wattline.task import Split
@@ -46,7 +46,7 @@ def serving(**sections: Any) -> ServingParams:
 
 def estimate(root: int) -> Meter:
     """CPU time of the server."""
-    return Estimate(watts_per_core=WATTS, watts_source="a test", root=root)
+    return Estimate(watts_per_core=WATTS, watts_source="a test", idle_share=0.0, idle_source="a test", root=root)
 
 
 def measured(
@@ -60,6 +60,11 @@ def measured(
     return measure_serving(
         folder, rows(), columns=NAMES, meter=meter, serving=params or serving(), knobs=knobs, watts_per_core=WATTS
     )
+
+
+def tree(root: int) -> list[int]:
+    """A process and all that it started."""
+    return [root, *cpu_time.descendants(root)]
 
 
 def alive(process: int) -> bool:
@@ -83,7 +88,10 @@ def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
 
 @contextmanager
 def powercap(root: Path, joules: Callable[[], float]) -> Iterator[Path]:
-    """A counter of one CPU package in `root` that counts `joules` from now on, refreshed every two milliseconds."""
+    """A counter of one CPU package in `root` that counts `joules` from now on, refreshed every two milliseconds.
+
+    It vanishes as soon as there is a file `gone` in `root`.
+    """
     domain = root / "intel-rapl:0"
     domain.mkdir(parents=True)
     (domain / "name").write_text("package-0\n")
@@ -97,6 +105,9 @@ def powercap(root: Path, joules: Callable[[], float]) -> Iterator[Path]:
 
     def work() -> None:
         while not ended.wait(0.002):
+            if (root / "gone").exists():
+                (domain / "energy_uj").unlink()
+                return
             refresh()
 
     refresh()

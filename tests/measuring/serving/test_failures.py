@@ -25,9 +25,10 @@ from tests.measuring.serving.site import (
     powercap,
     rows,
     serving,
+    tree,
     until,
 )
-from wattline.energy.meters import MeterError, Rapl, processes
+from wattline.energy.meters import MeterError, Rapl
 from wattline.errors import InputError, WattlineError
 from wattline.measuring.serving import answer_log
 from wattline.measuring.serving.client import ask, request
@@ -48,9 +49,9 @@ def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     scratch = tmp_path / "temporary"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    before = set(processes.tree(os.getpid()))
+    before = set(tree(os.getpid()))
     yield
-    assert set(processes.tree(os.getpid())) - before == set()
+    assert set(tree(os.getpid())) - before == set()
     assert list(scratch.iterdir()) == []
 
 
@@ -108,26 +109,28 @@ def test_a_taken_port_is_named(folder: Path, tmp_path: Path):
 
 
 class Vanishing(Rapl):
-    """Its counter is gone after a few readings."""
+    """Its counter is gone after three readings."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root, self.left = root, 3
 
     def stop(self) -> Any:
         found = super().stop()
-        self.left = getattr(self, "left", 3) - 1
+        self.left -= 1
         if not self.left:
-            for counter in self._counters:
-                counter._path.unlink()
+            (self.root / "gone").touch()
+            until(lambda: not (self.root / "intel-rapl:0" / "energy_uj").exists())
         return found
 
 
 def test_a_meter_that_vanishes_gives_no_figure(folder: Path, tmp_path: Path):
-    with powercap(tmp_path / "powercap", time.monotonic) as root:
-        pass  # the counter stays, and stands still
-    with pytest.raises(MeterError, match="energy_uj"):
+    with powercap(tmp_path / "powercap", time.monotonic) as root, pytest.raises(MeterError, match="energy_uj"):
         measured(folder, meter=lambda _: Vanishing(root))
 
 
 def test_a_meter_that_stands_still_gives_no_figure(folder: Path, tmp_path: Path):
-    with powercap(tmp_path / "powercap", lambda: 7.0) as root, pytest.raises(InputError, match="told from idling"):
+    with powercap(tmp_path / "powercap", lambda: 7.0) as root, pytest.raises(MeterError, match="stood still"):
         measured(folder, meter=lambda _: Rapl(root))
 
 
@@ -158,11 +161,11 @@ def test_who_is_interrupted_leaves_neither_a_server_nor_a_file(folder: Path, tmp
     session = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         until(lambda: any(scratch.glob("*/log/date=*/*.parquet")))
-        tree = processes.tree(session.pid)
-        assert len(tree) == 2
+        family = tree(session.pid)
+        assert len(family) == 2
         session.send_signal(number)
         assert session.wait(timeout=60) != 0
-        until(lambda: not any(map(alive, tree)))
+        until(lambda: not any(map(alive, family)))
         until(lambda: not list(scratch.iterdir()))
     finally:
         session.kill()

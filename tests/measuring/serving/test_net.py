@@ -54,13 +54,13 @@ def test_what_the_meter_may_be_off_is_added_and_does_not_average_out():
 
 
 def test_an_interval_never_begins_below_nothing():
-    assert net(session(2.1, 12.0, 22.0), "/predict", per=100, boundary="").interval[0] == 0.0
+    assert net(session(1.1, 12.0, 22.0), "/predict", per=100, boundary="").interval[0] == 0.0
 
 
 @pytest.mark.parametrize("joules", [2.0, 1.0, 0.0])
 def test_what_cannot_be_told_from_idling_is_no_figure(joules: float):
     with pytest.raises(InputError, match="/predict cannot be told from idling"):
-        net(session(12.0, joules, 12.0), "/predict", per=1000, boundary="")
+        net(session(joules, joules, joules), "/predict", per=1000, boundary="")
 
 
 def test_rate_and_idle_power_are_those_of_all_windows():

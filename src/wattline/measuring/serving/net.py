@@ -24,15 +24,16 @@ def net(readings: Sequence[Reading], path: str, *, per: float, boundary: str) ->
     not average out each other: Student's t over the windows, and how far off the meter may be in all of them alike, for
     which the window is taken at its lowest with the higher idle power, and at its highest with the lower one.
 
-    Raises InputError where a window cannot be told from idling.
+    Raises InputError where the windows drew no more than idling.
     """
     places = [at for at, reading in enumerate(readings) if reading.window.path == path]
     figures = [_net(readings, at, per) for at in places]
     values = [value for value, _, _ in figures]
-    if min(values) <= 0:
+    if mean(values) <= 0:
+        seconds = readings[places[0]].window.seconds
         raise InputError(
-            f"{path} cannot be told from idling: a window of {readings[places[0]].window.seconds:.2g} s drew no more "
-            f"than the idle server; raise measure.serving.requests, rows or repeats"
+            f"{path} cannot be told from idling: {len(values)} windows of {seconds:.2g} s drew no more than the idle "
+            "server; raise measure.serving.requests, rows or repeats"
         )
     chance = STUDENT[min(len(values) - 1, len(STUDENT)) - 1] * stdev(values) / math.sqrt(len(values))
     first = readings[places[0]].energy

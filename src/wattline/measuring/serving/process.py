@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from wattline.energy.meters import processes
+from wattline.energy.meters import cpu_time
 from wattline.errors import WattlineError
 from wattline.measuring.serving.hosted import Order
 from wattline.params import ServingParams
@@ -114,7 +114,7 @@ def started(order: Order, *, ready_seconds: float) -> Iterator[Server]:
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
     """End a server and its workers, each by its number: told to first, killed when it takes too long."""
-    tree = processes.tree(process.pid) if process.poll() is None else []
+    workers = list(cpu_time.descendants(process.pid)) if process.poll() is None else []
     process.terminate()
     try:
         process.wait(timeout=STOP_SECONDS)
@@ -124,7 +124,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     if process.stdin is not None:
         with suppress(OSError):
             process.stdin.close()
-    _end_workers(tree[1:])
+    _end_workers(workers)
 
 
 def _tell(process: "subprocess.Popen[bytes]", order: Order) -> None:
@@ -180,9 +180,16 @@ def _text(stream: IO[bytes]) -> str:
 def _end_workers(workers: list[int]) -> None:
     """Wait for the workers of a supervisor that has ended, which they notice; then kill those that are left."""
     overdue = time.monotonic() + STOP_SECONDS
-    while any(map(processes.tree, workers)) and time.monotonic() < overdue:
+    while any(map(_runs, workers)) and time.monotonic() < overdue:
         time.sleep(POLL_SECONDS)
-    for worker in workers:
-        if processes.tree(worker):
-            with suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGKILL)
+    for worker in filter(_runs, workers):
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -106,7 +106,7 @@ def idle(meter: Meter, *, seconds: float) -> Reading:
     """Read the meter while nothing is asked, for `seconds` or as long as the meter needs."""
     meter.start()
     time.sleep(max(seconds, meter.minimum_seconds))
-    return _reading(IDLE, meter.stop())
+    return reading(IDLE, meter.stop())
 
 
 def busy(caller: Caller, traffic: Traffic, count: int, *, meter: Meter) -> Reading:
@@ -123,12 +123,13 @@ def busy(caller: Caller, traffic: Traffic, count: int, *, meter: Meter) -> Readi
         raise
     energy = meter.stop()
     answered = traffic.check(bodies)
-    return _reading(traffic.path, energy, requests=count, sending_seconds=seconds, answered=answered)
+    return reading(traffic.path, energy, requests=count, sending_seconds=seconds, answered=answered)
 
 
-def _reading(
+def reading(
     path: str, energy: Energy, *, requests: int = 0, sending_seconds: float = 0.0, answered: Answered | None = None
 ) -> Reading:
+    """A window of `path`, as the meter saw it."""
     window = ServingWindow(
         path=path,
         joules=energy.joules,
