@@ -13,6 +13,7 @@ from tests.builders import COLUMNS
 from tests.measuring.serving.site import (
     KNOBS,
     NAMES,
+    ROOT,
     WATTS,
     alive,
     candidate,
@@ -23,11 +24,13 @@ from tests.measuring.serving.site import (
     serving,
     tree,
 )
+from wattline import params
 from wattline.energy.meters import Rapl
-from wattline.measuring.serving import process as server_process
-from wattline.measuring.serving.process import Server, served
+from wattline.measuring.serving.process import Server, private, served
+from wattline.measuring.serving.session import serving_energy
 from wattline.measuring.serving.traffic import Predictions, Rows
 from wattline.measuring.serving.turns import Caller
+from wattline.params import Block, ServingLoadParams
 from wattline.records import ServingEnergy
 from wattline.serving.inference.engine import Engine
 
@@ -86,19 +89,25 @@ def test_every_request_was_answered_with_a_score(found: ServingEnergy):
     assert sum(window.alarms for window in found.windows) > 0
 
 
-def test_a_row_is_a_sample_of_every_column(found: ServingEnergy):
-    per_row = found.per_million_samples.joules * len(COLUMNS) / 1e6
-    windows = [window for window in found.windows if window.path == "/observe"]
-    gross = sum(window.joules for window in windows) / sum(window.requests for window in windows)
-    assert found.columns == len(COLUMNS)
-    assert 0.8 * gross < per_row < gross
+def net_joules(found: ServingEnergy, path: str) -> float:
+    """Mean energy of one request, by hand."""
+    parts = []
+    for before, busy, after in zip(found.windows, found.windows[1:], found.windows[2:], strict=False):
+        if busy.path == path:
+            idle = (before.joules / before.seconds + after.joules / after.seconds) / 2
+            parts.append((busy.joules - idle * busy.seconds) / busy.requests)
+    return sum(parts) / len(parts)
 
 
 def test_idle_power_is_taken_off(found: ServingEnergy):
     assert found.idle_watts > 0
-    windows = [window for window in found.windows if window.path == "/predict"]
-    gross = 1000 * sum(window.joules for window in windows) / sum(window.requests for window in windows)
-    assert found.per_1000_requests.joules < gross
+    assert found.per_1000_requests.joules == pytest.approx(1000 * net_joules(found, "/predict"))
+
+
+def test_a_row_is_a_sample_of_every_column(found: ServingEnergy):
+    assert found.columns == len(COLUMNS)
+    per_sample = net_joules(found, "/observe") / len(COLUMNS)
+    assert found.per_million_samples.joules == pytest.approx(1e6 * per_sample)
 
 
 def test_a_record_from_before_still_loads(found: ServingEnergy):
@@ -136,8 +145,7 @@ def test_the_servers_own_counter_agrees_within_5_percent(server: Server, caller:
 
 
 def test_all_workers_of_a_server_are_read_and_none_is_left(folder: Path, predictions: Predictions):
-    params = serving(workers=2)
-    with served(folder, params, model="anomaly", watts_per_core=WATTS, ready_seconds=120) as server:
+    with served(folder, serving(workers=2), model="anomaly", watts_per_core=WATTS, ready_seconds=120) as server:
         family = tree(server.process.pid)
         meter = estimate(server.process.pid)
         meter.start()
@@ -200,10 +208,32 @@ def test_nothing_of_the_server_is_left(found: ServingEnergy, folder: Path):
 
 def test_the_server_is_as_params_say_but_for_where_it_is_and_who_may_ask(tmp_path: Path):
     given = serving(workers=2, batching={"maximum_windows": 3}, auth={"mode": "keys"}, model={"origin": "registry"})
-    found = server_process.private(given, tmp_path)
+    found = private(given, tmp_path)
     assert (found.workers, found.batching, found.limits) == (2, given.batching, given.limits)
     assert (found.host, found.port, found.auth.mode, found.model.origin) == ("127.0.0.1", 0, "none", "folder")
     assert found.log.flush_seconds == given.log.flush_seconds
     assert Path(found.log.folder).is_relative_to(tmp_path)
-    unlogged = server_process.private(serving(log={"folder": ""}), tmp_path)
+    unlogged = private(serving(log={"folder": ""}), tmp_path)
     assert unlogged.log.folder == ""
+
+
+@pytest.fixture
+def block() -> Block:
+    return params.load(ROOT / "params.yaml").block
+
+
+def asked(block: Block, folder: Path, knobs: ServingLoadParams | None) -> ServingEnergy | None:
+    measure, energy = block.measure.model_copy(update={"serving": knobs}), block.energy
+    return serving_energy(folder, rows(), columns=NAMES, measure=measure, energy=energy, serving=serving())
+
+
+def test_the_meter_of_params_reads_the_server_and_not_this_process(block: Block, folder: Path):
+    block = block.model_copy(update={"energy": block.energy.model_copy(update={"meter": "estimate"})})
+    found = asked(block, folder, KNOBS)
+    assert found is not None
+    assert (found.per_1000_requests.provenance, found.per_1000_requests.scope) == ("estimated", "processes")
+    assert str(block.energy.watts_source) in found.per_1000_requests.sensor
+
+
+def test_where_params_say_null_nothing_is_started(block: Block, tmp_path: Path):
+    assert asked(block, tmp_path / "no candidate", None) is None

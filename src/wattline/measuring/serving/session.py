@@ -3,19 +3,43 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wattline.energy import meters
 from wattline.energy.meters import Meter
 from wattline.errors import InputError
 from wattline.measuring.serving.net import idle_watts, net, rate
 from wattline.measuring.serving.process import served
 from wattline.measuring.serving.traffic import Predictions, Rows, Traffic
 from wattline.measuring.serving.turns import Caller, Reading, take_turns, warm_up
-from wattline.params import ServingLoadParams, ServingParams
+from wattline.params import EnergyParams, MeasureParams, ServingLoadParams, ServingParams
 from wattline.progress import progress
 from wattline.records import ServingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.task import Split
 
 MILLION = 1_000_000
+
+
+def serving_energy(
+    folder: Path,
+    test: Split,
+    *,
+    columns: Sequence[str],
+    measure: MeasureParams,
+    energy: EnergyParams,
+    serving: ServingParams,
+) -> ServingEnergy | None:
+    """What `measure_serving` finds with the meter of `energy`; None where `measure.serving` is null."""
+    if measure.serving is None:
+        return None
+    return measure_serving(
+        folder,
+        test,
+        columns=columns,
+        meter=lambda root: meters.choose(energy, device=serving.batching.device, root=root),
+        serving=serving,
+        knobs=measure.serving,
+        watts_per_core=energy.watts_per_core,
+    )
 
 
 def measure_serving(
