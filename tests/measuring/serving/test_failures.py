@@ -160,7 +160,7 @@ def test_who_is_interrupted_leaves_neither_a_server_nor_a_file(folder: Path, tmp
     command = [sys.executable, "-c", SESSION, str(folder)]
     session = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until(lambda: any(scratch.glob("*/log/date=*/*.parquet")))
+        until(lambda: list(scratch.glob("*/log/date=*/*.parquet")))
         family = tree(session.pid)
         assert len(family) == 2
         session.send_signal(number)
