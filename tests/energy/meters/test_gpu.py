@@ -24,13 +24,13 @@ AGREEMENT = 0.10
 @pytest.fixture(scope="module")
 def gpu():
     """A meter of each kind, and a way to queue work on the first GPU."""
-    torch = pytest.importorskip("torch", reason="needs PyTorch with CUDA")
     devices, order = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER")
     try:
         counter = Nvml(devices=devices, order=order)
         integral = Nvml(devices=devices, order=order, integrate=True)
     except MeterError as error:
         pytest.skip(f"needs an NVIDIA GPU: {error}")
+    torch = pytest.importorskip("torch", reason="needs PyTorch with CUDA")
     if not torch.cuda.is_available():
         pytest.skip("needs PyTorch with CUDA: torch.cuda.is_available() is False")
     factor = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)

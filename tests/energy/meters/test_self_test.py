@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 import time
 from contextlib import contextmanager
 
@@ -42,7 +43,9 @@ def test_a_counter_that_works_passes(tmp_path):
 def test_a_counter_that_goes_wrong_fails_from_the_start_or_on_the_way(tmp_path, fault, after_seconds):
     with ticking(tmp_path, fault=fault, after_seconds=after_seconds):
         tested = self_test(Rapl(tmp_path))
-    assert "can be read" in failed(tested)
+    # One that begins between two readings is no error in the next one; what that reads is wrong all the same.
+    assert "can be read" in failed(tested) or fault == "wraps wrongly"
+    assert failed(tested)
 
 
 @pytest.mark.parametrize("fault", ["stuck", "negative", "backwards", "wraps wrongly", "garbage", "empty", "jumps"])
@@ -50,7 +53,8 @@ def test_one_package_of_two_that_goes_wrong_fails(tmp_path, fault):
     domains = [("intel-rapl:1", "package-1")]
     with ticking(tmp_path), ticking(tmp_path, fault=fault, after_seconds=0.2, domains=domains):
         tested = self_test(Rapl(tmp_path))
-    assert "can be read" in failed(tested)
+    assert "can be read" in failed(tested) or fault == "wraps wrongly"
+    assert failed(tested)
 
 
 def test_a_counter_of_constant_power_fails(tmp_path):
@@ -214,8 +218,10 @@ def test_a_gpu_that_counts_passes_under_a_load_of_its_own(gpus, quick):
 def test_a_gpu_that_goes_wrong_fails(gpus, quick, fault):
     @contextmanager
     def load():
-        gpus.set(**fault)
+        strike = threading.Timer(0.2, lambda: gpus.set(**fault))
+        strike.start()
         yield
+        strike.join()
 
     meter = Nvml()
     assert "can be read" in failed(self_test(meter, load=load))
@@ -225,10 +231,12 @@ def test_a_gpu_that_does_not_notice_its_load_fails(gpus, quick):
     assert failed(self_test(Nvml(), load=lambda: gpus.load(70.0)))
 
 
-def test_where_no_load_can_be_put_on_a_gpu_the_test_fails_and_says_so(gpus, quick):
-    """No GPU that computes stands behind the fake; the load is real."""
+def test_where_no_load_can_be_put_on_a_gpu_the_test_fails_and_says_so(gpus, quick, monkeypatch):
+    monkeypatch.setattr(loads, "_PRODUCTS", loads._PRODUCTS.replace("import torch", "import absent_torch"))
     found = failed(self_test(Nvml()))
-    assert found["can be read"].startswith("no known load can be made here: ")
+    assert found["can be read"] == (
+        "no known load can be made here: ModuleNotFoundError: No module named 'absent_torch'"
+    )
 
 
 def test_the_parts_of_a_sum_are_tested_each(tmp_path, gpus, quick, monkeypatch):
@@ -238,7 +246,8 @@ def test_the_parts_of_a_sum_are_tested_each(tmp_path, gpus, quick, monkeypatch):
     names = [condition.name for condition in tested.conditions]
     assert tested.meter == "rapl+nvml"
     assert "rapl: a known load moves it" in names
-    assert set(failed(tested)) == {"nvml: a known load moves it", "nvml: is no estimate in disguise"}
+    assert "nvml: a known load moves it" in failed(tested)
+    assert all(name.startswith("nvml: ") for name in failed(tested))
 
 
 @pytest.mark.parametrize("load", [loads.integers, loads.copies])
