@@ -35,6 +35,7 @@ from wattline.params.stages import (
     ProfileParams,
     PrometheusParams,
     RedfishParams,
+    ServingLoadParams,
     SessionParams,
     ValidateParams,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "RegistryParams",
     "RobustnessLimits",
     "Section",
+    "ServingLoadParams",
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
