@@ -36,6 +36,7 @@ from wattline.params.stages import (
     ProfileParams,
     PrometheusParams,
     RedfishParams,
+    ServingLoadParams,
     SessionParams,
     ValidateParams,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "RegistryParams",
     "RobustnessLimits",
     "Section",
+    "ServingLoadParams",
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
