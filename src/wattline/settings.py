@@ -31,9 +31,14 @@ class Settings(BaseSettings):
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    redfish_user, redfish_password: of an account of the board management controller that may read power
+    prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
+    prometheus_user, prometheus_password
+    energy_ca_file: certificates that vouch for both, besides those of the system
     rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
         place: among all processes and among nodes, and which launch it belongs to
-    slurm_*: what srun tells a process of the same; a batch script is alone and has no step
+    slurm_*: what srun tells a process of the same, counted over all nodes of the step; a batch script is alone and
+        has no step
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -60,6 +65,12 @@ class Settings(BaseSettings):
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
+    redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
+    prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
+    prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
+    prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
+    energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
     group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")

@@ -14,7 +14,7 @@ from wattline.records import Attempt, Energy, TrainingEnergy
 SITE: dict[str, Any] = {
     "grams_per_kwh": 250.0,
     "source": "the operator's statement of 2026",
-    "as_of": date(2026, 6, 30),
+    "as_of": "2026-06-30",
     "embodied_grams_per_hour": 36.0,
     "embodied_source": "the vendor's sheet, 5 years",
 }
@@ -86,7 +86,9 @@ class TestParams:
             ({"grams_per_kwh": float("nan")}, "grams_per_kwh"),
             ({"grams_per_kwh": "250"}, "grams_per_kwh"),
             ({"source": ""}, "source"),
-            ({"as_of": 2026}, "as_of"),
+            ({"as_of": 2026}, "as_of must be a day in quotes"),
+            ({"as_of": date(2026, 6, 30)}, "as_of must be a day in quotes"),
+            ({"as_of": "0"}, "as_of must be a day in quotes"),
             ({"as_of": "last year"}, "as_of"),
             ({"embodied_grams_per_hour": -1}, "embodied_grams_per_hour"),
             ({"embodied_source": " "}, "embodied_source must say where embodied_grams_per_hour comes from"),

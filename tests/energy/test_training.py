@@ -18,8 +18,9 @@ from wattline.energy import parts, training
 from wattline.energy.meters import Estimate, MeterError
 from wattline.energy.parts import Part
 from wattline.energy.place import Place, here
-from wattline.energy.training import Account, accounted
+from wattline.energy.training import Account, ReadByTheFirst, accounted, meter_of
 from wattline.errors import InputError
+from wattline.params import EnergyParams
 from wattline.records import Energy, Scope, TrainingEnergy
 from wattline.settings import settings
 
@@ -87,12 +88,13 @@ def begun(folder: Path) -> Iterator[Callable[..., Account]]:
     yield begin
     for account in accounts:
         account._done.set()
-        account._thread.join()
+        if account._thread.is_alive():
+            account._thread.join()
 
 
 def lap(account: Account, meter: Steady, seconds: float) -> None:
     meter.passes(seconds)
-    account._lap()
+    account._lap(meter)
 
 
 class TestOneProcess:
@@ -129,7 +131,7 @@ class TestOneProcess:
         meter = Steady(10)
         account = begun(meter)
         meter.passes(100)
-        account._lap()
+        account._lap(meter)
         account._began -= 104  # as if reading the meter had taken 4 s each time
         found = account.total().total
         assert found.joules == 1000
@@ -272,6 +274,32 @@ class TestSeveralProcesses:
         assert [a.rank for a in found.attempts] == [0]
         assert found.total.joules == 100
 
+    def test_others_need_no_meter_whose_figure_the_first_one_reads(self, begun):
+        """Slurm's refuses to be read in any process but the first one."""
+        meter = Steady(10, name="slurm")
+        others = [begun(ReadByTheFirst("slurm"), rank=rank, ranks=3) for rank in (1, 2)]
+        first = begun(meter, rank=0, ranks=3)
+        lap(first, meter, 10)
+        for other in others:
+            other.check()
+            other.close()
+        found = first.total()
+        assert [(a.rank, a.energy.joules) for a in found.attempts] == [(0, 100)]
+
+    @pytest.mark.parametrize(("rank", "name"), [(1, "slurm"), (3, "prometheus")])
+    def test_others_do_not_even_ask_for_it(self, rank, name):
+        energy = EnergyParams(meter=name, watts_per_core=1, watts_source="x", idle_share=0, idle_source="x")
+        assert meter_of(energy, Place(launch=LAUNCHES[0], rank=rank, ranks=4)) == ReadByTheFirst(name)
+        with pytest.raises(MeterError, match=f"energy.meter: {name} does not work here"):
+            meter_of(energy, Place(launch=LAUNCHES[0], rank=0, ranks=4))
+
+    def test_a_lap_is_never_longer_than_anybody_wants_to_lose(self, folder):
+        meter = Steady()
+        meter.minimum_seconds = 6000.0
+        with accounted(meter, folder, place=Place(launch=LAUNCHES[0])):
+            (part,) = parts.read(folder)
+        assert part.lap_seconds == 600
+
     def test_a_meter_of_one_machine_is_refused_for_several(self, begun):
         with pytest.raises(MeterError, match="redfish, which reads one machine, and this training runs on 2"):
             begun(Steady(name="redfish"), ranks=2, nodes=2)
@@ -349,6 +377,7 @@ class TestWhatCannotBeCounted:
     def test_what_a_killed_writer_leaves_is_none(self, begun, former):
         """Its file is still the one before it: a reading is replaced in one step."""
         former.with_name(f".{former.name}.4711").write_bytes(b'{"place"')
+        former.with_name(".nfs00000000deadbeef").write_bytes(b"{}")
         assert begun(Steady(), LAUNCHES[1]).total().total.joules == 50
 
     def test_a_part_that_is_damaged_while_the_training_runs(self, begun, former):
@@ -503,7 +532,7 @@ class TestTheStage:
     def test_reading_rows_and_the_parity_check_count(self, project, fit, logged, monkeypatch):
         """From the first row to the finished candidate, and not the fit alone."""
         meter = Steady(1, name="estimate", scope="processes")
-        monkeypatch.setattr("wattline.energy.meters.choose", lambda _: meter)
+        monkeypatch.setattr("wattline.energy.meters.choose", lambda *_, **__: meter)
         from wattline.stages import train
 
         def during(name: str, module: Any, seconds: float) -> None:

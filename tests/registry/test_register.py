@@ -3,11 +3,10 @@
 import pickle
 import shutil
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pytest
-from builders import measurement, signing_key, training_energy, write_data, write_record, write_reports
+from builders import energy, measurement, signing_key, training_energy, write_data, write_record, write_reports
 
 from tests.registry import faults
 from tests.registry.project import (
@@ -35,7 +34,7 @@ from wattline import files
 from wattline.energy.emissions import of_model
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.params import EmissionsParams
-from wattline.records import Decision, Measurement
+from wattline.records import Decision, Measurement, ServingEnergy
 from wattline.registry import promotion, registration, statements, store, tracking
 from wattline.settings import settings
 
@@ -67,7 +66,7 @@ def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
 def test_a_version_says_what_it_costs_with_units_and_what_grams_rest_on(project: Path):
     spent = training_energy()
     files.write_report("train_energy", spent)
-    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of=date(2026, 6, 30))
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of="2026-06-30")
     cost = files.read_report("measure", Measurement)
     found = of_model(cost.candidate.energy_per_1000, spent, site)
     files.write_report("measure", cost.model_copy(update={"emissions": found}))
@@ -84,6 +83,18 @@ def test_a_version_says_what_it_costs_with_units_and_what_grams_rest_on(project:
         assert metrics["emissions_training_grams"] == pytest.approx(300 / 3.6e6 * 250)
         assert metrics["emissions_predictions_grams"] == pytest.approx(12 / 3.6e6 * 250)
         assert len(client.get_metric_history(run_id, "energy_per_1000_joules")) == 1
+
+
+def test_what_requests_to_the_server_cost_is_a_tag_where_it_was_measured(project: Path):
+    path = files.report_path("measure")
+    cost = Measurement.from_json(path.read_text())
+    served = ServingEnergy(
+        per_1000_requests=energy(5.0), per_million_samples=energy(500.0), requests_per_second=1, samples_per_second=1
+    )
+    files.write_text(path, cost.model_copy(update={"serving": served}).to_json())
+    found = tags(register())
+    assert found["wattline.energy_per_1000_requests"] == "5 J [4.5, 5.5] estimated: CPU time x 12.5 W/core"
+    assert found["wattline.energy_per_million_samples"] == "500 J [450, 550] estimated: CPU time x 12.5 W/core"
 
 
 def test_a_version_holds_candidate_reports_card_and_what_it_was_made_from(project: Path):

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -200,7 +199,7 @@ def test_energy_is_in_joules_with_its_provenance_and_no_grams_are_made_up(eviden
 
 
 def test_the_hub_gets_grams_with_all_that_they_rest_on(evidence, head):
-    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of=date(2026, 6, 30))
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of="2026-06-30")
     measured = evidence.measurement
     found = of_model(measured.candidate.energy_per_1000, evidence.training_energy, site)
     one = replace(evidence, measurement=measured.model_copy(update={"emissions": found}))

@@ -3,6 +3,8 @@
 import contextlib
 import shutil
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from wattline import files, splits
 from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000
 from wattline.errors import InputError, WattlineError
+from wattline.params import EmissionsParams
 from wattline.records import Measurement, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
@@ -91,6 +94,18 @@ def test_the_energy_of_a_prediction_is_that_of_the_session(alone):
     assert alone.candidate.energy_per_1000 == per_1000(alone.test, "candidate")
     assert alone.candidate.idle_share == idle_share(alone.test, "candidate")
     assert 0 <= alone.candidate.idle_share < 0.5
+
+
+def test_grams_are_stated_where_the_site_gives_a_factor_and_nowhere_else(measured, monkeypatch):
+    assert measured().emissions == ()
+    site = EmissionsParams(grams_per_kwh=250, source="the operator", as_of="2026-06-30")
+    monkeypatch.setattr(measure, "run", partial(measure.run, emissions=site))
+    found = measured()
+    predictions, training = found.emissions
+    assert predictions.kwh == found.candidate.energy_per_1000.kwh
+    assert training.kwh == found.training_energy.kwh
+    assert [one.grams for one in found.emissions] == [predictions.kwh * 250, training.kwh * 250]
+    assert {(one.grid.source, one.grid.as_of) for one in found.emissions} == {("the operator", date(2026, 6, 30))}
 
 
 def test_training_energy_is_handed_on(alone):

@@ -14,8 +14,9 @@ from wattline.energy.sums import add
 from wattline.records import Attempt, Energy, Figure, Record, TrainingEnergy
 
 NAME = re.compile(r"^[0-9a-f]{16}\.[1-9][0-9]*\.[0-9]+\.json$")
-# What `files.write_bytes` leaves of a process that was killed while it wrote; the file itself is the former one.
-UNFINISHED = re.compile(r"^\..*\.json\.[0-9]+$")
+# What `files.write_bytes` leaves of a process that was killed while it wrote, where the file itself is the former one;
+# and what NFS calls a file that was replaced while somebody read it.
+UNFINISHED = re.compile(r"^\.(.*\.json\.[0-9]+|nfs[0-9a-f]+)$")
 ONE_FOR_ALL = frozenset({"slurm", "ear", "redfish", "prometheus"})
 """Meters that read the same figure whichever process of a launch asks."""
 GPUS = "gpus"

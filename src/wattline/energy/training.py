@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,24 +13,42 @@ from typing import Literal
 import numpy as np
 
 from wattline import files
-from wattline.energy import parts
+from wattline.energy import meters, parts
 from wattline.energy.meters import Meter, MeterError
 from wattline.energy.parts import Part
 from wattline.energy.place import Place, here
 from wattline.energy.sums import add
 from wattline.errors import WattlineError
+from wattline.params import EnergyParams
 from wattline.records import Energy, TrainingEnergy
 
 LAP_SECONDS = 5.0
+LONGEST_LAP_SECONDS = 600.0
+"""A lap is good to 1 %, unless the meter needs longer for that than anybody wants to lose."""
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class ReadByTheFirst:
+    """A meter whose figure is that of all processes: the first one reads it, and the others only say how they ended."""
+
+    name: str
+    minimum_seconds: float = 0.0
+
+
+def meter_of(energy: EnergyParams, place: Place) -> Meter | ReadByTheFirst:
+    """The meter that the process at `place` reads. Raises MeterError where it does not work here."""
+    if place.rank > 0 and energy.meter in parts.ONE_FOR_ALL:
+        return ReadByTheFirst(energy.meter)
+    return meters.choose(energy)
+
+
 @contextmanager
 def accounted(
-    meter: Meter, folder: Path, *, place: Place | None = None, lap_seconds: float | None = None
+    meter: Meter | ReadByTheFirst, folder: Path, *, place: Place | None = None, lap_seconds: float | None = None
 ) -> Iterator["Account"]:
     """Read `meter` from here to the end of the block, and write every few seconds into `folder` what it has read.
 
@@ -57,13 +76,13 @@ class Account:
     microseconds to one refresh of a counter; it is added up, and the upper bound includes it.
     """
 
-    def __init__(self, meter: Meter, folder: Path, *, place: Place, lap_seconds: float) -> None:
+    def __init__(self, meter: Meter | ReadByTheFirst, folder: Path, *, place: Place, lap_seconds: float) -> None:
         self.place = place
         self._meter = meter
         self._folder = folder
-        self._lap_seconds = max(lap_seconds, meter.minimum_seconds)
+        self._lap_seconds = max(lap_seconds, min(meter.minimum_seconds, LONGEST_LAP_SECONDS))
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="training-energy", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(meter,), name="training-energy", daemon=True)
         self._problem: WattlineError | None = None
         self._total: TrainingEnergy | None = None
 
@@ -79,21 +98,28 @@ class Account:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         earlier = parts.read(self._folder)
+        self._part = self._first(earlier)
+        if self.place.rank == 0:
+            # Now rather than after hours of training.
+            parts.check_complete([part for part in earlier if part.launch != self._part.launch], self._folder)
+        self._began = time.monotonic()
+        if not isinstance(self._meter, ReadByTheFirst):
+            self._meter.start()
+            self._began = time.monotonic()
+        self._write()
+        if not isinstance(self._meter, ReadByTheFirst):
+            self._thread.start()
+
+    def _first(self, earlier: Sequence[Part]) -> Part:
+        """The part before the first reading."""
         own = [part for part in earlier if (part.place.launch, part.place.rank) == (self.place.launch, self.place.rank)]
-        self._part = Part(
+        return Part(
             place=self.place,
             repeat=len(own) + 1,
             meter=self._meter.name,
             began=datetime.now(UTC),
             lap_seconds=self._lap_seconds,
         )
-        if self.place.rank == 0:
-            # Now rather than after hours of training.
-            parts.check_complete([part for part in earlier if part.launch != self._part.launch], self._folder)
-        self._meter.start()
-        self._began = time.monotonic()
-        self._write()
-        self._thread.start()
 
     def check(self) -> None:
         """Raise the MeterError that the meter has raised meanwhile, or a WattlineError when nothing can be written."""
@@ -105,9 +131,12 @@ class Account:
         if self._done.is_set():
             return
         self._done.set()
-        self._thread.join()
-        self.check()
-        self._add(self._meter.stop(), state=state)
+        if isinstance(self._meter, ReadByTheFirst):
+            self._part = self._part.model_copy(update={"state": state})
+        else:
+            self._thread.join()
+            self.check()
+            self._add(self._meter.stop(), state=state)
         self._write()
 
     def give_up(self) -> None:
@@ -148,17 +177,17 @@ class Account:
             )
         return found
 
-    def _run(self) -> None:
+    def _run(self, meter: Meter) -> None:
         while not self._done.wait(self._lap_seconds):
             try:
-                self._lap()
+                self._lap(meter)
             except WattlineError as error:
                 self._problem = error
                 return
 
-    def _lap(self) -> None:
-        energy = self._meter.stop()
-        self._meter.start()
+    def _lap(self, meter: Meter) -> None:
+        energy = meter.stop()
+        meter.start()
         self._add(energy, state="running")
         self._write()
 

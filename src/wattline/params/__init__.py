@@ -36,6 +36,7 @@ from wattline.params.stages import (
     ProfileParams,
     PrometheusParams,
     RedfishParams,
+    ServingLoadParams,
     SessionParams,
     ValidateParams,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "RegistryParams",
     "RobustnessLimits",
     "Section",
+    "ServingLoadParams",
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
@@ -96,7 +98,7 @@ class TaskParams(Section):
 class Block(Section):
     """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
 
-    emissions: how the site's electricity is made; without it, no grams are stated
+    emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     """
 

@@ -81,6 +81,25 @@ class SessionParams(Section):
     other_cores: Positive
 
 
+class ServingLoadParams(Section):
+    """What the real server is asked, on this machine, to find out what its path costs.
+
+    requests: to /predict in one turn, one window in each; more where the meter's resolution wants that
+    rows: to /observe in one turn, one in each request; a row is a sample of every column
+    repeats: turns of each path, between which nothing is asked
+    connections: kept open, each with one request under way
+    idle_seconds: how long idle power is watched before and after each turn [s]
+    timeout_seconds: longest time for the server to become ready, and for one turn [s]
+    """
+
+    requests: int = Field(ge=100)
+    rows: int = Field(ge=100)
+    repeats: int = Field(ge=3)
+    connections: int = Field(ge=1, le=256)
+    idle_seconds: Positive
+    timeout_seconds: Positive
+
+
 class MeasureParams(Section):
     """How the cost of a prediction is measured.
 
@@ -88,12 +107,14 @@ class MeasureParams(Section):
     repeats: how often candidate and champion take turns, for latency and throughput
     batch: windows in one batch, for throughput and energy
     session: the paired energy test
+    serving: the path through the real server; null: it is not measured
     """
 
     windows: int = Field(ge=100)
     repeats: int = Field(ge=3)
     batch: int = Field(ge=1)
     session: SessionParams
+    serving: ServingLoadParams | None = None
 
 
 class PrometheusParams(Section):
@@ -152,16 +173,24 @@ class EmissionsParams(Section):
 
     grams_per_kwh: operational emissions of a kilowatt-hour at the site [gCO2e/kWh]
     source: who says so, about which grid
-    as_of: the day, or the end of the period, that the factor is about
+    as_of: the day, or the end of the period, that the factor is about; in quotes, as DVC reads no bare dates
     embodied_grams_per_hour: share of the making of one machine in an hour of its life [gCO2e/h]
     embodied_source: who says so, and of which lifetime; needed where that share is not 0
     """
 
     grams_per_kwh: float = Field(ge=0)
     source: str = Field(min_length=1)
-    as_of: date = Field(strict=True)
+    as_of: date
     embodied_grams_per_hour: float = Field(default=0.0, ge=0)
     embodied_source: str = Field(default="", validate_default=True)
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _is_a_day_in_quotes(cls, value: Any) -> date:
+        try:
+            return date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValueError('must be a day in quotes, e.g. "2026-12-31"') from None
 
     @field_validator("embodied_source")
     @classmethod

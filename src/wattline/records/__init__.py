@@ -2,18 +2,22 @@
 
 from wattline.records.base import Figure, Provenance, Record
 from wattline.records.data import Column, Dataset, Finding, Manifest, Part, SourceFile, UnitRows, Validation
-from wattline.records.decision import Check, Decision, Verdict
+from wattline.records.decision import Check, Decision, EnergyFindings, Verdict
 from wattline.records.energy import (
     Attempt,
     Block,
     Condition,
     Contender,
+    Earlier,
+    EarlierVersion,
     Emissions,
     Energy,
     EnergyTest,
     Grid,
     Idle,
+    Judgement,
     Measurement,
+    Pareto,
     Performance,
     Point,
     Requests,
@@ -22,6 +26,7 @@ from wattline.records.energy import (
     SelfTest,
     Sensor,
     ServingEnergy,
+    ServingWindow,
     TrainingEnergy,
 )
 from wattline.records.evaluation import Evaluation, Score, Slice, worst_first
@@ -39,17 +44,22 @@ __all__ = [
     "Dataset",
     "Decision",
     "Description",
+    "Earlier",
+    "EarlierVersion",
     "Emissions",
     "Energy",
+    "EnergyFindings",
     "EnergyTest",
     "Evaluation",
     "Figure",
     "Finding",
     "Grid",
     "Idle",
+    "Judgement",
     "Manifest",
     "Measurement",
     "Metric",
+    "Pareto",
     "Part",
     "Performance",
     "Point",
@@ -62,6 +72,7 @@ __all__ = [
     "SelfTest",
     "Sensor",
     "ServingEnergy",
+    "ServingWindow",
     "Signature",
     "Slice",
     "SourceFile",

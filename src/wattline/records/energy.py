@@ -203,6 +203,31 @@ class EnergyTest(Record):
     problem: str | None = None
 
 
+class Judgement(Record):
+    """The answer of an energy test.
+
+    ratio: candidate / baseline, energy without idle power, geometric mean over blocks; NaN without a baseline
+    interval: of `ratio`; each bound misses it with the share of `alpha` that this look may take
+    control_ratio, control_interval: one contender against itself, two-sided at `alpha`
+    blocks: pairs that it rests on
+    blocks_needed: pairs that the declared power asks for, given the noise of the controls; 0 where that is unknown
+    loss: by how much the candidate's answers are worse than the baseline's [unit of the headline metric]; NaN where
+        that is unknown
+    more: whether more blocks could still change the answer; `looks` says how many
+    """
+
+    outcome: Literal["PASS", "FAIL", "REFUSE"]
+    reason: str
+    ratio: Figure
+    interval: tuple[Figure, Figure]
+    control_ratio: Figure
+    control_interval: tuple[Figure, Figure]
+    blocks: int
+    blocks_needed: int
+    loss: Figure = float("nan")
+    more: bool = False
+
+
 class Performance(Record):
     """What one contender costs to run.
 
@@ -286,18 +311,51 @@ class Emissions(Record):
         return self.grams + self.embodied_grams
 
 
+class ServingWindow(Record):
+    """One reading of the meter while the server did one thing.
+
+    path: what was asked; "idle": nothing was
+    joules: what the meter read, idle power included [J]
+    low, high: what the meter's own resolution, or assumption, allows [J]
+    seconds: how long it took, until the answers were in the server's log too [s]
+    requests: that were answered, all of them right
+    sending_seconds: until the last answer was there [s]
+    scores, alarms: windows that were scored in it, and those above their threshold
+    """
+
+    path: str
+    joules: float
+    low: float
+    high: float
+    seconds: float = Field(ge=0)
+    requests: int = Field(default=0, ge=0)
+    sending_seconds: float = Field(default=0.0, ge=0)
+    scores: int = Field(default=0, ge=0)
+    alarms: int = Field(default=0, ge=0)
+
+
 class ServingEnergy(Record):
-    """Energy of the path that callers use: the real server, over HTTP.
+    """Energy of the path that callers use: the real server, over HTTP; what it draws without requests is taken off.
 
     per_1000_requests: one window in each request, JSON
     per_million_samples: the live path: rows that arrive one by one, each of which is a sample of every column
-    requests_per_second, samples_per_second: how fast they were sent
+    requests_per_second, samples_per_second: how fast they were sent, by a client on the same machine
+    digest: of the candidate record; "" where it was not recorded
+    idle_watts: what is taken off: the boundary with the server up and nothing asked [W]
+    columns: samples in one row
+    connections: kept open by the client, each with one request under way
+    windows: every reading
     """
 
     per_1000_requests: Energy
     per_million_samples: Energy
     requests_per_second: float = Field(ge=0)
     samples_per_second: float = Field(ge=0)
+    digest: str = ""
+    idle_watts: Figure = Field(default=float("nan"))
+    columns: int | None = Field(default=None, ge=1)
+    connections: int | None = Field(default=None, ge=1)
+    windows: tuple[ServingWindow, ...] = ()
 
 
 class Point(Record):
@@ -305,15 +363,60 @@ class Point(Record):
 
     kind: "candidate", "version" (registered earlier) or "baseline"
     score: headline metric on the same test rows
-    comparable: whether energy was read from the same sensor, on the same kind of machine and for the same work
+    joules_per_1000, interval: energy of 1,000 predictions and its 95 % confidence interval [J]
+    comparable: whether it was scored on the same rows, and its energy read from the same sensor, on the same kind of
+        machine and for the same work
     """
 
     name: str
     kind: Literal["candidate", "version", "baseline"]
     score: Figure
     joules_per_1000: Figure
+    interval: tuple[Figure, Figure] = (float("nan"), float("nan"))
     provenance: Literal["measured", "estimated"]
     comparable: bool = True
+
+
+class Pareto(Record):
+    """The candidate beside every earlier version and the baselines. The candidate comes first.
+
+    headline: metric of the scores
+    """
+
+    headline: Metric
+    points: tuple[Point, ...] = Field(min_length=1)
+
+
+class EarlierVersion(Record):
+    """What the reports of a registered version say of it.
+
+    digest: of its candidate
+    metric, score: headline metric, its name and the value
+    rows_sha256: of the test rows it was scored on
+    batch, machine: how, and on what, its energy was found out
+    origin: the site that it was imported from; None for one of ours
+    """
+
+    version: str
+    digest: str
+    metric: str
+    score: Figure
+    rows_sha256: str
+    energy_per_1000: Energy
+    batch: int = Field(ge=1)
+    machine: str
+    origin: str | None = None
+
+
+class Earlier(Record):
+    """Every version of a model that was registered so far, as `wattline champion` found them, the oldest first.
+
+    unreadable: versions whose reports are not what was signed or cannot be read, and why, one sentence each
+    """
+
+    model: str | None = None
+    versions: tuple[EarlierVersion, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 class Measurement(Record):

@@ -70,6 +70,9 @@ def figures(evidence: Evidence) -> dict[str, str]:
         tags["wattline.training_attempts"] = str(evidence.launches)
     for found in cost.emissions:
         tags[f"wattline.emissions.{found.unit.replace(' ', '_').replace(',', '')}"] = emissions_text(found)
+    if cost.serving is not None:
+        tags["wattline.energy_per_1000_requests"] = energy_text(cost.serving.per_1000_requests)
+        tags["wattline.energy_per_million_samples"] = energy_text(cost.serving.per_million_samples)
     for verdict in evidence.decision.verdicts:
         tags[f"wattline.gate.{verdict.name}"] = verdict.outcome
     for metric, score in evidence.evaluation.contenders["candidate"].items():
@@ -84,6 +87,9 @@ def costs(evidence: Evidence) -> dict[str, float]:
         "energy_per_1000_joules": cost.candidate.energy_per_1000.joules,
         "latency_p99_ms": cost.candidate.latency_p99_ms,
     }
+    if cost.serving is not None:
+        found["energy_per_1000_requests_joules"] = cost.serving.per_1000_requests.joules
+        found["energy_per_million_samples_joules"] = cost.serving.per_million_samples.joules
     for emissions in cost.emissions:
         name = "predictions" if emissions.unit == PREDICTIONS else "training"
         found[f"emissions_{name}_grams"] = emissions.total_grams

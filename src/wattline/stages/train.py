@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from wattline import files, graph, splits
-from wattline.energy import meters
-from wattline.energy.training import Account, accounted
+from wattline.energy.place import here
+from wattline.energy.training import Account, accounted, meter_of
 from wattline.errors import InputError, WattlineError
 from wattline.params import EnergyParams, typed
 from wattline.progress import progress
@@ -50,7 +50,8 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
     """
     options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
     checkpoints = settings().state / "checkpoints" / _identity(options, seed, task)
-    with accounted(meters.choose(energy), checkpoints / "energy") as account:
+    place = here()
+    with accounted(meter_of(energy, place), checkpoints / "energy", place=place) as account:
         data = splits.read_training_data()
         trained = _fit(task, data, options, seed=seed, checkpoints=checkpoints, account=account)
         if account.place.rank == 0:

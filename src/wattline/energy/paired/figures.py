@@ -10,6 +10,8 @@ from wattline.energy.paired.observations import idle_watts, net_joules, samples
 from wattline.records import Energy, EnergyTest, Sample
 
 Name = Literal["candidate", "baseline"]
+NET = "idle power is taken off"
+"""What is said of the boundary of a figure without it."""
 
 
 def per_1000(test: EnergyTest, contender: Name) -> Energy:
@@ -30,7 +32,7 @@ def per_1000(test: EnergyTest, contender: Name) -> Energy:
         contender,
         lambda sample: net_joules(sample, watts),
         doubt=doubt,
-        boundary="idle power is taken off",
+        boundary=NET,
         parameters={"idle power taken off": f"{watts:.6g} W +/- {doubt:.3g} W, mean of before and after"},
     )
 

@@ -3,8 +3,9 @@
 import os.path
 from pathlib import Path
 
-from wattline.supply.card import figures, sections
+from wattline.supply.card import figures, sections, serving
 from wattline.supply.card.energy import energy
+from wattline.supply.card.energy_test import energy_test
 from wattline.supply.card.evidence import Evidence
 from wattline.supply.card.markdown import required
 from wattline.supply.card.metadata import front_matter
@@ -27,6 +28,8 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
         "Robustness": figures.robustness(evidence.evaluation),
         "Latency": figures.latency(evidence.measurement, pictures),
         "Energy": energy(evidence.measurement, evidence.training_energy),
+        "Energy test": energy_test(evidence.decision, evidence.measurement, pictures),
+        "Energy of serving": serving.serving(evidence.measurement),
         "Limits": sections.limits(evidence.description),
         "Change since the champion": sections.change(evidence.evaluation),
     }
