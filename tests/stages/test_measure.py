@@ -116,8 +116,9 @@ def test_without_a_champion_there_is_one_contender(alone):
     assert alone.champion is None
 
 
-def test_the_distribution_of_latencies_is_drawn(alone):
-    assert (files.REPORTS / "measure" / "latency.png").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("name", ["latency", "energy"])
+def test_latencies_and_the_energy_test_are_drawn(alone, name):
+    assert (files.REPORTS / "measure" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_machine_is_described_without_its_name(alone):

@@ -14,7 +14,7 @@ from wattline import charts, files
 from wattline.energy import meters
 from wattline.energy.emissions import of_model
 from wattline.energy.meters import MeterError
-from wattline.energy.paired import idle_share, per_1000
+from wattline.energy.paired import idle_share, per_1000, picture
 from wattline.energy.paired.worker import Name
 from wattline.measuring import contest
 from wattline.measuring.comparing import read_rows
@@ -53,14 +53,14 @@ def run(
     emissions: EmissionsParams | None = None,
 ) -> None:
     """Write reports/measure.json. Its figures are measurements: they differ from run to run."""
-    rows, folders = read_rows(), {"candidate": files.CANDIDATE}
+    rows, rules, folders = read_rows(), Rules(measure, gates), {"candidate": files.CANDIDATE}
     if read_champion().version is not None:
         folders["champion"] = files.CHAMPION
     training = files.read_report("train_energy", TrainingEnergy)
     engines = {name: Engine(folder) for name, folder in folders.items()}
     work = {name: sample(engine, rows.test, rows.columns, measure) for name, engine in engines.items()}
     turns = take_turns(engines, work, measure)
-    test = hold(folders, rows, measure=measure, energy=energy, gates=gates, seed=seed, task=task)
+    test = hold(folders, rows, rules=rules, energy=energy, seed=seed, task=task)
     performances = {name: performance(engines[name], turns[name], test, ROLES[name]) for name in folders}
     measurement = Measurement(
         candidate=performances["candidate"],
@@ -73,15 +73,16 @@ def run(
     files.write_report("measure", measurement)
     latencies = {name: one.latency_ms for name, one in turns.items()}
     files.write_bytes(files.REPORTS / "measure" / "latency.png", charts.latency(latencies, unit="ms"))
+    drawn = picture.draw(test, contest.verdict(test, rules), margin=gates.energy.margin)
+    files.write_bytes(files.REPORTS / "measure" / "energy.png", drawn)
 
 
 def hold(
     folders: Mapping[str, Path],
     rows: Rows,
     *,
-    measure: MeasureParams,
+    rules: Rules,
     energy: EnergyParams,
-    gates: GatesParams,
     seed: int,
     task: Task,
 ) -> EnergyTest:
@@ -92,7 +93,7 @@ def hold(
             rows,
             meter=meters.choose(energy),
             task=task,
-            rules=Rules(measure, gates),
+            rules=rules,
             seed=seed,
             say=say,
         )
