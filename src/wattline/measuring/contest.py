@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,6 +52,7 @@ def hold(
     say: called with what is done, the share that is done (0..1) and figures
     Raises InputError or IntegrityError when a model cannot be loaded, does not fit the rows, or there are no rows.
     """
+    import_module("scipy.special")  # the judgement needs it: half a second that would be overhead of the session
     asked = requests.choose(rows.test, rules.measure.windows)
     params = rules.measure.session
     plan = Plan(
