@@ -49,6 +49,8 @@ def render() -> str:
         if key == "train":
             parts += list(training())
         elif section := section_of(field):
+            if field.default is None:
+                parts.append(f"May be absent. {explained(Block)[name].capitalize()}.\n")
             parts += table(section, f"TASK.{key}")
         else:
             parts.append(f"`TASK.{key}`: {explained(Block)[name]}.")
@@ -102,6 +104,8 @@ def rows(section: type[BaseModel], prefix: str, *, leave_out: Sequence[str] = ()
         if name in leave_out:
             continue
         if nested := section_of(field):
+            if field.default is None:
+                yield f"| `{key}` | section |  | none | {meanings[name]} |"
             yield from rows(nested, key)
             continue
         if name not in meanings:
@@ -112,8 +116,10 @@ def rows(section: type[BaseModel], prefix: str, *, leave_out: Sequence[str] = ()
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The type of a field that holds keys of its own; None for one that is a value."""
+    """The type of a field that holds keys of its own, which may be absent; None for one that is a value."""
     kind = field.annotation
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next((one for one in get_args(kind) if one is not type(None)), None)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from wattline.errors import InputError
+from wattline.params.bakeoff import BakeoffParams, RuleParams
 from wattline.params.gates import (
     ChampionLimits,
     DataLimits,
@@ -42,6 +43,7 @@ from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
 __all__ = [
+    "BakeoffParams",
     "Block",
     "CardParams",
     "ChampionLimits",
@@ -64,6 +66,7 @@ __all__ = [
     "RedfishParams",
     "RegistryParams",
     "RobustnessLimits",
+    "RuleParams",
     "Section",
     "ServingParams",
     "SessionParams",
@@ -95,6 +98,7 @@ class Block(Section):
     """The knobs of one task, one section for each stage. `train` is typed by the task's own options.
 
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
+    bakeoff: models that `wattline bakeoff` runs side by side
     """
 
     ingest: IngestParams
@@ -109,6 +113,7 @@ class Block(Section):
     gates: GatesParams
     card: CardParams
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    bakeoff: BakeoffParams | None = None
 
 
 class Params(Section):
