@@ -26,10 +26,12 @@ def run(source: str | None, *, say: Say = print) -> None:
     if source is not None:
         choose_source(source)
     from wattline.registry import fetching, model, promotion, registration
+    from wattline.registry.earlier import fetch_earlier
     from wattline.registry.evidence import dirty
 
     loaded = params.load()
     fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
+    fetch_earlier(files.EARLIER, name=loaded.model, trusted_keys=loaded.serving.model.trusted_keys)
     reproduce()
     decision = files.read_report("decide", Decision)
     say("\n" + "\n".join(report.lines(decision)))

@@ -22,6 +22,7 @@ RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 CANDIDATE = Path("models/candidate")
 CHAMPION = Path("champion")
+EARLIER = Path("earlier")
 REPORTS = Path("reports")
 CARDS = Path("model_cards")
 

@@ -20,13 +20,18 @@ Reason = Annotated[str, typer.Option(help="why, for the audit log")]
 
 @app.command()
 def champion() -> None:
-    """Fetch the champion's files into champion/, so that the candidate can be compared with it."""
+    """Fetch the champion's files into champion/, and the figures of every earlier version into earlier/."""
     from wattline import files, params
     from wattline.registry import fetching
+    from wattline.registry.earlier import fetch_earlier
 
     loaded = params.load()
     found = fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
     typer.echo(f"champion: version {found.version}" if found.version else "champion: none yet")
+    earlier = fetch_earlier(files.EARLIER, name=loaded.model, trusted_keys=loaded.serving.model.trusted_keys)
+    typer.echo(f"earlier versions: {len(earlier.versions)}")
+    for problem in earlier.unreadable:
+        typer.echo(f"left out: {problem}", err=True)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from wattline.gates.latency import latency
 from wattline.gates.quality import quality
 from wattline.gates.robustness import robustness
 from wattline.gates.slices import slices
-from wattline.params import GatesParams
+from wattline.params import GatesParams, SessionParams
 from wattline.records import Verdict
 
 __all__ = ["NAMES", "Evidence", "judge"]
@@ -17,19 +17,22 @@ __all__ = ["NAMES", "Evidence", "judge"]
 NAMES = ("integrity", "data", "quality", "champion", "slices", "robustness", "latency", "energy")
 
 REPORTS = {
-    "data": "validate",
-    "quality": "evaluate",
-    "champion": "evaluate",
-    "slices": "evaluate",
-    "robustness": "evaluate",
-    "latency": "measure",
-    "energy": "measure",
+    "data": ("validate",),
+    "quality": ("evaluate",),
+    "champion": ("evaluate",),
+    "slices": ("evaluate",),
+    "robustness": ("evaluate",),
+    "latency": ("measure",),
+    "energy": ("measure", "evaluate"),
 }
-"""Gate -> stage whose report it judges. `integrity` compares bytes instead."""
+"""Gate -> stages whose reports it judges. `integrity` compares bytes instead."""
 
 
-def judge(evidence: Evidence, limits: GatesParams) -> tuple[Verdict, ...]:
-    """Ask every gate, in the order of `NAMES`. A report about something else passes nothing."""
+def judge(evidence: Evidence, limits: GatesParams, *, session: SessionParams) -> tuple[Verdict, ...]:
+    """Ask every gate, in the order of `NAMES`. A report about something else passes nothing.
+
+    session: how the energy test was planned
+    """
     verdicts = {
         "integrity": integrity(evidence.checks),
         "data": data(evidence.validation, limits.data),
@@ -38,8 +41,18 @@ def judge(evidence: Evidence, limits: GatesParams) -> tuple[Verdict, ...]:
         "slices": slices(evidence.evaluation, limits.slices),
         "robustness": robustness(evidence.evaluation, limits.robustness),
         "latency": latency(evidence.measurement, limits.latency),
-        "energy": energy(evidence.measurement, limits.energy),
+        "energy": energy(
+            evidence.measurement,
+            limits.energy,
+            evaluation=evidence.evaluation,
+            champion=limits.champion,
+            session=session,
+            earlier=evidence.earlier,
+        ),
     }
     objections = foreign(evidence)
-    verdicts |= {name: unanswered(name, objections[stage]) for name, stage in REPORTS.items() if stage in objections}
+    for name, stages in REPORTS.items():
+        found = [objections[stage] for stage in stages if stage in objections]
+        if found:
+            verdicts[name] = unanswered(name, found[0])
     return tuple(verdicts[name] for name in NAMES)

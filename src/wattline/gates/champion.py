@@ -12,7 +12,7 @@ def champion(evidence: Evaluation | None, limits: ChampionLimits) -> Verdict:
     evaluation = evaluated(evidence)
     metric = evaluation.headline
     limit = improved(0.0, -limits.tolerance, metric)
-    if _nothing_promoted(evaluation):
+    if nothing_promoted(evaluation):
         return Verdict(
             name="champion",
             passed=True,
@@ -37,7 +37,7 @@ def champion(evidence: Evaluation | None, limits: ChampionLimits) -> Verdict:
     )
 
 
-def _nothing_promoted(evaluation: Evaluation) -> bool:
+def nothing_promoted(evaluation: Evaluation) -> bool:
     """Whether it was recorded that there is no champion. Raises Insufficient when the record contradicts itself."""
     recorded = evaluation.champion
     if recorded.version is not None and recorded.digest is not None:

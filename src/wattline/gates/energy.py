@@ -1,63 +1,168 @@
-"""Gate: does a prediction cost no more energy than it may? Three answers: yes, no, and cannot tell."""
+"""Gate: does the candidate cost no more energy than it may? Three answers: yes, no, and the evidence cannot tell.
+
+It has three parts: a prediction against the champion's, a prediction against a budget, and a training against one.
+"""
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
-from wattline.gates.evidence import fails_closed, present
-from wattline.params import EnergyLimits
-from wattline.records import Energy, Measurement, Verdict
+from wattline.energy import pareto
+from wattline.energy.paired.judgement import judge
+from wattline.gates import budget
+from wattline.gates.champion import nothing_promoted
+from wattline.gates.evidence import Insufficient, fails_closed, present, unanswered
+from wattline.gates.scores import evaluated
+from wattline.params import ChampionLimits, EnergyLimits, SessionParams
+from wattline.records import Champion, Earlier, EnergyTest, Evaluation, Judgement, Measurement, Provenance, Verdict
+
+RATIO = "J per J of the champion"
+FIRST = "there is none yet, so that only the budgets count"
 
 
 @fails_closed
-def energy(evidence: Measurement | None, limits: EnergyLimits) -> Verdict:
-    """The whole interval is within the budget (PASS), above it (FAIL), or the evidence cannot tell (REFUSE)."""
-    found = present(evidence, "measure").candidate.energy_per_1000
-    low, high = found.interval
-    budget = limits.budget_joules
-    obstacle = _obstacle(found, limits)
-    if obstacle:
-        return _verdict(found, found.joules, budget, refused=True, reason=obstacle)
-    figures = f"{found.joules:.4g} J [{low:.4g}, {high:.4g}] {found.provenance} by {found.sensor}"
-    if high <= budget:
-        reason = f"{high:.4g} J <= {budget:.4g} J per 1,000 predictions: upper bound of {figures}"
-        return _verdict(found, high, budget, passed=True, reason=reason)
-    if low > budget:
-        reason = f"{low:.4g} J > {budget:.4g} J per 1,000 predictions: even the lower bound of {figures}"
-        return _verdict(found, low, budget, reason=reason)
-    reason = (
-        f"the budget of {budget:.4g} J per 1,000 predictions lies within {figures}: "
-        "too wide to tell; raise measure.repeats or measure on a quieter machine"
+def energy(
+    evidence: Measurement | None,
+    limits: EnergyLimits,
+    *,
+    evaluation: Evaluation | None,
+    champion: ChampionLimits,
+    session: SessionParams,
+    earlier: Earlier | None = None,
+) -> Verdict:
+    """No part fails and none refuses. What decides is the first part that fails, else the first that refuses.
+
+    evaluation: says whether there is a champion: a measurement without one is no proof that there is none
+    champion: how much worse the candidate's answers may be; no win by worse answers
+    session: how the energy test was planned
+    earlier: versions that the candidate is set beside; they decide nothing
+    """
+    measurement, known = present(evidence, "measure"), evaluated(evaluation)
+    parts = {
+        "champion": _against_champion(measurement, known, limits, champion, session),
+        "budget": budget.predictions(measurement.candidate.energy_per_1000, limits),
+        "training": budget.training(measurement.training_energy, limits),
+    }
+    decided = _first(list(parts.values()))
+    told = [f"{name} {part.outcome}: {part.reason}" for name, part in parts.items()]
+    beside = pareto.pareto(known, measurement, earlier)
+    if beside is not None:
+        told.append(pareto.sentence(beside))
+    return decided.model_copy(update={"reason": "; ".join(told)})
+
+
+def judged(test: EnergyTest, limits: EnergyLimits, *, champion: ChampionLimits, session: SessionParams) -> Judgement:
+    """What the raw samples of the energy test say; no conclusion that was stored counts."""
+    return judge(test, limits, tolerance=champion.tolerance, maximum_blocks=session.maximum_blocks, session=session)
+
+
+def _first(parts: Sequence[Verdict]) -> Verdict:
+    """The part that decides. Where all pass, it is the first one with a figure."""
+    for outcome in ("FAIL", "REFUSE"):
+        for part in parts:
+            if part.outcome == outcome:
+                return part
+    return next(part for part in parts if math.isfinite(part.value))
+
+
+def _against_champion(
+    measurement: Measurement,
+    evaluation: Evaluation,
+    limits: EnergyLimits,
+    champion: ChampionLimits,
+    session: SessionParams,
+) -> Verdict:
+    """The ratio of energies, from the raw samples of a test between just these two."""
+    try:
+        test = _tested(measurement, evaluation)
+    except Insufficient as reason:
+        return unanswered("energy", str(reason))
+    if test is None:
+        return _verdict("PASS", reason=FIRST)
+    found = judged(test, limits, champion=champion, session=session)
+    if evaluation.champion.version is None and found.outcome == "PASS":
+        return _verdict("PASS", reason=FIRST)
+    return _figured(found, limits, champion, test)
+
+
+def _figured(found: Judgement, limits: EnergyLimits, champion: ChampionLimits, test: EnergyTest) -> Verdict:
+    """The answer with the figure that decided: a bound of the ratio, or how much worse the answers are."""
+    if found.outcome == "FAIL" and found.loss > champion.tolerance:
+        limit, unit = champion.tolerance, test.headline.unit
+        return _verdict("FAIL", reason=found.reason, value=found.loss, limit=limit, unit=unit)
+    value = {"PASS": found.interval[1], "FAIL": found.interval[0], "REFUSE": found.ratio}[found.outcome]
+    return _verdict(
+        found.outcome,
+        reason=found.reason,
+        value=value,
+        limit=1 + limits.margin,
+        unit=RATIO,
+        provenance=test.sensor.provenance,
     )
-    return _verdict(found, found.joules, budget, refused=True, reason=reason)
 
 
-def _obstacle(found: Energy, limits: EnergyLimits) -> str | None:
-    """Why the figure cannot be judged at all, or None."""
-    low, high = found.interval
-    if limits.evidence == "measured" and found.provenance != "measured":
-        return (
-            f"{found.joules:.4g} J per 1,000 predictions are only estimated ({found.sensor}) and gates.energy.evidence "
-            "demands a measurement; measure on a machine with an energy counter"
+def _tested(measurement: Measurement, evaluation: Evaluation) -> EnergyTest | None:
+    """The test of this candidate against this champion; None for a first version that was measured without one.
+
+    Raises Insufficient when the champion was not tested against, or somebody else was.
+    """
+    alone, champion = nothing_promoted(evaluation), evaluation.champion
+    beside = measurement.champion.digest if measurement.champion is not None else None
+    if beside != champion.digest:
+        raise Insufficient(
+            f"reports/measure.json was made beside {_champion(beside)}, reports/evaluate.json beside "
+            f"{_champion(champion.digest)}; run `wattline champion` and `dvc repro`"
         )
-    counted = found.joules and found.seconds and math.isfinite(low) and math.isfinite(high)
-    if not counted or not low <= found.joules <= high:
-        return (
-            f"{found.joules:.4g} J [{low:.4g}, {high:.4g}] in {found.seconds:.4g} s by {found.sensor}: "
-            "the meter did not count; check the sensor and run `dvc repro --force measure`"
+    test = measurement.test
+    if test is None and not alone:
+        raise Insufficient(
+            f"reports/measure.json holds no energy test against version {champion.version}; "
+            "run `dvc repro --force measure`"
         )
-    return None
+    if test is not None:
+        _check_subjects(test, measurement, champion)
+    return test
+
+
+def _check_subjects(test: EnergyTest, measurement: Measurement, champion: Champion) -> None:
+    """Raise Insufficient unless the samples are of these two, and of the sensor that the figures are said to be of."""
+    expected = {("candidate", measurement.candidate.digest)}
+    if champion.digest is not None:
+        expected |= {("baseline", champion.digest)}
+    found = [(contender.name, contender.digest) for contender in test.contenders]
+    if sorted(found) != sorted(expected):
+        names = ", ".join(f"{name} {digest[:12]}" for name, digest in found) or "nobody"
+        wanted = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(expected))
+        raise Insufficient(f"the energy test is about {names}, not {wanted}; run `dvc repro --force measure`")
+    said, read = measurement.candidate.energy_per_1000, test.sensor
+    if (said.provenance, said.sensor) != (read.provenance, read.sensor):
+        raise Insufficient(
+            f"reports/measure.json says {said.provenance} by {said.sensor}, its samples were {read.provenance} by "
+            f"{read.sensor}; run `dvc repro --force measure`"
+        )
+
+
+def _champion(digest: str | None) -> str:
+    return f"champion {digest[:12]}" if digest is not None else "no champion"
 
 
 def _verdict(
-    found: Energy, value: float, budget: float, *, reason: str, passed: bool = False, refused: bool = False
+    outcome: Literal["PASS", "FAIL", "REFUSE"],
+    *,
+    reason: str,
+    value: float = math.nan,
+    limit: float = math.nan,
+    unit: str = "1",
+    provenance: Provenance = "computed",
 ) -> Verdict:
     return Verdict(
         name="energy",
-        passed=passed,
-        refused=refused,
+        passed=outcome == "PASS",
+        refused=outcome == "REFUSE",
         value=value,
-        limit=budget,
-        unit="J per 1,000 predictions",
+        limit=limit,
+        unit=unit,
         reason=reason,
-        evidence=("reports/measure.json",),
-        provenance=found.provenance,
+        evidence=("reports/measure.json", "reports/evaluate.json"),
+        provenance=provenance,
     )

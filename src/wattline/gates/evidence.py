@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from wattline.records import Candidate, Check, Dataset, Evaluation, Measurement, Validation, Verdict
+from wattline.records import Candidate, Check, Dataset, Earlier, Evaluation, Measurement, Validation, Verdict
 
 Arguments = ParamSpec("Arguments")
 Report = TypeVar("Report")
@@ -14,7 +14,10 @@ Report = TypeVar("Report")
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known about one candidate. None: the file is absent or unreadable."""
+    """All that is known about one candidate. None: the file is absent or unreadable.
+
+    earlier: versions that it is set beside; no gate fails for the lack of them
+    """
 
     dataset: Dataset | None = None
     candidate: Candidate | None = None
@@ -22,6 +25,7 @@ class Evidence:
     evaluation: Evaluation | None = None
     measurement: Measurement | None = None
     checks: Sequence[Check] | None = None
+    earlier: Earlier | None = None
 
 
 class Insufficient(Exception):  # noqa: N818 - it is an answer, and never leaves the gates

@@ -2,7 +2,10 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from wattline.records.base import Figure, Provenance, Record
+from wattline.records.energy import Judgement, Pareto
 
 
 class Check(Record):
@@ -43,16 +46,33 @@ class Verdict(Record):
         return "PASS" if self.passed else "FAIL"
 
 
+class EnergyFindings(Record):
+    """What lies behind the verdict on energy.
+
+    test: what the samples of the energy test say; None where there was none to judge
+    margin: what the candidate may cost more than the champion, as a share
+    champion: version that it was held against; None where nothing was promoted yet
+    pareto: reported, and decides nothing; None where it is not known how good or how costly the candidate is
+    """
+
+    test: Judgement | None
+    margin: float
+    champion: str | None = None
+    pareto: Pareto | None = None
+
+
 class Decision(Record):
     """All verdicts on one candidate.
 
     advisory: gates whose failure is reported but does not reject
+    energy: the figures behind the verdict on energy; decisions of earlier releases have none
     """
 
     candidate: str
     data: str
     verdicts: tuple[Verdict, ...]
     advisory: tuple[str, ...] = ()
+    energy: EnergyFindings | None = Field(default=None, exclude_if=lambda found: found is None)
 
     @property
     def accepted(self) -> bool:

@@ -196,6 +196,30 @@ class EnergyTest(Record):
     problem: str | None = None
 
 
+class Judgement(Record):
+    """The answer of an energy test.
+
+    ratio: candidate / baseline, energy without idle power, geometric mean over blocks; NaN without a baseline
+    interval: of `ratio`, at the confidence that the declared risks and the number of looks ask for
+    control_ratio, control_interval: the same contender against itself, at the confidence of the control
+    blocks: pairs that it rests on
+    blocks_needed: pairs that the declared power asks for, given the noise of the controls; 0 where it is unknown
+    loss: by how much the candidate's answers are worse than the baseline's [unit of the headline metric]; NaN without
+    more: whether more blocks could still change the answer; `looks` says how many
+    """
+
+    outcome: Literal["PASS", "FAIL", "REFUSE"]
+    reason: str
+    ratio: Figure
+    interval: tuple[Figure, Figure]
+    control_ratio: Figure
+    control_interval: tuple[Figure, Figure]
+    blocks: int
+    blocks_needed: int
+    loss: Figure = float("nan")
+    more: bool = False
+
+
 class Performance(Record):
     """What one contender costs to run.
 
@@ -292,15 +316,60 @@ class Point(Record):
 
     kind: "candidate", "version" (registered earlier) or "baseline"
     score: headline metric on the same test rows
-    comparable: whether energy was read from the same sensor, on the same kind of machine and for the same work
+    joules_per_1000, interval: energy of 1,000 predictions and its 95 % confidence interval [J]
+    comparable: whether it was scored on the same rows, and its energy read from the same sensor, on the same kind of
+        machine and for the same work
     """
 
     name: str
     kind: Literal["candidate", "version", "baseline"]
     score: Figure
     joules_per_1000: Figure
+    interval: tuple[Figure, Figure] = (float("nan"), float("nan"))
     provenance: Literal["measured", "estimated"]
     comparable: bool = True
+
+
+class Pareto(Record):
+    """The candidate beside every earlier version and the baselines. The candidate comes first.
+
+    headline: metric of the scores
+    """
+
+    headline: Metric
+    points: tuple[Point, ...] = Field(min_length=1)
+
+
+class EarlierVersion(Record):
+    """What the reports of a registered version say of it.
+
+    digest: of its candidate
+    metric, score: headline metric, its name and the value
+    rows_sha256: of the test rows it was scored on
+    batch, machine: how, and on what, its energy was found out
+    origin: the site that it was imported from; None for one of ours
+    """
+
+    version: str
+    digest: str
+    metric: str
+    score: Figure
+    rows_sha256: str
+    energy_per_1000: Energy
+    batch: int = Field(ge=1)
+    machine: str
+    origin: str | None = None
+
+
+class Earlier(Record):
+    """Every version of a model that was registered so far, as `wattline champion` found them, the oldest first.
+
+    unreadable: versions whose reports are not what was signed or cannot be read, and why, one sentence each
+    """
+
+    model: str | None = None
+    versions: tuple[EarlierVersion, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 class Measurement(Record):

@@ -72,8 +72,8 @@ def changed_sources(status: str, stages: Sequence[Stage], *, running: Sequence[s
 
     running: the stages that were run
     """
-    # The champion has a check of its own.
-    made = [str(files.CHAMPION), *(output.path for stage in stages for output in stage.outputs)]
+    # The champion has a check of its own, and figures of earlier versions enter nothing but what was measured.
+    made = [str(files.CHAMPION), str(files.EARLIER), *(output.path for stage in stages for output in stage.outputs)]
     found = []
     for stage, states in json.loads(status).items():
         if stage in running:

@@ -4,19 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from wattline import files, recorded, splits
+from wattline import charts, files, recorded, splits
+from wattline.energy import pareto
 from wattline.errors import InputError
 from wattline.gates import Evidence, judge
-from wattline.params import DecideParams, GatesParams
+from wattline.gates.energy import judged as judged_energy
+from wattline.params import DecideParams, GatesParams, MeasureParams, SessionParams
 from wattline.records import (
     Candidate,
     Champion,
     Check,
     Dataset,
     Decision,
+    Earlier,
+    EnergyFindings,
     Evaluation,
     Manifest,
     Measurement,
+    Pareto,
     Record,
     Validation,
 )
@@ -28,22 +33,52 @@ MANIFEST = files.PREPARED / splits.MANIFEST
 CANDIDATE = files.CANDIDATE / "candidate.json"
 CHAMPION_CANDIDATE = files.CHAMPION / "candidate.json"
 CHAMPION = files.CHAMPION / "champion.json"
+EARLIER = files.EARLIER / "versions.json"
+"""Figures of earlier versions, as `wattline champion` wrote them. The candidate is set beside them, and no gate asks."""
 
 
-def run(*, gates: GatesParams, decide: DecideParams) -> None:
-    """Write reports/decide.json: one verdict for each gate, and which of them are advice only."""
+def run(*, gates: GatesParams, decide: DecideParams, measure: MeasureParams) -> None:
+    """Write reports/decide.json: one verdict for each gate, and which of them are advice only; and what it shows.
+
+    measure: how the energy test was planned
+    """
     evidence = gather()
-    files.write_report("decide", judged(evidence, gates, advisory=decide.advisory))
+    decision = judged(evidence, gates, advisory=decide.advisory, session=measure.session)
+    with files.replace_directory(files.REPORTS / "decide") as folder:
+        if decision.energy is not None and decision.energy.pareto is not None:
+            files.write_bytes(folder / "pareto.png", draw(decision.energy.pareto))
+    files.write_report("decide", decision)
 
 
-def judged(evidence: Evidence, limits: GatesParams, *, advisory: tuple[str, ...]) -> Decision:
+def judged(evidence: Evidence, limits: GatesParams, *, advisory: tuple[str, ...], session: SessionParams) -> Decision:
     """The decision that `evidence` leads to."""
     return Decision(
         candidate=evidence.candidate.digest if evidence.candidate is not None else "",
         data=evidence.dataset.id if evidence.dataset is not None else "",
-        verdicts=judge(evidence, limits),
+        verdicts=judge(evidence, limits, session=session),
         advisory=advisory,
+        energy=findings(evidence, limits, session),
     )
+
+
+def findings(evidence: Evidence, limits: GatesParams, session: SessionParams) -> EnergyFindings | None:
+    """What the raw samples and earlier versions say of the candidate's energy; None where it was not measured."""
+    measurement, evaluation = evidence.measurement, evidence.evaluation
+    if measurement is None or evaluation is None:
+        return None
+    test = measurement.test
+    return EnergyFindings(
+        test=judged_energy(test, limits.energy, champion=limits.champion, session=session) if test else None,
+        margin=limits.energy.margin,
+        champion=evaluation.champion.version,
+        pareto=pareto.pareto(evaluation, measurement, evidence.earlier),
+    )
+
+
+def draw(found: Pareto) -> bytes:
+    """The picture of the candidate beside all others."""
+    front = pareto.front(found.points, found.headline)
+    return charts.pareto(found.points, front, found.headline, title=f"Candidate: {pareto.sentence(found)}")
 
 
 def gather() -> Evidence:
@@ -60,7 +95,7 @@ def gather() -> Evidence:
         *_subjects(candidate, evaluation, measurement),
         *_champion(evaluation),
     ]
-    return Evidence(dataset, candidate, validation, evaluation, measurement, checks)
+    return Evidence(dataset, candidate, validation, evaluation, measurement, checks, _read(EARLIER, Earlier))
 
 
 def _read(path: Path, kind: type[AnyRecord]) -> AnyRecord | None:

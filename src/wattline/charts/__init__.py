@@ -1,0 +1,23 @@
+"""Pictures of what was found out, as PNG bytes that are equal for equal figures."""
+
+from wattline.charts.canvas import ALARM, CANDIDATE, OTHER, png
+from wattline.charts.energy import Cost, energy_test
+from wattline.charts.evaluation import MAXIMUM_BARS, contenders, extremes, slices, timeline
+from wattline.charts.latency import latency
+from wattline.charts.pareto import pareto
+
+__all__ = [
+    "ALARM",
+    "CANDIDATE",
+    "MAXIMUM_BARS",
+    "OTHER",
+    "Cost",
+    "contenders",
+    "energy_test",
+    "extremes",
+    "latency",
+    "pareto",
+    "png",
+    "slices",
+    "timeline",
+]
