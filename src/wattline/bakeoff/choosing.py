@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from wattline.bakeoff.record import Choice, Entrant
+from wattline.energy import pareto as plane
 from wattline.errors import InputError
 from wattline.gates.scores import comparison, pessimistic, reaches
 from wattline.params import RuleParams
-from wattline.records import Energy, Metric, Performance, Score
+from wattline.records import Energy, Metric, Performance, Point, Score
 
 Figures = tuple[Score, Performance]
 
@@ -28,7 +29,7 @@ def choose(entrants: Sequence[Entrant], rule: RuleParams, *, headline: Metric) -
         name=name,
         ranked=ranked,
         obstacles={one: why for one, why in sorted(obstacles.items()) if why is not None},
-        front=front(entrants, headline=headline),
+        front=tuple(point.name for point in plane.front(points(entrants), headline)),
         reason=f"{name}: {sentence(rule, headline=headline)}" if name else f"no model meets the rule: {wanted(rule)}",
     )
 
@@ -79,20 +80,28 @@ def ordered(entrants: Iterable[Entrant], rule: RuleParams, *, headline: Metric) 
     return sorted(entrants, key=key)
 
 
-def front(entrants: Sequence[Entrant], *, headline: Metric) -> tuple[str, ...]:
-    """Names of those that no other one beats: as good in score and energy, and better in one; by values, sorted."""
-    sound = {entrant.name: found for entrant in entrants if (found := figures(entrant)) is not None}
-    return tuple(
-        sorted(name for name, one in sound.items() if not any(_beats(o, one, headline) for o in sound.values()))
-    )
-
-
 def figures(entrant: Entrant) -> Figures | None:
     """Score and cost of an entrant, if both are figures that can be compared."""
     score, performance = entrant.headline, entrant.performance
     if entrant.failure is not None or score is None or performance is None:
         return None
     return (score, performance) if _is_sound(score) and _has_counted(performance.energy_per_1000) else None
+
+
+def points(entrants: Sequence[Entrant], *, chosen: str | None = None) -> tuple[Point, ...]:
+    """Those with figures in the plane of energy and quality, in the order of their names."""
+    return tuple(
+        Point(
+            name=entrant.name,
+            kind="chosen" if entrant.name == chosen else "model",
+            score=found[0].value,
+            joules_per_1000=found[1].energy_per_1000.joules,
+            interval=found[1].energy_per_1000.interval,
+            provenance=found[1].energy_per_1000.provenance,
+        )
+        for entrant in sorted(entrants, key=lambda one: one.name)
+        if (found := figures(entrant)) is not None
+    )
 
 
 def wanted(rule: RuleParams) -> str:
@@ -127,13 +136,6 @@ def _check_comparable(entrants: Sequence[Entrant]) -> None:
         raise InputError(
             f"energies are {' and '.join(sorted(sensors))}: they cannot be compared; run the bake-off again"
         )
-
-
-def _beats(one: Figures, other: Figures, headline: Metric) -> bool:
-    direction = 1 if headline.higher_is_better else -1
-    better = direction * (one[0].value - other[0].value)
-    saved = other[1].energy_per_1000.joules - one[1].energy_per_1000.joules
-    return better >= 0 and saved >= 0 and better + saved > 0
 
 
 def _is_sound(score: Score) -> bool:

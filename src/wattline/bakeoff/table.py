@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from wattline.bakeoff import choosing
 from wattline.bakeoff.record import Bakeoff, Entrant
+from wattline.gates.budget import JOULES_PER_KWH
 from wattline.records import Energy, Metric
 
-JOULES_PER_KWH = 3.6e6
 NOTHING = "-"
 EXPLANATION = """\
 Energy is that of 1,000 predictions in batches, all models in turns in one session; latency that of one window on one

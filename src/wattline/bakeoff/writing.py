@@ -1,6 +1,6 @@
 """reports/bakeoff: the record, a table that a person reads, and a picture."""
 
-from wattline import files
+from wattline import charts, files
 from wattline.bakeoff import choosing, table
 from wattline.bakeoff.record import Bakeoff
 from wattline.errors import IntegrityError
@@ -14,6 +14,24 @@ def write(found: Bakeoff) -> None:
     with files.replace_directory(FOLDER) as folder:
         files.write_text(folder / RECORD, found.to_json())
         files.write_text(folder / TABLE, table.page(found))
+        files.write_bytes(folder / PICTURE, picture(found))
+
+
+def picture(found: Bakeoff) -> bytes:
+    """Energy against the headline, with what the rule asks for."""
+    points = choosing.points(found.entrants, chosen=found.choice.name)
+    scores = {
+        one.name: (one.headline.low, one.headline.high) for one in found.entrants if one.headline and one.performance
+    }
+    return charts.pareto(
+        points,
+        [point for point in points if point.name in found.choice.front],
+        found.headline,
+        title=f"Chosen: {found.choice.reason}" if found.choice.name else found.choice.reason.capitalize(),
+        scores=scores,
+        budget_joules=found.rule.budget_joules,
+        floor=found.rule.floor,
+    )
 
 
 def read() -> Bakeoff:
