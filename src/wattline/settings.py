@@ -101,6 +101,11 @@ def settings() -> Settings:
         raise InputError(f"environment variable {name} {reason}, got {first['input']!r}; correct or unset it") from None
 
 
+def cuda_devices() -> tuple[str | None, str | None]:
+    """CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, None where not set: to CUDA an empty list means no device."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER")
+
+
 def silence_telemetry() -> None:
     """Forbid libraries to call home. Effective for those that are imported afterwards."""
     os.environ.update({"DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "ORT_DISABLE_TELEMETRY": "1"})

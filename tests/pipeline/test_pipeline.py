@@ -110,7 +110,7 @@ def small(block: Any) -> None:
     block["profile"]["rows"] = 1000
     block["train"]["model"] = "linear"
     block["evaluate"]["resamples"] = 100
-    block["measure"] |= {"windows": 100, "repeats": 3, "predictions": 1000}
+    block["measure"] |= {"windows": 100, "repeats": 3}
     block["gates"]["quality"]["limit"] = 0.999
 
 

@@ -140,13 +140,15 @@ def finished_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFacto
         report = Validation(data=dataset.id, rows=dataset.rows, units=len(dataset.units), expectations=5)
         files.write_report("validate", report)
         evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
-        measure.run(measure=few_windows(block), energy=block.energy)
+        measure.run(measure=few_windows(block), energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
         decide.run(gates=block.gates, decide=block.decide)
     return folder
 
 
 def few_windows(block: Block) -> MeasureParams:
-    update = {"windows": 100, "repeats": 3, "batch": 32, "predictions": 100}
+    """As little as says anything: an energy test of four short blocks."""
+    session = {"minimum_blocks": 4, "maximum_blocks": 4, "sample_seconds": 0.02, "idle_seconds": 0.1}
+    update = {"windows": 100, "repeats": 3, "batch": 32, "session": block.measure.session.model_copy(update=session)}
     return block.measure.model_copy(update=update)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.conftest import STEPS, few_windows, promote_candidate, train_candidate
+from stages.conftest import SEED, STEPS, Scorer, few_windows, promote_candidate, train_candidate
 from stages.test_evaluate import rename_column
 from wattline import files, splits
+from wattline.energy.meters import MeterError
 from wattline.errors import InputError, WattlineError
 from wattline.records import Energy, Measurement
 from wattline.serving.inference.engine import Engine
@@ -25,7 +26,7 @@ def small(block) -> Any:
 @pytest.fixture
 def measured(trained, small, block) -> Callable[[], Measurement]:
     def run() -> Measurement:
-        measure.run(measure=small, energy=block.energy)
+        measure.run(measure=small, energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
         return files.read_report("measure", Measurement)
 
     return run
@@ -142,10 +143,10 @@ class TestRefusal:
 
 def test_a_meter_that_dies_fails_the_stage(measured, monkeypatch):
     def stop() -> Any:
-        raise InputError("the counter vanished")
+        raise MeterError("the counter vanished")
 
-    meter = SimpleNamespace(start=lambda: None, stop=stop)
+    meter = SimpleNamespace(name="rapl", minimum_seconds=0.1, start=lambda: None, stop=stop)
     monkeypatch.setattr(measure.meters, "choose", lambda energy: meter)
-    with pytest.raises(InputError, match="vanished"):
+    with pytest.raises(MeterError, match="vanished"):
         measured()
     assert not files.report_path("measure").exists()

@@ -83,16 +83,14 @@ class SessionParams(Section):
 class MeasureParams(Section):
     """How the cost of a prediction is measured.
 
-    windows: how many windows of the test rows are used
-    repeats: how often candidate and champion take turns
-    predictions: windows answered in one turn, for throughput and energy: enough for the meter to count
+    windows: about how many windows of the test rows are used
+    repeats: how often candidate and champion take turns, for latency and throughput
     batch: windows in one batch, for throughput and energy
     session: the paired energy test
     """
 
     windows: int = Field(ge=100)
     repeats: int = Field(ge=3)
-    predictions: int = Field(ge=1000)
     batch: int = Field(ge=1)
     session: SessionParams
 

@@ -1,15 +1,17 @@
 """The champion's files, fetched from the registry into a folder."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wattline import files, signing
 from wattline.errors import InputError
-from wattline.params import RegistryParams
+from wattline.params import Params, RegistryParams
 from wattline.records import Champion
 from wattline.registry import alias, lookup, statements, store
-from wattline.registry.model import CHAMPION, ledger
+from wattline.registry.model import CHALLENGER, CHAMPION, Model, ledger, of_project
 from wattline.registry.stored import downloaded
 from wattline.settings import settings
 from wattline.signing import entry as entries
@@ -41,6 +43,30 @@ def fetch_champion(destination: Path, *, name: str, params: RegistryParams) -> C
                 model_signature.FILE: statements.fetch(found, name=model_signature.FILE),
             }
             return _place(destination, champion, source=evidence.folder / "candidate", signed=signed)
+
+
+@contextmanager
+def model_folder(what: str, loaded: Params) -> Iterator[Path]:
+    """Files of a candidate: a folder as it is, or a registered version by its number or alias, fetched for the while.
+
+    Raises InputError when there is none by this name, IntegrityError when a version is damaged.
+    """
+    if Path(what).is_dir():
+        yield Path(what)
+        return
+    if not what.isdecimal() and what not in (CHAMPION, CHALLENGER):
+        raise InputError(f"{what!r} is no folder, no number of a version, and neither {CHAMPION} nor {CHALLENGER}")
+    with of_project(loaded, reading=True) as model:
+        number = what if what.isdecimal() else _version_at(model, what)
+        with downloaded(lookup.number(model, number)) as evidence:
+            yield evidence.folder / "candidate"
+
+
+def _version_at(model: Model, name: str) -> str:
+    found = lookup.by_alias(model.client, model.name, name)
+    if found is None:
+        raise InputError(f"{model.name} has no {name} yet; name a folder, or the number of a version")
+    return str(found.version)
 
 
 def _champion(client: "MlflowClient", name: str, params: RegistryParams) -> "tuple[ModelVersion | None, bytes | None]":

@@ -1,23 +1,33 @@
-"""measure: latency, throughput and energy of candidate and champion, taking turns on one machine."""
+"""measure: latency and throughput of candidate and champion in turns, and the energy test between them."""
 
 import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattline import charts, files, splits
+from wattline import charts, files
 from wattline.energy import meters
-from wattline.params import EnergyParams, MeasureParams
-from wattline.records import Energy, Measurement, Performance
+from wattline.energy.meters import MeterError
+from wattline.energy.paired import idle_share, per_1000
+from wattline.energy.paired.worker import Name
+from wattline.measuring import contest
+from wattline.measuring.comparing import read_rows
+from wattline.measuring.contest import Rows, Rules
+from wattline.params import EnergyParams, GatesParams, MeasureParams
+from wattline.progress import progress
+from wattline.records import Energy, EnergyTest, Measurement, Performance
 from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
-from wattline.task import FloatArray, Split
+from wattline.task import FloatArray, Split, Task
 
 WARM_UP_CALLS = 20
+ROLES: Mapping[str, Name] = {"candidate": "candidate", "champion": "baseline"}
+"""What contenders are called in an energy test."""
 
 
 @dataclass
@@ -25,32 +35,57 @@ class Turns:
     """What one contender showed in its turns.
 
     latency_ms: one figure for each single window [ms]
-    throughput_per_second, energy_per_1000: one figure for each turn
+    throughput_per_second: one figure for each turn
     """
 
     latency_ms: list[float] = field(default_factory=list)
     throughput_per_second: list[float] = field(default_factory=list)
-    energy_per_1000: list[Energy] = field(default_factory=list)
 
 
-def run(*, measure: MeasureParams, energy: EnergyParams) -> None:
+def run(*, measure: MeasureParams, energy: EnergyParams, gates: GatesParams, seed: int, task: Task) -> None:
     """Write reports/measure.json. Its figures are measurements: they differ from run to run."""
-    test, columns = splits.read_test(), [column.name for column in splits.read_manifest().columns]
-    engines = {"candidate": Engine(files.CANDIDATE)}
+    rows, folders = read_rows(), {"candidate": files.CANDIDATE}
     if read_champion().version is not None:
-        engines["champion"] = Engine(files.CHAMPION)
-    work = {name: sample(engine, test, columns, measure) for name, engine in engines.items()}
-    observed = take_turns(engines, work, measure, energy)
-    performances = {name: performance(engines[name], turns, batch=measure.batch) for name, turns in observed.items()}
+        folders["champion"] = files.CHAMPION
+    training_energy = files.read_report("train_energy", Energy)
+    engines = {name: Engine(folder) for name, folder in folders.items()}
+    work = {name: sample(engine, rows.test, rows.columns, measure) for name, engine in engines.items()}
+    turns = take_turns(engines, work, measure)
+    test = hold(folders, rows, measure=measure, energy=energy, gates=gates, seed=seed, task=task)
+    performances = {name: performance(engines[name], turns[name], test, ROLES[name]) for name in folders}
     measurement = Measurement(
         candidate=performances["candidate"],
         champion=performances.get("champion"),
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        training_energy=files.read_report("train_energy", Energy),
+        training_energy=training_energy,
+        test=test,
     )
     files.write_report("measure", measurement)
-    latencies = {name: turns.latency_ms for name, turns in observed.items()}
+    latencies = {name: one.latency_ms for name, one in turns.items()}
     files.write_bytes(files.REPORTS / "measure" / "latency.png", charts.latency(latencies, unit="ms"))
+
+
+def hold(
+    folders: Mapping[str, Path],
+    rows: Rows,
+    *,
+    measure: MeasureParams,
+    energy: EnergyParams,
+    gates: GatesParams,
+    seed: int,
+    task: Task,
+) -> EnergyTest:
+    """The energy test of the candidate against the champion, or alone."""
+    with progress("measure") as say:
+        return contest.hold(
+            {ROLES[name]: folder for name, folder in folders.items()},
+            rows,
+            meter=meters.choose(energy),
+            task=task,
+            rules=Rules(measure, gates),
+            seed=seed,
+            say=say,
+        )
 
 
 def sample(
@@ -72,20 +107,15 @@ def take_turns(
     engines: Mapping[str, Engine],
     work: Mapping[str, tuple[FloatArray, NDArray[np.int64]]],
     measure: MeasureParams,
-    energy: EnergyParams,
 ) -> dict[str, Turns]:
     """Interleave the contenders, in alternating order, so that a change of the machine's state hits both."""
-    meter, turns = meters.choose(energy), {name: Turns() for name in engines}
+    turns = {name: Turns() for name in engines}
     for name, engine in engines.items():
         _single(engine, work[name], calls=WARM_UP_CALLS)
     for repeat in range(measure.repeats):
         for name in list(engines)[:: 1 if repeat % 2 == 0 else -1]:
-            one = turns[name]
-            one.latency_ms += _single(engines[name], work[name], calls=len(work[name][0]))
-            meter.start()
-            seconds = _batches(engines[name], work[name], measure)
-            one.energy_per_1000.append(meter.stop().scaled(1000 / measure.predictions))
-            one.throughput_per_second.append(measure.predictions / seconds)
+            turns[name].latency_ms += _single(engines[name], work[name], calls=len(work[name][0]))
+            turns[name].throughput_per_second.append(_throughput(engines[name], work[name], measure))
     return turns
 
 
@@ -100,31 +130,33 @@ def _single(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], *, calls
     return latencies
 
 
-def _batches(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], measure: MeasureParams) -> float:
-    """Answer `measure.predictions` windows in batches, the sample over and over; seconds it took."""
-    rows = np.arange(measure.predictions) % len(work[0])
-    begin = time.perf_counter()
-    for start in range(0, measure.predictions, measure.batch):
-        batch = rows[start : start + measure.batch]
-        engine.run(work[0][batch], work[1][batch])
-    return time.perf_counter() - begin
+def _throughput(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], measure: MeasureParams) -> float:
+    """Windows per second in batches: all of them, over and over for as long as a sample of the energy test takes."""
+    windows, units = work
+    begin, answered = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - begin) < measure.session.sample_seconds or not answered:
+        for at in range(0, len(units), measure.batch):
+            engine.run(windows[at : at + measure.batch], units[at : at + measure.batch])
+        answered += len(units)
+    return answered / elapsed
 
 
-def performance(engine: Engine, turns: Turns, *, batch: int) -> Performance:
-    """Medians over turns. The energy's interval spans the intervals of all turns: wide, but never too narrow."""
+def performance(engine: Engine, turns: Turns, test: EnergyTest, name: Name) -> Performance:
+    """What a contender showed in its turns, and in the energy test.
+
+    Raises MeterError when the test says nothing about its energy, with the reason.
+    """
     p50, p99 = np.quantile(turns.latency_ms, [0.5, 0.99])
-    spent = turns.energy_per_1000
+    try:
+        energy = per_1000(test, name)
+    except MeterError as error:
+        raise MeterError(f"the energy test broke off: {test.problem}" if test.problem else str(error)) from None
     return Performance(
         digest=engine.candidate.digest,
         latency_p50_ms=float(p50),
         latency_p99_ms=float(p99),
         throughput_per_second=median(turns.throughput_per_second),
-        batch=batch,
-        energy_per_1000=spent[0].model_copy(
-            update={
-                "joules": median(energy.joules for energy in spent),
-                "interval": (min(energy.interval[0] for energy in spent), max(energy.interval[1] for energy in spent)),
-                "seconds": median(energy.seconds for energy in spent),
-            }
-        ),
+        batch=test.requests.batch,
+        energy_per_1000=energy,
+        idle_share=idle_share(test, name),
     )

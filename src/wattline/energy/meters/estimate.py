@@ -1,16 +1,21 @@
 """An estimate: CPU time of this process tree, times the power of one busy core."""
 
-import resource
 import time
 
+from wattline.energy.meters import cpu_time
+from wattline.energy.meters.meter import MeterError
 from wattline.records import Energy
 
 
 class Estimate:
-    """CPU seconds of this process and of the children it waited for, times the power of one busy core.
+    """CPU seconds of this process and its descendants, times the power of one busy core and its share of idle power.
 
     watts_per_core: power of one busy core [W]
     watts_source: where that figure comes from
+    idle_share: idle power of the machine that is charged on top, as a share of `watts_per_core`
+    idle_source: where that figure comes from
+
+    What is lost of the CPU time is said at `cpu_time.tree`.
     """
 
     # No statistics: the share by which the power of a busy core is assumed to miss its nominal value, as it depends
@@ -20,29 +25,49 @@ class Estimate:
     name = "estimate"
     minimum_seconds = 0.1
 
-    def __init__(self, *, watts_per_core: float, watts_source: str) -> None:
-        self._watts = watts_per_core
-        self._source = watts_source
-        self.start()
+    def __init__(self, *, watts_per_core: float, watts_source: str, idle_share: float, idle_source: str) -> None:
+        self._watts = watts_per_core * (1 + idle_share)
+        idle = f" x {1 + idle_share:g}" if idle_share else ""
+        self._sensor = f"CPU time x {watts_per_core:g} W/core{idle} ({watts_source})"
+        self._boundary = "CPU cores of this process tree; no memory, no accelerator, " + (
+            f"idle power as {idle_share:g} of a busy core's ({idle_source})" if idle_share else "no idle power"
+        )
+        self._parameters = {
+            "watts_per_core": f"{watts_per_core:g} W",
+            "watts_source": watts_source,
+            "idle_share": f"{idle_share:g} of watts_per_core",
+            "idle_source": idle_source,
+            "watts_uncertainty": f"+/- {self.WATTS_UNCERTAINTY:.0%}, assumed",
+        }
+        self._start: cpu_time.CpuTime | None = None
+        self._began = 0.0
 
     def start(self) -> None:
         self._began = time.monotonic()
-        self._cpu_seconds = _cpu_seconds()
+        self._start = cpu_time.tree()
 
     def stop(self) -> Energy:
-        joules = (_cpu_seconds() - self._cpu_seconds) * self._watts
+        """Raises MeterError when CPU time was lost, or `start` was not called."""
+        if self._start is None:
+            raise MeterError("the estimate was stopped without having been started; call start() first")
+        start, self._start = self._start, None
+        end = cpu_time.tree(start.processes)
+        resolution = max(start.resolution, end.resolution)
+        gained = end.seconds - start.seconds
+        if gained < -resolution:
+            raise MeterError(
+                f"CPU time of this process tree went back by {-gained:.3g} s: a process ended whose parent had ended "
+                "before, and took its CPU time with it; let parents wait for their children"
+            )
+        joules = max(0.0, gained) * self._watts
         return Energy(
             joules=joules,
             interval=(joules * (1 - self.WATTS_UNCERTAINTY), joules * (1 + self.WATTS_UNCERTAINTY)),
             provenance="estimated",
-            sensor=f"CPU time x {self._watts:g} W/core ({self._source})",
+            sensor=self._sensor,
             scope="processes",
-            boundary="CPU cores of this process tree; no memory, no accelerator, no idle power",
+            boundary=self._boundary,
             seconds=time.monotonic() - self._began,
+            resolution_joules=resolution * self._watts,
+            parameters=self._parameters,
         )
-
-
-def _cpu_seconds() -> float:
-    """User and system time of this process and of its children that ended and were waited for [s]."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -128,11 +128,16 @@ class Engine:
 
     def places(self, columns: Sequence[str]) -> list[int]:
         """Where the signature's columns stand among `columns`. Raises InputError naming the first that does not."""
-        wanted = [column.name for column in self.signature.columns]
-        absent = [name for name in wanted if name not in columns]
-        if absent:
-            raise InputError(f"the model needs column {absent[0]!r}, which the rows do not have; retrain or add it")
-        return [columns.index(name) for name in wanted]
+        return places(self.signature, columns)
+
+
+def places(signature: Signature, columns: Sequence[str]) -> list[int]:
+    """Where the columns of `signature` stand among `columns`. Raises InputError naming the first that does not."""
+    wanted = [column.name for column in signature.columns]
+    absent = [name for name in wanted if name not in columns]
+    if absent:
+        raise InputError(f"the model needs column {absent[0]!r}, which the rows do not have; retrain or add it")
+    return [columns.index(name) for name in wanted]
 
 
 def _failure(error: Exception, *, stopped: bool) -> GraphError:

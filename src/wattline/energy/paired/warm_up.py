@@ -1,0 +1,69 @@
+"""Warming up: a contender works until its cost is steady, and shows how long one pass takes."""
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from statistics import median
+from typing import NamedTuple
+
+from wattline.energy.paired.worker import Answered, BrokenError, Worker
+
+STEPS = 8
+"""Steps in each of the two medians that are compared."""
+TOLERANCE = 0.02
+"""Largest relative change from one median to the next of a cost that is steady."""
+
+
+class Warm(NamedTuple):
+    """How a contender works once it is warm.
+
+    passes: how many it took to get there
+    pass_seconds: of the fastest pass of the last steps [s]
+    stalled_share: largest share of its time that neither computing nor waiting for a core explains
+    """
+
+    passes: int
+    pass_seconds: float
+    stalled_share: float
+
+
+def warm_up(
+    worker: Worker,
+    *,
+    name: str,
+    step_seconds: float,
+    longest_seconds: float,
+    cost: Callable[[Answered], float],
+    clock: Callable[[], float],
+) -> Warm:
+    """Let `worker` answer in steps of about `step_seconds` until the medians of two runs of steps agree.
+
+    cost: what must become steady
+    clock: seconds since some instant
+    Raises BrokenError when it is not steady after `longest_seconds`.
+    """
+    began, passes = clock(), 1
+    single = worker.answer(1)
+    size = max(1, ceil(step_seconds / single.seconds)) if single.seconds > 0 else 1
+    done: list[Answered] = []
+    while not steady([cost(one) for one in done]):
+        if clock() - began > longest_seconds:
+            raise BrokenError(
+                f"the cost of {name} was not steady after {longest_seconds:g} s of warm-up; let the machine calm down, "
+                "or set measure.session.warm_up_seconds higher"
+            )
+        done.append(worker.answer(size))
+        passes += size
+    last = done[-2 * STEPS :]
+    return Warm(
+        passes=passes,
+        pass_seconds=min(one.seconds for one in last) / size,
+        stalled_share=max(one.stalled_seconds / one.seconds if one.seconds > 0 else 0.0 for one in last),
+    )
+
+
+def steady(costs: Sequence[float]) -> bool:
+    """Whether the median of the last steps is that of the steps before, within the tolerance."""
+    if len(costs) < 2 * STEPS:
+        return False
+    former, latter = median(costs[-2 * STEPS : -STEPS]), median(costs[-STEPS:])
+    return former > 0 and abs(latter / former - 1) <= TOLERANCE

@@ -1,0 +1,1 @@
+"""Measuring: contenders at work in processes of their own, and what that costs."""

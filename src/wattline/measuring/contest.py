@@ -1,0 +1,123 @@
+"""An energy test of real models: from their folders and the test rows to everything that was observed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from wattline.energy.meters import Meter, self_test
+from wattline.energy.paired import Judgement, judge, looks, session
+from wattline.energy.paired.session import Plan, Say
+from wattline.energy.paired.worker import BrokenError, Entrant, Name
+from wattline.measuring import requests
+from wattline.measuring.process import Process
+from wattline.params import GatesParams, MeasureParams
+from wattline.records import EnergyTest, Requests
+from wattline.serving.inference import contents
+from wattline.task import Split, Task
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The test rows, and how they are called.
+
+    columns: of the last axis of their values
+    """
+
+    test: Split
+    columns: Sequence[str]
+    cadence_seconds: float
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The sections of params.yaml that an energy test goes by."""
+
+    measure: MeasureParams
+    gates: GatesParams
+
+
+def hold(
+    folders: Mapping[Name, Path], rows: Rows, *, meter: Meter, task: Task, rules: Rules, seed: int, say: Say
+) -> EnergyTest:
+    """Hold a session between the model in `folders["candidate"]` and that in `folders["baseline"]`, or without one.
+
+    seed: of the order of the blocks
+    say: called with what is done, the share that is done (0..1) and figures
+    Raises InputError or IntegrityError when a model cannot be loaded, does not fit the rows, or there are no rows.
+    """
+    asked = requests.choose(rows.test, rules.measure.windows)
+    params = rules.measure.session
+    plan = Plan(
+        requests=Requests(
+            sha256=requests.sha256(asked),
+            windows=sum(len(series) for series in asked.values()),
+            batch=rules.measure.batch,
+            passes=1,
+        ),
+        headline=task.description.headline,
+        params=params,
+        seed=seed,
+        looks=looks(params.minimum_blocks, params.maximum_blocks),
+        more=lambda test: verdict(test, rules).more,
+    )
+    score = partial(requests.score, asked, task=task, cadence_seconds=rows.cadence_seconds)
+    with _scratch() as scratch:
+        entrants = [
+            _entrant(name, folders[name], scratch, asked=asked, columns=rows.columns, rules=rules, score=score)
+            for name in ("candidate", "baseline")
+            if name in folders
+        ]
+        return session.hold(entrants, plan=plan, meter=meter, self_test=self_test, say=say)
+
+
+def verdict(test: EnergyTest, rules: Rules) -> Judgement:
+    """What the session says, by the limits in params.yaml."""
+    params = rules.measure.session
+    return judge(
+        test,
+        rules.gates.energy,
+        tolerance=rules.gates.champion.tolerance,
+        maximum_blocks=params.maximum_blocks,
+        session=params,
+    )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for requests and answers, which nobody else may read and which vanishes."""
+    with TemporaryDirectory(prefix="wattline-") as folder:
+        yield Path(folder)
+
+
+def _entrant(
+    name: Name,
+    folder: Path,
+    scratch: Path,
+    *,
+    asked: Split,
+    columns: Sequence[str],
+    rules: Rules,
+    score: "partial[float]",
+) -> Entrant:
+    """Write what the model is asked, in the form that it wants."""
+    verified = contents.read(folder)
+    windows, units = requests.windows_of(asked, verified.signature, columns)
+    path, digest = scratch / f"{name}.npz", verified.candidate.digest
+    np.savez(path, windows=windows, units=units)
+
+    def load() -> Process:
+        measure = rules.measure
+        process = Process(
+            folder, path, name=f"the {name}", batch=measure.batch, timeout_seconds=measure.session.timeout_seconds
+        )
+        if process.digest != digest:
+            process.stop()
+            raise BrokenError(f"the files of the {name} in {folder} changed while they were loaded; run the test again")
+        return process
+
+    return Entrant(name=name, digest=digest, load=load, score=score)
