@@ -32,7 +32,7 @@ def written(models: Mapping[str, Any], rule: Mapping[str, Any] = ACCURATE) -> st
     tree.pop("node_power")
     block |= {"train": {"answers": "wrong", "layers": 0, "nested": {"a": 1, "b": 2}}, "presets": {}}
     block["evaluate"]["resamples"] = 100
-    block["measure"] |= {"windows": 100, "repeats": 3, "predictions": 1000, "batch": 32}
+    block["measure"] |= {"windows": 100, "repeats": 3, "batch": 32}
     block["measure"]["session"] |= {
         "minimum_blocks": 4,
         "maximum_blocks": 4,

@@ -103,7 +103,7 @@ class TestAgain:
         [
             ("seed: 7", "seed: 8", ("train", "evaluate")),
             ("resamples: 100", "resamples: 120", ("evaluate",)),
-            ("predictions: 1000", "predictions: 1100", ()),
+            ("batch: 32", "batch: 16", ()),
         ],
     )
     def test_what_read_a_changed_knob_is_done_again(self, finished, before, after, again):

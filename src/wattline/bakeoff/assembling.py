@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wattline import files
-from wattline.bakeoff import choosing, measuring, plan
+from wattline.bakeoff import choosing, duel, measuring, plan
 from wattline.bakeoff.measuring import Measured
 from wattline.bakeoff.plan import Model
 from wattline.bakeoff.record import Bakeoff, Entrant, Inputs
@@ -35,7 +35,9 @@ def assemble(outcomes: Sequence[Outcome], loaded: Params, shared: Inputs, *, hea
     session = measuring.measured({name: one.place for name, one in finished.items()}, loaded, shared)
     evaluations = {name: one.evaluation() for name, one in finished.items()}
     entrants = [_entrant(one, session, headline=headline) for one in outcomes]
-    rule = plan.section(loaded).rule
+    rule, evidence = plan.section(loaded).rule, loaded.block.gates.energy.evidence
+    choice = choosing.choose(entrants, rule, headline=headline, evidence=evidence)
+    places = {one.model.name: one.place for one in outcomes}
     return Bakeoff(
         task=loaded.task.name,
         headline=headline,
@@ -43,8 +45,11 @@ def assemble(outcomes: Sequence[Outcome], loaded: Params, shared: Inputs, *, hea
         seed=loaded.seed,
         inputs=shared.model_copy(update={"rows_sha256": _rows(evaluations)}),
         machine=measuring.machine(),
-        entrants=choosing.listed(entrants, rule, headline=headline),
-        choice=choosing.choose(entrants, rule, headline=headline),
+        evidence=evidence,
+        entrants=choosing.listed(entrants, choice, rule, headline=headline),
+        choice=choice,
+        turns=session.turns,
+        versus=duel.hold(choice, places, evaluations, loaded, shared),
     )
 
 

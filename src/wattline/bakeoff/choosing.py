@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from wattline.bakeoff.record import Choice, Entrant
+from wattline.bakeoff.record import Choice, Entrant, Provenance
 from wattline.energy import pareto as plane
 from wattline.errors import InputError
 from wattline.gates.scores import comparison, pessimistic, reaches
@@ -13,15 +13,16 @@ from wattline.records import Energy, Metric, Performance, Point, Score
 Figures = tuple[Score, Performance]
 
 
-def choose(entrants: Sequence[Entrant], rule: RuleParams, *, headline: Metric) -> Choice:
+def choose(entrants: Sequence[Entrant], rule: RuleParams, *, headline: Metric, evidence: Provenance) -> Choice:
     """Hold every entrant against the rule, and rank those that meet it.
 
     Bounds are met by the worse end of an interval, the ranking is by values. Equal values are ranked by the other one
     of score and energy, then by p99 latency, then by name.
+    evidence: the weakest kind of energy that is accepted
     Raises InputError when a name is there twice, or energies were read from different sensors.
     """
     _check_comparable(entrants)
-    obstacles = {entrant.name: obstacle(entrant, rule, headline=headline) for entrant in entrants}
+    obstacles = {entrant.name: obstacle(entrant, rule, headline=headline, evidence=evidence) for entrant in entrants}
     meeting = [entrant for entrant in entrants if obstacles[entrant.name] is None]
     ranked = tuple(entrant.name for entrant in ordered(meeting, rule, headline=headline))
     name = ranked[0] if ranked else None
@@ -34,15 +35,13 @@ def choose(entrants: Sequence[Entrant], rule: RuleParams, *, headline: Metric) -
     )
 
 
-def listed(entrants: Sequence[Entrant], rule: RuleParams, *, headline: Metric) -> tuple[Entrant, ...]:
+def listed(entrants: Sequence[Entrant], choice: Choice, rule: RuleParams, *, headline: Metric) -> tuple[Entrant, ...]:
     """Best first, then those that do not meet the rule, then those without sound figures."""
     best_first = ordered(entrants, rule, headline=headline)
-    return tuple(
-        sorted(best_first, key=lambda one: (figures(one) is None, obstacle(one, rule, headline=headline) is not None))
-    )
+    return tuple(sorted(best_first, key=lambda one: (figures(one) is None, one.name in choice.obstacles)))
 
 
-def obstacle(entrant: Entrant, rule: RuleParams, *, headline: Metric) -> str | None:
+def obstacle(entrant: Entrant, rule: RuleParams, *, headline: Metric, evidence: Provenance) -> str | None:
     """Why an entrant does not meet the rule, in one sentence; None where it does."""
     if entrant.failure is not None:
         return entrant.failure
@@ -50,6 +49,8 @@ def obstacle(entrant: Entrant, rule: RuleParams, *, headline: Metric) -> str | N
         return f"its {headline.name} is {entrant.headline or 'undefined'}, which is no figure to choose by"
     if entrant.performance is None or not _has_counted(entrant.performance.energy_per_1000):
         return "the meter did not count its energy"
+    if evidence == "measured" and entrant.performance.energy_per_1000.provenance != "measured":
+        return "its energy is only estimated, and gates.energy.evidence demands a measurement"
     return next(_exceeded(entrant.headline, entrant.performance, rule, headline), None)
 
 

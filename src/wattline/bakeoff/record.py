@@ -1,12 +1,16 @@
 """What a bake-off found out, and what it concluded: enough to choose again without running anything."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from wattline.params import RuleParams
+from wattline.measuring.report import Comparison
+from wattline.measuring.turns import Turns
+from wattline.params import RuleParams, SessionParams
 from wattline.records import Energy, Metric, Performance, Record, Score
+
+Provenance = Literal["measured", "estimated"]
 
 
 class Entrant(Record):
@@ -63,10 +67,32 @@ class Choice(Record):
     reason: str
 
 
+class Versus(Record):
+    """The chosen model against its closest competitor: the next one that meets the rule.
+
+    inputs: digest of both models, rows, knobs, code and machine
+    name: of the competitor
+    difference: headline of the chosen one minus that of the competitor, over the units in pairs
+    comparison: the paired energy test, the chosen one as candidate; None where none could be held
+    session: how it was planned
+    problem: why none could be held, in one sentence
+    """
+
+    inputs: str
+    name: str
+    difference: Score
+    comparison: Comparison | None = None
+    session: SessionParams
+    problem: str | None = None
+
+
 class Bakeoff(Record):
     """Outcome of `wattline bakeoff`.
 
+    evidence: the weakest kind of energy that is accepted
     entrants: best first, then those that do not meet the rule, then those that failed
+    turns: every reading of the meter in the session of all; None where none could be measured
+    versus: None where fewer than two meet the rule
     """
 
     task: str
@@ -75,5 +101,8 @@ class Bakeoff(Record):
     seed: int
     inputs: Inputs
     machine: str
+    evidence: Provenance
     entrants: tuple[Entrant, ...]
     choice: Choice
+    turns: Turns | None = None
+    versus: Versus | None = None

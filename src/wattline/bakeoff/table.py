@@ -22,6 +22,7 @@ def lines(found: Bakeoff) -> Iterator[str]:
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield f"\nchosen       {found.choice.reason}"
+    yield from (f"versus       {line}" for line in _versus(found))
 
 
 def page(found: Bakeoff) -> str:
@@ -36,11 +37,40 @@ def _page(found: Bakeoff) -> Iterator[str]:
     yield f"**Chosen: {choice.name}.**" if choice.name else f"**Nothing was chosen: {choice.reason}.**"
     yield ""
     yield from _rows(found)
+    yield from (f"- {line}" for line in _versus(found))
     for name, why in choice.obstacles.items():
         yield f"- {name} does not meet the rule: {why}"
     yield f"\n![energy against {found.headline.name}](pareto.png)\n"
     yield EXPLANATION + "\n"
     yield from _origin(found)
+
+
+def _versus(found: Bakeoff) -> Iterator[str]:
+    """How the chosen one stands to the next one that meets the rule, and whether that is more than chance."""
+    versus, chosen = found.versus, found.choice.name
+    if versus is None:
+        if chosen is not None:
+            yield f"no other model meets the rule, so that {chosen} has no competitor"
+        return
+    gap, unit = versus.difference, "" if found.headline.unit == "1" else f" {found.headline.unit}"
+    sure = gap.low > 0 or gap.high < 0
+    yield (
+        f"{found.headline.name} of {chosen} minus that of {versus.name}: {gap}{unit}, "
+        + ("more than chance" if sure else "which may be chance")
+        + f" over {gap.units} units in pairs"
+    )
+    if versus.comparison is None:
+        yield f"paired energy test of {chosen} against {versus.name}: REFUSE: {versus.problem}"
+        return
+    said, test = versus.comparison.judgement, versus.comparison.test
+    low, high = said.interval
+    sure = high < 1 or low > 1
+    yield (
+        f"energy of {chosen} / that of {versus.name}: {said.ratio:.4g} [{low:.4g}, {high:.4g}] "
+        f"{test.sensor.provenance}, from {said.blocks} pairs, "
+        + ("more than chance" if sure else "which may be chance")
+        + f"; paired test, margin {versus.comparison.limits.margin:.0%}: {said.outcome}: {said.reason}"
+    )
 
 
 def _rows(found: Bakeoff) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """reports/bakeoff: the record, a table that a person reads, and a picture."""
 
+from collections.abc import Iterator
+
 from wattline import charts, files
-from wattline.bakeoff import choosing, table
+from wattline.bakeoff import choosing, duel, table
 from wattline.bakeoff.record import Bakeoff
 from wattline.errors import IntegrityError
+from wattline.measuring import turns
 
 FOLDER = files.REPORTS / "bakeoff"
 RECORD, TABLE, PICTURE = "bakeoff.json", "bakeoff.md", "pareto.png"
@@ -40,12 +43,34 @@ def read() -> Bakeoff:
 
 
 def check() -> Bakeoff:
-    """Choose again, from the figures in the record alone. Raises IntegrityError when something else was written."""
+    """Choose again, from the readings in the record alone.
+
+    Raises IntegrityError when energies, choice, verdict or table are not those that follow from them.
+    """
     found = read()
-    again = choosing.choose(found.entrants, found.rule, headline=found.headline)
+    for problem in _untrue(found):
+        raise IntegrityError(f"{problem}; run `wattline bakeoff` again")
+    return found
+
+
+def _untrue(found: Bakeoff) -> Iterator[str]:
+    """What in the record, or beside it, does not follow from the readings."""
+    path = FOLDER / RECORD
+    for entrant in found.entrants:
+        if entrant.performance is not None and (
+            found.turns is None or turns.per_1000(found.turns, entrant.name) != entrant.performance.energy_per_1000
+        ):
+            yield f"{path}: the energy of {entrant.name} is not that of the readings"
+    again = choosing.choose(found.entrants, found.rule, headline=found.headline, evidence=found.evidence)
     if again != found.choice:
         was, now = (f"{one.name} of {', '.join(one.ranked) or 'none'}" for one in (found.choice, again))
-        raise IntegrityError(f"{FOLDER / RECORD} says {was}, its figures say {now}; run `wattline bakeoff` again")
+        yield f"{path} says {was}, its figures say {now}"
+    versus = found.versus
+    if (versus.name if versus else None) != next(iter(again.ranked[1:2]), None):
+        yield f"{path}: the closest competitor is another one"
+    if versus and versus.comparison:
+        judgement = duel.judged(versus, versus.comparison)
+        if judgement.to_json() != versus.comparison.judgement.to_json():
+            yield f"{path} says {versus.comparison.judgement.outcome}, the samples of the test say {judgement.outcome}"
     if (FOLDER / TABLE).read_text() != table.page(found):
-        raise IntegrityError(f"{FOLDER / TABLE} does not say what {RECORD} says; run `wattline bakeoff` again")
-    return found
+        yield f"{FOLDER / TABLE} does not say what {RECORD} says"
