@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wattline.energy.meters import Meter, self_test
+from wattline.energy.meters import Meter
+from wattline.energy.meters.self_test import self_test
 from wattline.energy.paired import Judgement, judge, looks, session
 from wattline.energy.paired.session import Plan, Say
-from wattline.energy.paired.worker import BrokenError, Entrant, Name
+from wattline.energy.paired.worker import Entrant, Name
 from wattline.measuring import requests
 from wattline.measuring.process import Process
 from wattline.params import GatesParams, MeasureParams
@@ -111,13 +112,13 @@ def _entrant(
     np.savez(path, windows=windows, units=units)
 
     def load() -> Process:
-        measure = rules.measure
-        process = Process(
-            folder, path, name=f"the {name}", batch=measure.batch, timeout_seconds=measure.session.timeout_seconds
+        return Process(
+            folder,
+            path,
+            digest=digest,
+            name=f"the {name}",
+            batch=rules.measure.batch,
+            timeout_seconds=rules.measure.session.timeout_seconds,
         )
-        if process.digest != digest:
-            process.stop()
-            raise BrokenError(f"the files of the {name} in {folder} changed while they were loaded; run the test again")
-        return process
 
     return Entrant(name=name, digest=digest, load=load, score=score)

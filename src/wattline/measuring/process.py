@@ -26,17 +26,22 @@ CHUNK = 65536
 
 
 class Process:
-    """One process that holds a contender and the requests; see `wattline.measuring.worker`.
+    """One process that holds a contender and the requests; see `wattline.measuring.worker`. It loads on its own.
 
     folder: of the candidate
+    digest: of the candidate record that must be there
     requests: file of windows and units, in a folder where answers may be saved, too
     name: what messages call it
-    timeout_seconds: longest time for one reply [s]
-    Raises InputError when the contender cannot be loaded, BrokenError when its process ends or hangs meanwhile.
+    timeout_seconds: longest time for loading, and for one reply [s]
+
+    The first order that it is given raises InputError when the contender cannot be loaded.
     """
 
-    def __init__(self, folder: Path, requests: Path, *, name: str, batch: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, requests: Path, *, digest: str, name: str, batch: int, timeout_seconds: float
+    ) -> None:
         self._name, self._timeout, self._scratch = name, timeout_seconds, requests.parent
+        self._folder, self._expected, self._loaded = folder, digest, False
         self._unread = b""
         self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115  # as long as the process
         words = (sys.executable, "-P", "-m", "wattline.measuring.worker", folder, requests, str(batch))
@@ -48,14 +53,6 @@ class Process:
             start_new_session=True,  # Ctrl-C is for us, who then end it
         )
         self.pid = self._process.pid
-        try:
-            loaded = self._reply()
-            if "error" in loaded:
-                raise InputError(f"{name} cannot be loaded: {loaded['error']}")
-            self.digest: str = loaded["digest"]
-        except BaseException:
-            self.stop()
-            raise
 
     def answer(self, passes: int) -> Answered:
         return Answered(**self._ask({"answer": passes}))
@@ -82,6 +79,7 @@ class Process:
 
     def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
+        self._await_loading()
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
@@ -91,6 +89,16 @@ class Process:
         if "error" in reply:
             raise BrokenError(f"{self._name} failed: {reply['error']}")
         return reply
+
+    def _await_loading(self) -> None:
+        if self._loaded:
+            return
+        loaded = self._reply()
+        if "error" in loaded:
+            raise InputError(f"{self._name} cannot be loaded: {loaded['error']}")
+        if loaded["digest"] != self._expected:
+            raise BrokenError(f"the files of {self._name} in {self._folder} changed meanwhile; run the test again")
+        self._loaded = True
 
     def _reply(self) -> dict[str, Any]:
         """The next line. Raises BrokenError when none comes in time, or when the process ended or was stopped."""

@@ -86,7 +86,8 @@ def _most_varied(series: Series, length: int) -> tuple[int, float]:
     known = np.isfinite(target)
     centered = np.where(known, target - (target[known].mean() if known.any() else 0.0), 0.0)
     count = np.maximum(_sums(known.astype(np.float64), length), 1)
-    variance = _sums(centered**2, length) / count - (_sums(centered, length) / count) ** 2
+    # Unknown targets vary by nothing, so that a stretch of them with two known ones is not the best.
+    variance = (_sums(centered**2, length) - _sums(centered, length) ** 2 / count) / length
     spread = float((centered**2).mean())
     relative = np.round(variance / spread, DIGITS) if spread > 0 else np.zeros_like(variance)
     last = len(relative) - 1 - int(np.argmax(relative[::-1]))

@@ -172,14 +172,16 @@ class Session:
             )
 
     def _load(self) -> None:
-        """Start every process, and take the first answers, which all others are compared with."""
+        """Start every process, all at once, and take the first answers, which all others are compared with."""
+        self._say("load", 0.0, {})
         for entrant in self._entrants:
             pits = self._pits.setdefault(entrant.name, [])
             for _ in range(2 if entrant is self._entrants[-1] else 1):  # the controls need another one
-                self._say(f"load {entrant.name}", 0.0, {})
                 pits.append(Pit(entrant.name, entrant.load()))
-                pits[-1].worker.answer(1)
-                self._enter(entrant, pits[-1].worker)
+        for entrant in self._entrants:
+            for pit in self._pits[entrant.name]:
+                pit.worker.answer(1)
+                self._enter(entrant, pit.worker)
 
     def _enter(self, entrant: Entrant, worker: Worker) -> None:
         if entrant.name in self.observed.contenders:

@@ -10,7 +10,7 @@ from wattline.energy.paired.worker import Answered, BrokenError, Worker
 STEPS = 8
 """Steps in each of the two medians that are compared."""
 TOLERANCE = 0.02
-"""Largest relative change from one median to the next of a cost that is steady."""
+"""Relative change from one median to the next that is no change."""
 
 
 class Warm(NamedTuple):
@@ -62,8 +62,17 @@ def warm_up(
 
 
 def steady(costs: Sequence[float]) -> bool:
-    """Whether the median of the last steps is that of the steps before, within the tolerance."""
+    """Whether the last steps cost what the steps before did: their medians differ by no more than the tolerance, or
+    than steps differ among themselves (median absolute deviation), which a trend makes small beside its own way.
+    """
     if len(costs) < 2 * STEPS:
         return False
-    former, latter = median(costs[-2 * STEPS : -STEPS]), median(costs[-STEPS:])
-    return former > 0 and abs(latter / former - 1) <= TOLERANCE
+    former, latter = costs[-2 * STEPS : -STEPS], costs[-STEPS:]
+    scatter = (_deviation(former) + _deviation(latter)) / 2
+    before = median(former)
+    return before > 0 and abs(median(latter) - before) <= max(TOLERANCE * before, scatter)
+
+
+def _deviation(costs: Sequence[float]) -> float:
+    middle = median(costs)
+    return median(abs(cost - middle) for cost in costs)

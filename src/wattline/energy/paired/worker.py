@@ -34,7 +34,10 @@ class Answered(NamedTuple):
 
 
 class Worker(Protocol):
-    """One process that holds a contender and the requests. Every method raises BrokenError when it broke."""
+    """One process that holds a contender and the requests. Every method raises BrokenError when it broke.
+
+    It may load on its own: then the first order raises InputError where the contender cannot be loaded.
+    """
 
     pid: int
 
