@@ -1,22 +1,33 @@
 """Good evidence, and ways to spoil it. Figures are binary fractions, so that limits can be met exactly."""
 
 import math
+import random
 from datetime import UTC, datetime
 from typing import Any
 
-from wattline.params import GatesParams
+from wattline.energy.paired.figures import per_1000
+from wattline.params import GatesParams, SessionParams
 from wattline.records import (
+    Block,
     Candidate,
     Champion,
     Column,
+    Condition,
+    Contender,
     Dataset,
     Energy,
+    EnergyTest,
     Evaluation,
     Finding,
+    Idle,
     Measurement,
     Metric,
     Performance,
+    Requests,
+    Sample,
     Score,
+    SelfTest,
+    Sensor,
     Slice,
     UnitRows,
     Validation,
@@ -76,6 +87,26 @@ CANDIDATE = Candidate(
     parity_windows=1,
 )
 PROMOTED = Champion(version="3", digest="12" * 32)
+SESSION = SessionParams(
+    minimum_blocks=6,
+    maximum_blocks=12,
+    sample_seconds=1.0,
+    idle_seconds=1.0,
+    warm_up_seconds=1.0,
+    timeout_seconds=10.0,
+    idle_drift=0.1,
+    other_cores=0.1,
+)
+SENSOR = Sensor(
+    meter="rapl",
+    sensor="rapl:package-0",
+    boundary="CPU packages",
+    scope="machine",
+    provenance="measured",
+    resolution_joules=0.001,
+    minimum_seconds=0.5,
+)
+ORDERS = {"ABBA": (0, 3), "BAAB": (1, 2)}
 
 
 def score(value: float, low: float | None = None, high: float | None = None, *, units: int = 4) -> Score:
@@ -146,15 +177,89 @@ def joules(value: float, low: float, high: float, **changes: Any) -> Energy:
 
 
 def measurement(energy: Energy | None = None, **changes: Any) -> Measurement:
+    """A candidate that was measured alone, and not tested. Changes are those of its performance."""
+    found = performance(CANDIDATE.digest, energy or joules(2.0, 1.0, 3.0), **changes)
+    return Measurement(candidate=found, machine="sample", training_energy=trained(0.5, 0.25, 0.75))
+
+
+def performance(digest: str, energy: Energy, /, **changes: Any) -> Performance:
     good = {
-        "digest": CANDIDATE.digest,
+        "digest": digest,
         "latency_p50_ms": 1.0,
         "latency_p99_ms": 2.0,
         "throughput_per_second": 5000.0,
         "batch": 256,
-        "energy_per_1000": energy or joules(2.0, 1.0, 3.0),
+        "energy_per_1000": energy,
     }
-    return Measurement(candidate=Performance.model_validate({**good, **changes}), machine="sample")
+    return Performance.model_validate({**good, **changes})
+
+
+def trained(kwh: float, low: float, high: float, **changes: Any) -> Energy:
+    """Energy of a training, given in kWh."""
+    return joules(kwh * 3.6e6, low * 3.6e6, high * 3.6e6, **changes)
+
+
+def energy_test(ratio: float | None = 1.0, *, cost: float = 2.0, noise: float = 0.005, **changes: Any) -> EnergyTest:
+    """A session in order, in which 1,000 predictions of the candidate take about `cost` joules above idle power.
+
+    ratio: what it takes, in units of what the baseline takes; None for a session without one
+    """
+    draw = random.Random(3)
+    alone = ratio is None
+    costs = {"candidate": cost, "baseline": cost / (ratio or 1.0)}
+    itself = "candidate" if alone else "baseline"
+
+    def sample(contender: str) -> Sample:
+        seconds = 2.0 + draw.uniform(-0.1, 0.1)
+        read = 4.0 * seconds + costs[contender] * (1 + draw.gauss(0, noise))
+        return Sample.model_validate(
+            {
+                "contender": contender,
+                "joules": read,
+                "low": read - 0.001,
+                "high": read + 0.001,
+                "seconds": seconds,
+                "cpu_seconds": 1.0 + draw.uniform(-0.1, 0.1),
+                "other_cores": 0.0,
+            }
+        )
+
+    def block(kind: str, order: str) -> Block:
+        who = ["candidate" if place in ORDERS[order] else "baseline" for place in range(4)]
+        samples = [sample(itself if kind == "control" else name) for name in who]
+        return Block.model_validate({"kind": kind, "order": order, "samples": samples})
+
+    kinds = ["control"] if alone else ["pair", "control"]
+    good = {
+        "requests": Requests(sha256="78" * 32, windows=100, batch=10, passes=10),
+        "headline": UP,
+        "sensor": SENSOR,
+        "self_test": SelfTest(
+            meter="rapl", conditions=(Condition(name="monotone", holds=True, found="it is"),), seconds=1.0
+        ),
+        "contenders": (contender(),) if alone else (contender(), contender("baseline", digest=PROMOTED.digest)),
+        "idle_before": Idle(watts=4.0, seconds=5.0, other_cores=0.0),
+        "idle_after": Idle(watts=4.0, seconds=5.0, other_cores=0.0),
+        "blocks": tuple(block(kind, order) for _ in range(3) for order in ORDERS for kind in kinds),
+        "seed": 3,
+        "seconds": 100.0,
+        "overhead": 0.01,
+    }
+    return EnergyTest.model_validate({**good, **changes})
+
+
+def contender(name: str = "candidate", **changes: Any) -> Contender:
+    good = {"name": name, "digest": CANDIDATE.digest, "score": 0.875, "answers_sha256": "9a" * 32, "warm_up_passes": 3}
+    return Contender.model_validate({**good, **changes})
+
+
+def tested(test: EnergyTest, /, **changes: Any) -> Measurement:
+    """What `measure` writes: figures that follow from the samples, and a champion where there is a baseline."""
+    names = [one.name for one in test.contenders]
+    candidate = performance(CANDIDATE.digest, per_1000(test, "candidate"))
+    champion = performance(PROMOTED.digest or "", per_1000(test, "baseline")) if "baseline" in names else None
+    found = measurement().model_copy(update={"candidate": candidate, "champion": champion, "test": test})
+    return found.model_copy(update=changes)
 
 
 NAN = math.nan

@@ -8,6 +8,7 @@ from wattline import gates
 
 from .cases import Asked, Case
 from .tables import (
+    budget,
     champion,
     data,
     energy,
@@ -24,6 +25,7 @@ from .tables import (
 
 TABLES: dict[str, tuple[Case, ...]] = {
     "wattline.gates": judge.CASES,
+    "wattline.gates.budget": budget.CASES,
     "wattline.gates.champion": champion.CASES,
     "wattline.gates.data": data.CASES,
     "wattline.gates.energy": energy.CASES,

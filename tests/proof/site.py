@@ -44,7 +44,7 @@ CARD = {
         }
     }
 }
-IGNORED = "/data/\n/models/\n/champion/\n/.wattline/\n/wattline-*\n/out/\n"
+IGNORED = "/data/\n/models/\n/champion/\n/earlier/\n/.wattline/\n/wattline-*\n/out/\n"
 
 
 @cache

@@ -66,7 +66,7 @@ def another(weights: bytes, **reports: Any) -> Candidate:
 
 def commit(folder: Path) -> None:
     """Make `folder` a repository with everything but outputs in one commit."""
-    files.write_text(folder / ".gitignore", "/data/\n/models/\n/champion/\n/.wattline/\n/wattline-*\n")
+    files.write_text(folder / ".gitignore", "/data/\n/models/\n/champion/\n/earlier/\n/.wattline/\n/wattline-*\n")
     files.write_text(folder / "params.yaml", "task: {name: anomaly, folder: src/project}\n")
     author = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
     for arguments in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "a project"]):

@@ -141,7 +141,7 @@ def finished_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFacto
         files.write_report("validate", report)
         evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
         measure.run(measure=few_windows(block), energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
-        decide.run(gates=block.gates, decide=block.decide)
+        decide.run(gates=block.gates, decide=block.decide, measure=block.measure)
     return folder
 
 

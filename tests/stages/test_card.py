@@ -57,6 +57,7 @@ def test_it_has_the_sections_of_a_model_card(write):
         "Robustness",
         "Latency",
         "Energy",
+        "Energy test",
         "Limits",
         "Change since the champion",
     ]
@@ -87,7 +88,7 @@ def test_every_picture_is_there_and_linked_relative_to_the_card(write):
     text = write()
     (files.REPORTS / "train").mkdir(exist_ok=True)
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) == 4
+    assert len(links) == 5
     for link in links:
         assert not link.startswith("/")
         assert (CARD.parent / link).is_file(), link
@@ -129,7 +130,7 @@ def test_a_first_candidate_changes_nothing(write):
 def test_the_change_since_the_champion_is_paired(write, block):
     champion = promote_candidate()
     evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
-    decide.run(gates=block.gates, decide=block.decide)
+    decide.run(gates=block.gates, decide=block.decide, measure=block.measure)
     text = section(write(), "Change since the champion")
     assert champion.digest is not None
     assert champion.digest in text
@@ -243,7 +244,7 @@ class TestCheck:
     def test_it_is_stale_when_a_report_changed(self, write, check, block):
         write()
         gates = block.gates.model_copy(update={"data": block.gates.data.model_copy(update={"minimum_rows": 2})})
-        decide.run(gates=gates, decide=block.decide)
+        decide.run(gates=gates, decide=block.decide, measure=block.measure)
         with pytest.raises(WattlineError, match="is stale"):
             check()
 

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gates.samples import SESSION, contender, energy_test, performance
 
 from wattline import files
-from wattline.params import DecideParams, GatesParams
+from wattline.energy.paired.figures import per_1000
+from wattline.params import DecideParams, GatesParams, MeasureParams
 from wattline.records import (
     Candidate,
     Champion,
     Column,
     Dataset,
     Decision,
+    Earlier,
+    EarlierVersion,
     Energy,
     Evaluation,
     Finding,
@@ -39,9 +43,17 @@ LIMITS = GatesParams.model_validate(
         "slices": {"limit": 0.25, "minimum_rows": 10},
         "robustness": {"maximum_loss": 0.5},
         "latency": {"p99_ms": 10.0, "throughput_per_second": 100.0},
-        "energy": {"budget_joules": 10.0, "evidence": "estimated"},
+        "energy": {
+            "margin": 0.1,
+            "alpha": 0.05,
+            "power": 0.9,
+            "budget_joules": 10.0,
+            "training_budget_kwh": 1.0,
+            "evidence": "estimated",
+        },
     }
 )
+MEASURE = MeasureParams(windows=100, repeats=3, predictions=1000, batch=256, session=SESSION)
 COLUMN = Column(name="power_watts", unit="W")
 POINT = Score(value=0.5, low=0.5, high=0.5, units=2)
 PROMOTED = b"the champion's graph"
@@ -137,7 +149,7 @@ def write_reports(candidate: Candidate, dataset: Dataset) -> None:
         batch=256,
         energy_per_1000=energy,
     )
-    files.write_report("measure", Measurement(candidate=performance, machine="sample"))
+    files.write_report("measure", Measurement(candidate=performance, machine="sample", training_energy=energy))
 
 
 @pytest.fixture
@@ -152,11 +164,25 @@ def promoted(project):
         tree["versus_champion"] = {"vus_pr": POINT.model_dump()}
 
     edit(files.report_path("evaluate"), compared)
+    write_test(0.75, digest)
+
+
+def write_test(ratio: float, champion: str) -> None:
+    """A measurement in which the candidate was tested against `champion`, and takes `ratio` of its energy."""
+    found = files.read_report("measure", Measurement)
+    contenders = contender(digest=found.candidate.digest), contender("baseline", digest=champion)
+    test = energy_test(ratio, contenders=contenders)
+    measured = {
+        "candidate": performance(found.candidate.digest, per_1000(test, "candidate")),
+        "champion": performance(champion, per_1000(test, "baseline")),
+        "test": test,
+    }
+    files.write_report("measure", found.model_copy(update=measured))
 
 
 def decided(**changes: Any) -> Decision:
     """Run the stage and read what it wrote."""
-    decide.run(gates=LIMITS, decide=DecideParams(**changes))
+    decide.run(gates=LIMITS, decide=DecideParams(**changes), measure=MEASURE)
     return files.read_report("decide", Decision)
 
 
@@ -233,14 +259,14 @@ class TestBytes:
 @pytest.mark.parametrize(
     ("path", "gates"),
     [
-        ("data/raw/dataset.json", {"data", "quality", "champion", "slices", "robustness"}),
+        ("data/raw/dataset.json", {"data", "quality", "champion", "slices", "robustness", "energy"}),
         ("data/prepared/manifest.json", set()),
         (
             "models/candidate/candidate.json",
             {"quality", "champion", "slices", "robustness", "latency", "energy"},
         ),
         ("reports/validate.json", {"data"}),
-        ("reports/evaluate.json", {"quality", "champion", "slices", "robustness"}),
+        ("reports/evaluate.json", {"quality", "champion", "slices", "robustness", "energy"}),
         ("reports/measure.json", {"latency", "energy"}),
     ],
 )
@@ -280,8 +306,8 @@ def test_what_was_made_from_other_rows_rejects(project, path):
     ("stage", "change", "gates"),
     [
         ("validate", {"data": "f" * 64}, {"data"}),
-        ("evaluate", {"data": "f" * 64}, {"quality", "champion", "slices", "robustness"}),
-        ("evaluate", {"candidate": "f" * 64}, {"quality", "champion", "slices", "robustness"}),
+        ("evaluate", {"data": "f" * 64}, {"quality", "champion", "slices", "robustness", "energy"}),
+        ("evaluate", {"candidate": "f" * 64}, {"quality", "champion", "slices", "robustness", "energy"}),
     ],
 )
 def test_a_report_about_something_else_rejects_twice(project, stage, change, gates):
@@ -312,10 +338,10 @@ def test_a_champion_rolled_back_after_the_evaluation_rejects(promoted):
     assert outcomes(decided()) == {"integrity": "FAIL"}
 
 
-@pytest.mark.parametrize("field", ["version", "digest"])
-def test_a_champion_recorded_with_another_version_or_digest_rejects(promoted, field):
+@pytest.mark.parametrize(("field", "gates"), [("version", {"integrity"}), ("digest", {"integrity", "energy"})])
+def test_a_champion_recorded_with_another_version_or_digest_rejects(promoted, field, gates):
     edit(files.report_path("evaluate"), lambda tree: tree["champion"].update({field: "another"}))
-    assert outcomes(decided()) == {"integrity": "FAIL"}
+    assert outcomes(decided()) == dict.fromkeys(gates, "FAIL")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"version": 3}'])
@@ -358,3 +384,72 @@ def test_energy_that_nothing_counted_is_refused_and_rejects(project):
     decision = decided()
     assert outcomes(decision) == {"energy": "REFUSE"}
     assert not decision.accepted
+
+
+def test_a_candidate_that_takes_more_than_the_champion_is_rejected(promoted):
+    champion = files.read_record(decide.CHAMPION, Champion)
+    assert champion.digest is not None
+    write_test(1.5, champion.digest)
+    decision = decided()
+    assert outcomes(decision) == {"energy": "FAIL"}
+    assert not decision.accepted
+    assert decision.energy is not None
+    assert decision.energy.test is not None
+    assert decision.energy.test.outcome == "FAIL"
+    assert (decision.energy.champion, decision.energy.margin) == ("3", 0.1)
+
+
+def test_a_champion_that_energy_was_not_tested_against_rejects(promoted):
+    """Whoever leaves the champion out of the measurement does not get round it."""
+    edit(files.report_path("measure"), lambda tree: tree.update(champion=None, test=None))
+    assert outcomes(decided()) == {"energy": "FAIL"}
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(0.5, "REFUSE"), (2.0, "FAIL")])
+def test_samples_that_were_edited_do_not_fit_their_figures(promoted, factor, outcome):
+    def scale(tree):
+        for block in tree["test"]["blocks"]:
+            for sample in block["samples"]:
+                for name in ("joules", "low", "high"):
+                    sample[name] *= factor
+
+    edit(files.report_path("measure"), scale)
+    assert outcomes(decided()) == {"energy": outcome}
+
+
+def write_earlier(**changes: Any) -> None:
+    good = {
+        "version": "2",
+        "digest": "55" * 32,
+        "metric": "vus_pr",
+        "score": 0.75,
+        "rows_sha256": "34" * 32,
+        "energy_per_1000": files.read_report("measure", Measurement).candidate.energy_per_1000,
+        "batch": 256,
+        "machine": "sample",
+    }
+    earlier = Earlier(model="anomaly", versions=(EarlierVersion.model_validate(good | changes),))
+    files.write_text(decide.EARLIER, earlier.to_json())
+
+
+def test_the_candidate_is_set_beside_earlier_versions_which_decide_nothing(project):
+    write_earlier()
+    decision = decided()
+    assert decision.accepted
+    assert "not on the Pareto front of 2 models: version 2 has vus_pr 0.75" in reason(decision, "energy")
+    assert decision.energy is not None
+    assert decision.energy.pareto is not None
+    assert [point.name for point in decision.energy.pareto.points] == ["candidate", "version 2"]
+    assert (files.REPORTS / "decide" / "pareto.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"versions": 3}'])
+def test_unreadable_figures_of_earlier_versions_reject_nobody(project, content):
+    files.write_bytes(decide.EARLIER, content)
+    assert decided().accepted
+
+
+def test_a_decision_of_an_earlier_release_can_be_read(project):
+    decided()
+    edit(files.report_path("decide"), lambda tree: tree.pop("energy"))
+    assert files.read_report("decide", Decision).energy is None

@@ -96,7 +96,11 @@ def _compared(ratio: float) -> str:
 
 
 def _share(ratio: float) -> str:
-    return f"{ratio - 1:+.1%}"
+    return f"{ratio - 1:+.1%}" if ratio < FURTHEST else f"{_number(ratio)} times"
+
+
+def _number(ratio: float) -> str:
+    return f"{ratio:.3f}" if ratio < FURTHEST else f"{ratio:.3g}"
 
 
 def _draw_ratios(axes: "Axes", rows: Sequence[Row], *, margin: float) -> None:
@@ -110,7 +114,7 @@ def _draw_ratios(axes: "Axes", rows: Sequence[Row], *, margin: float) -> None:
             low, high = np.clip(row.interval, 1 / FURTHEST, FURTHEST) if _finite(row.interval) else (row.mean, row.mean)
             axes.plot([low, high], [place + 0.16] * 2, color="black", linewidth=2.2, solid_capstyle="butt", zorder=4)
             axes.plot(row.mean, place + 0.16, marker="D", color="black", markersize=6, zorder=5)
-            text = f"{row.mean:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]"
+            text = f"{_number(row.mean)} [{_number(row.interval[0])}, {_number(row.interval[1])}]"
             axes.annotate(text, (row.mean, place + 0.24), ha="center", va="bottom", fontsize=8, bbox=PAPER)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
     axes.set_ylim(-0.5, len(rows) - 0.3)
@@ -146,7 +150,7 @@ def _draw_costs(axes: "Axes", costs: Mapping[str, Cost], *, provenance: str) -> 
     bare(axes)
     names = list(costs)[::-1]
     for place, name in enumerate(names):
-        net, idle = (max(0.0, part) if math.isfinite(part) else 0.0 for part in costs[name])
+        net, idle = _shown(costs[name])
         axes.barh(place, net, color=CANDIDATE if name == "candidate" else OTHER, height=0.5)
         axes.barh(place, idle, left=net, color=IDLE, height=0.5, hatch="///", edgecolor="white", linewidth=0)
         share = idle / (net + idle) if net + idle else math.nan
@@ -154,12 +158,17 @@ def _draw_costs(axes: "Axes", costs: Mapping[str, Cost], *, provenance: str) -> 
         axes.annotate(told, (0, place + 0.3), fontsize=8, va="bottom", xytext=(2, 0), textcoords="offset points")
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(-0.5, len(names) - 0.3)
-    axes.set_xlim(0, 1.15 * max([sum(max(0.0, part) for part in cost) for cost in costs.values()], default=1) or 1)
+    axes.set_xlim(0, 1.15 * max([sum(_shown(cost)) for cost in costs.values()], default=1) or 1)
     axes.set_xlabel(f"J per 1,000 predictions, {provenance}", fontsize=8.5)
     if not names:
         axes.set_xticks([])
     if any(cost.idle > 0 for cost in costs.values()):
         axes.set_title("hatched: idle power of that time", fontsize=8, loc="left")
+
+
+def _shown(cost: Cost) -> Cost:
+    """The lengths of a bar: nothing for what is no figure."""
+    return Cost(*(max(0.0, part) if math.isfinite(part) else 0.0 for part in cost))
 
 
 def _work(test: EnergyTest) -> str:

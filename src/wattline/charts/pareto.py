@@ -62,6 +62,7 @@ def pareto(
     if not headline.higher_is_better:
         axes.invert_yaxis()  # what is better is at the top, whatever the metric
     named = drawn if len(drawn) <= MAXIMUM_NAMES else [one for one in drawn if one.kind in EMPHASISED or one in front]
+    made.draw_without_rendering()  # so that places on the page are known
     _name(axes, named)
     if drawn:
         _legend(axes, drawn)
@@ -99,7 +100,6 @@ def _draw_front(axes: "Axes", front: Sequence[Point]) -> None:
 def _name(axes: "Axes", points: Sequence[Point]) -> None:
     """Names beside the points, moved down where another one would lie over it."""
     taken: list[tuple[float, float, float]] = []
-    axes.figure.draw_without_rendering()  # so that places on the page are known
     places = {one.name: axes.transData.transform((one.joules_per_1000, one.score)) for one in points}
     for point in sorted(points, key=lambda one: -places[one.name][1]):
         x, y = places[point.name]

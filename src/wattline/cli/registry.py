@@ -29,7 +29,8 @@ def champion() -> None:
     found = fetching.fetch_champion(files.CHAMPION, name=loaded.model, params=loaded.registry)
     typer.echo(f"champion: version {found.version}" if found.version else "champion: none yet")
     earlier = fetch_earlier(files.EARLIER, name=loaded.model, trusted_keys=loaded.serving.model.trusted_keys)
-    typer.echo(f"earlier versions: {len(earlier.versions)}")
+    if earlier.versions:
+        typer.echo(f"earlier versions: {len(earlier.versions)} in {files.EARLIER}/")
     for problem in earlier.unreadable:
         typer.echo(f"left out: {problem}", err=True)
 

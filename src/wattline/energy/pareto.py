@@ -1,4 +1,4 @@
-"""Energy at equal quality: the candidate beside every earlier version and the baselines. It is told, and decides nothing.
+"""Energy at equal quality: the candidate beside every earlier version and the baselines. It decides nothing.
 
 A point is on the front when no other is at least as good for at most as much energy, and better in one of the two
 (V. Pareto). Only comparable points are held against each other: same test rows, same sensor, same kind of machine.

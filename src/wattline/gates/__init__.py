@@ -23,7 +23,7 @@ REPORTS = {
     "slices": ("evaluate",),
     "robustness": ("evaluate",),
     "latency": ("measure",),
-    "energy": ("measure", "evaluate"),
+    "energy": ("evaluate", "measure"),
 }
 """Gate -> stages whose reports it judges. `integrity` compares bytes instead."""
 
@@ -51,8 +51,10 @@ def judge(evidence: Evidence, limits: GatesParams, *, session: SessionParams) ->
         ),
     }
     objections = foreign(evidence)
-    for name, stages in REPORTS.items():
-        found = [objections[stage] for stage in stages if stage in objections]
-        if found:
-            verdicts[name] = unanswered(name, found[0])
+    verdicts |= {
+        name: unanswered(name, objections[stage])
+        for name, stages in REPORTS.items()
+        for stage in stages
+        if stage in objections
+    }
     return tuple(verdicts[name] for name in NAMES)

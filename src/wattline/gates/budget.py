@@ -21,7 +21,14 @@ def training(found: Energy | None, limits: EnergyLimits) -> Verdict:
         reason = "reports/measure.json holds no energy of the training; run `dvc repro --force train measure`"
         return _verdict(math.nan, budget, unit, reason=reason)
     remedy = "train where a better meter is, or set another gates.energy.training_budget_kwh"
-    return _held(found.scaled(1 / JOULES_PER_KWH), budget, limits, unit=unit, stage="train", remedy=remedy)
+    return _held(_in_kwh(found), budget, limits, unit=unit, stage="train", remedy=remedy)
+
+
+def _in_kwh(energy: Energy) -> Energy:
+    """The same figures [kWh instead of J], for as long as it took."""
+    low, high = energy.interval
+    figures = {"joules": energy.joules / JOULES_PER_KWH, "interval": (low / JOULES_PER_KWH, high / JOULES_PER_KWH)}
+    return energy.model_copy(update=figures)
 
 
 def _held(found: Energy, budget: float, limits: EnergyLimits, *, unit: str, stage: str, remedy: str) -> Verdict:
@@ -30,7 +37,7 @@ def _held(found: Energy, budget: float, limits: EnergyLimits, *, unit: str, stag
     stage: which measures it anew
     """
     low, high = found.interval
-    source, short = found.provenance, unit.split()[0]
+    source, short = found.provenance, unit.partition(" ")[0]
     obstacle = _obstacle(found, limits, unit=unit, stage=stage)
     if obstacle:
         return _verdict(found.joules, budget, unit, reason=obstacle, refused=True, found=found)
@@ -48,7 +55,7 @@ def _held(found: Energy, budget: float, limits: EnergyLimits, *, unit: str, stag
 def _obstacle(found: Energy, limits: EnergyLimits, *, unit: str, stage: str) -> str | None:
     """Why the figure cannot be judged at all, or None."""
     low, high = found.interval
-    short = unit.split()[0]
+    short = unit.partition(" ")[0]
     if limits.evidence == "measured" and found.provenance != "measured":
         return (
             f"{found.joules:.4g} {unit} are only estimated ({found.sensor}) and gates.energy.evidence "

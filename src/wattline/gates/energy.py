@@ -8,13 +8,25 @@ from collections.abc import Sequence
 from typing import Literal
 
 from wattline.energy import pareto
+from wattline.energy.meters import MeterError
+from wattline.energy.paired.figures import per_1000
 from wattline.energy.paired.judgement import judge
 from wattline.gates import budget
 from wattline.gates.champion import nothing_promoted
 from wattline.gates.evidence import Insufficient, fails_closed, present, unanswered
 from wattline.gates.scores import evaluated
 from wattline.params import ChampionLimits, EnergyLimits, SessionParams
-from wattline.records import Champion, Earlier, EnergyTest, Evaluation, Judgement, Measurement, Provenance, Verdict
+from wattline.records import (
+    Champion,
+    Earlier,
+    Energy,
+    EnergyTest,
+    Evaluation,
+    Judgement,
+    Measurement,
+    Provenance,
+    Verdict,
+)
 
 RATIO = "J per J of the champion"
 FIRST = "there is none yet, so that only the budgets count"
@@ -40,7 +52,7 @@ def energy(
     measurement, known = present(evidence, "measure"), evaluated(evaluation)
     parts = {
         "champion": _against_champion(measurement, known, limits, champion, session),
-        "budget": budget.predictions(measurement.candidate.energy_per_1000, limits),
+        "budget": _within_budget(measurement, limits),
         "training": budget.training(measurement.training_energy, limits),
     }
     decided = _first(list(parts.values()))
@@ -85,6 +97,32 @@ def _against_champion(
     return _figured(found, limits, champion, test)
 
 
+def _within_budget(measurement: Measurement, limits: EnergyLimits) -> Verdict:
+    """The budget of 1,000 predictions, from the raw samples where there are some."""
+    said, test = measurement.candidate.energy_per_1000, measurement.test
+    if test is None:
+        return budget.predictions(said, limits)
+    try:
+        found = per_1000(test, "candidate")
+    except MeterError as error:
+        return _verdict("REFUSE", reason=str(error), limit=limits.budget_joules)
+    if _differ(said, found):
+        return unanswered(
+            "energy",
+            f"reports/measure.json says {said.joules:.4g} J {said.provenance} by {said.sensor}, its samples say "
+            f"{found.joules:.4g} J {found.provenance} by {found.sensor}; run `dvc repro --force measure`",
+        )
+    return budget.predictions(found, limits)
+
+
+def _differ(said: Energy, found: Energy) -> bool:
+    """Whether a figure is not the one that its samples give, but for the last digits of a float."""
+    (low, high), (lower, higher) = said.interval, found.interval
+    figures = (said.joules, found.joules), (low, lower), (high, higher)
+    equal = all(math.isclose(one, other, rel_tol=1e-9) for one, other in figures)
+    return not equal or (said.provenance, said.sensor) != (found.provenance, found.sensor)
+
+
 def _figured(found: Judgement, limits: EnergyLimits, champion: ChampionLimits, test: EnergyTest) -> Verdict:
     """The answer with the figure that decided: a bound of the ratio, or how much worse the answers are."""
     if found.outcome == "FAIL" and found.loss > champion.tolerance:
@@ -125,7 +163,7 @@ def _tested(measurement: Measurement, evaluation: Evaluation) -> EnergyTest | No
 
 
 def _check_subjects(test: EnergyTest, measurement: Measurement, champion: Champion) -> None:
-    """Raise Insufficient unless the samples are of these two, and of the sensor that the figures are said to be of."""
+    """Raise Insufficient unless the samples are of these two."""
     expected = {("candidate", measurement.candidate.digest)}
     if champion.digest is not None:
         expected |= {("baseline", champion.digest)}
@@ -134,12 +172,6 @@ def _check_subjects(test: EnergyTest, measurement: Measurement, champion: Champi
         names = ", ".join(f"{name} {digest[:12]}" for name, digest in found) or "nobody"
         wanted = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(expected))
         raise Insufficient(f"the energy test is about {names}, not {wanted}; run `dvc repro --force measure`")
-    said, read = measurement.candidate.energy_per_1000, test.sensor
-    if (said.provenance, said.sensor) != (read.provenance, read.sensor):
-        raise Insufficient(
-            f"reports/measure.json says {said.provenance} by {said.sensor}, its samples were {read.provenance} by "
-            f"{read.sensor}; run `dvc repro --force measure`"
-        )
 
 
 def _champion(digest: str | None) -> str:

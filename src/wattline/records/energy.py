@@ -200,11 +200,12 @@ class Judgement(Record):
     """The answer of an energy test.
 
     ratio: candidate / baseline, energy without idle power, geometric mean over blocks; NaN without a baseline
-    interval: of `ratio`, at the confidence that the declared risks and the number of looks ask for
-    control_ratio, control_interval: the same contender against itself, at the confidence of the control
+    interval: of `ratio`; each bound misses it with the share of `alpha` that this look may take
+    control_ratio, control_interval: one contender against itself, two-sided at `alpha`
     blocks: pairs that it rests on
-    blocks_needed: pairs that the declared power asks for, given the noise of the controls; 0 where it is unknown
-    loss: by how much the candidate's answers are worse than the baseline's [unit of the headline metric]; NaN without
+    blocks_needed: pairs that the declared power asks for, given the noise of the controls; 0 where that is unknown
+    loss: by how much the candidate's answers are worse than the baseline's [unit of the headline metric]; NaN where
+        that is unknown
     more: whether more blocks could still change the answer; `looks` says how many
     """
 

@@ -57,7 +57,7 @@ def _read(name: str, trusted_keys: Sequence[str]) -> Earlier:
 
 
 def _version(version: "ModelVersion", trusted: Sequence[PublicKey]) -> EarlierVersion:
-    """Raises InputError or IntegrityError unless a trusted key signed the statement, and the reports are those of it."""
+    """Raises InputError or IntegrityError unless a trusted key signed it and the reports are those that it names."""
     envelope = statements.fetch(version)
     if envelope is None:
         raise InputError("it has no signed statement; run `wattline sign`")

@@ -34,7 +34,7 @@ CANDIDATE = files.CANDIDATE / "candidate.json"
 CHAMPION_CANDIDATE = files.CHAMPION / "candidate.json"
 CHAMPION = files.CHAMPION / "champion.json"
 EARLIER = files.EARLIER / "versions.json"
-"""Figures of earlier versions, as `wattline champion` wrote them. The candidate is set beside them, and no gate asks."""
+"""Figures of earlier versions, as `wattline champion` wrote them. The candidate is set beside them; no gate asks."""
 
 
 def run(*, gates: GatesParams, decide: DecideParams, measure: MeasureParams) -> None:

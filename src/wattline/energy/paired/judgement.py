@@ -8,32 +8,9 @@ from wattline.energy.paired.observations import log_ratios
 from wattline.energy.paired.obstacles import obstacle
 from wattline.energy.paired.sequence import Bounds, bounds, level, looks
 from wattline.params import EnergyLimits, SessionParams
-from wattline.records import EnergyTest, Figure, Record
+from wattline.records import EnergyTest, Judgement
 
-
-class Judgement(Record):
-    """The answer of an energy test.
-
-    ratio: candidate / baseline, energy without idle power, geometric mean over blocks; NaN without a baseline
-    interval: of `ratio`; each bound misses it with the share of `alpha` that this look may take
-    control_ratio, control_interval: one contender against itself, two-sided at `alpha`
-    blocks: pairs that it rests on
-    blocks_needed: pairs that the declared power asks for, given the noise of the controls; 0 where that is unknown
-    loss: by how much the candidate's answers are worse than the baseline's [unit of the headline metric]; NaN where
-        that is unknown
-    more: whether more blocks could still change the answer; `looks` says how many
-    """
-
-    outcome: Literal["PASS", "FAIL", "REFUSE"]
-    reason: str
-    ratio: Figure
-    interval: tuple[Figure, Figure]
-    control_ratio: Figure
-    control_interval: tuple[Figure, Figure]
-    blocks: int
-    blocks_needed: int
-    loss: Figure = math.nan
-    more: bool = False
+__all__ = ["Judgement", "judge"]
 
 
 class Answer(NamedTuple):

@@ -4,6 +4,7 @@ import os.path
 from pathlib import Path
 
 from wattline.supply.card import figures, sections
+from wattline.supply.card.energy_test import energy_test
 from wattline.supply.card.evidence import Evidence
 from wattline.supply.card.markdown import required
 from wattline.supply.card.metadata import front_matter
@@ -26,6 +27,7 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
         "Robustness": figures.robustness(evidence.evaluation),
         "Latency": figures.latency(evidence.measurement, pictures),
         "Energy": figures.energy(evidence.measurement),
+        "Energy test": energy_test(evidence.decision, evidence.measurement, pictures),
         "Limits": sections.limits(evidence.description),
         "Change since the champion": sections.change(evidence.evaluation),
     }
