@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattline.bakeoff.choosing import choose, listed, obstacle, points
+from wattline.bakeoff import choosing
+from wattline.bakeoff.choosing import points
 from wattline.bakeoff.record import Entrant
 from wattline.errors import InputError
 from wattline.params import RuleParams
@@ -27,6 +28,7 @@ def entrant(
     blur: float = 0.1,
     failure: str | None = None,
     sensor: str = "rapl:package-0",
+    provenance: str = "measured",
     seconds: float = 1.0,
     units: int = 3,
 ) -> Entrant:
@@ -34,7 +36,7 @@ def entrant(
     energy = Energy(
         joules=joules,
         interval=(joules * (1 - blur), joules * (1 + blur)),
-        provenance="measured",
+        provenance=provenance,
         sensor=sensor,
         boundary="machine",
         seconds=seconds,
@@ -56,6 +58,18 @@ def entrant(
         ),
         failure=failure,
     )
+
+
+def choose(field, rule, *, headline, evidence="estimated"):
+    return choosing.choose(field, rule, headline=headline, evidence=evidence)
+
+
+def listed(field, rule, *, headline):
+    return choosing.listed(field, choose(field, rule, headline=headline), rule, headline=headline)
+
+
+def obstacle(one, rule, *, headline, evidence="estimated"):
+    return choosing.obstacle(one, rule, headline=headline, evidence=evidence)
 
 
 def accuracy(budget: float = 100.0, **more: float) -> RuleParams:
@@ -245,6 +259,14 @@ class TestUnsound:
         assert found.front == ()
         assert points([broken]) == ()
         assert found.reason.startswith("no model meets the rule: ")
+
+    def test_an_estimate_meets_no_rule_where_a_measurement_is_demanded(self):
+        estimated = entrant(provenance="estimated")
+        assert choose([estimated], accuracy(), headline=HIGHER).name == "a"
+        found = choose([estimated], accuracy(), headline=HIGHER, evidence="measured")
+        assert found.name is None
+        assert found.obstacles["a"] == "its energy is only estimated, and gates.energy.evidence demands a measurement"
+        assert choose([entrant()], accuracy(), headline=HIGHER, evidence="measured").name == "a"
 
     def test_sensors_that_differ_cannot_be_compared(self):
         field = [entrant("a"), entrant("b", sensor="CPU time x 12.5 W/core")]

@@ -8,12 +8,12 @@ from wattline.bakeoff import measuring
 from wattline.bakeoff.plan import section
 from wattline.bakeoff.record import Choice, Inputs, Versus
 from wattline.bakeoff.workspace import Workspace
-from wattline.energy.paired import judge
+from wattline.energy.paired import Judgement, judge
 from wattline.errors import WattlineError
 from wattline.measuring.comparing import compare
 from wattline.measuring.report import Comparison
 from wattline.params import Params
-from wattline.records import Evaluation, Judgement, Score
+from wattline.records import Evaluation, Score
 
 
 def hold(

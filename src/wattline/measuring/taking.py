@@ -112,6 +112,7 @@ class _Session:
         return Process(
             folder,
             path,
+            digest=verified.candidate.digest,
             name=name,
             batch=self._measure.batch,
             timeout_seconds=self._measure.session.timeout_seconds,
