@@ -100,7 +100,7 @@ class TestAgain:
         assert first == {path.name: path.read_bytes() for path in writing.FOLDER.iterdir()}
 
     def test_another_model_beside_them_is_run_alone_and_all_are_measured_in_one_session(self, finished):
-        finished(MODELS | {"dearer": DEAR | {"layers": 90}})
+        finished({"cheap": CHEAP, "dearer": DEAR | {"layers": 90}})
         before = writing.read()
         lines, after = said_by()
         assert "cheap: train was done before" in lines

@@ -1,6 +1,9 @@
 """The bake-off as a person reads it: on a terminal, and as a page."""
 
+import math
 from collections.abc import Iterator, Sequence
+
+import yaml
 
 from wattline.bakeoff import choosing
 from wattline.bakeoff.record import Bakeoff, Entrant
@@ -28,6 +31,13 @@ def lines(found: Bakeoff) -> Iterator[str]:
 def page(found: Bakeoff) -> str:
     """Everything as Markdown, best first."""
     return "\n".join(_page(found)) + "\n"
+
+
+def title(found: Bakeoff) -> str:
+    """What came out, in one line."""
+    name = found.choice.name
+    rule = choosing.sentence(found.rule, headline=found.headline)
+    return f"{name} is chosen: {rule}" if name else f"Nothing is chosen: {found.choice.reason}"
 
 
 def _page(found: Bakeoff) -> Iterator[str]:
@@ -149,4 +159,6 @@ def _origin(found: Bakeoff) -> Iterator[str]:
 
 
 def _options(entrant: Entrant) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in entrant.options.items()) or "nothing changed"
+    if not entrant.options:
+        return "nothing changed"
+    return yaml.safe_dump(dict(entrant.options), default_flow_style=True, sort_keys=False, width=math.inf).strip()

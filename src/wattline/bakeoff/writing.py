@@ -30,7 +30,7 @@ def picture(found: Bakeoff) -> bytes:
         points,
         [point for point in points if point.name in found.choice.front],
         found.headline,
-        title=f"Chosen: {found.choice.reason}" if found.choice.name else found.choice.reason.capitalize(),
+        title=table.title(found),
         scores=scores,
         budget_joules=found.rule.budget_joules,
         floor=found.rule.floor,

@@ -50,7 +50,7 @@ def pareto(
     axes.set_xlabel(f"energy [J per 1,000 predictions], {_provenance(drawn)}, lower is better")
     axes.set_ylabel(label(headline))
     axes.set_title("\n".join(textwrap.wrap(title, LINE, max_lines=3, placeholder=" ...")), loc="left", fontsize=10.5)
-    if _spread(drawn) > 20:
+    if _spread([one.joules_per_1000 for one in drawn] + [budget_joules or math.nan]) > 20:
         axes.set_xscale("log")
     for point in drawn:
         _draw(axes, point)
@@ -93,7 +93,8 @@ def _draw_limits(axes: "Axes", budget_joules: float | None, floor: float | None)
 def _draw_front(axes: "Axes", front: Sequence[Point]) -> None:
     """Steps: at this energy, no model here is better."""
     energy, score = [one.joules_per_1000 for one in front], [one.score for one in front]
-    if len(front) > 1:
+    if front:
+        energy, score = [*energy, axes.get_xlim()[1]], [*score, score[-1]]  # whoever spends more has the last one, too
         axes.step(energy, score, where="post", color=GOOD, linewidth=1.5, linestyle="--", zorder=1, label="front")
 
 
@@ -138,6 +139,7 @@ def _provenance(points: Sequence[Point]) -> str:
     return " and ".join(sorted({one.provenance for one in points})) or "not known"
 
 
-def _spread(points: Sequence[Point]) -> float:
-    values = [one.joules_per_1000 for one in points]
+def _spread(energies: Sequence[float]) -> float:
+    """The largest over the smallest; 1 where there are none above zero. What is not finite does not count."""
+    values = [one for one in energies if math.isfinite(one)]
     return max(values) / min(values) if values and min(values) > 0 else 1.0
