@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres|slurm. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
+# slurm: Slurm with accounting, and MariaDB for it; installed, as Slurm looks for its plugins in /usr/lib. Daemons are not started.
 set -euo pipefail
 folder=$1
 export DEBIAN_FRONTEND=noninteractive
@@ -51,6 +52,18 @@ postgres() {
             awk '$1 == "Inst" && $3 !~ /^\[/ && $2 !~ /^(locales|libllvm|libz3|perl|ssl-cert|postgresql-common)/ {print $2}'
     )
     unpack "${absent[@]}"
+}
+
+slurm() {
+    local guard=/usr/sbin/policy-rc.d
+    apt update
+    # Debian starts daemons when their packages are installed, unless this says no.
+    if [ ! -e "$guard" ]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        install -m 755 <(printf '#!/bin/sh\nexit 101\n') "$guard"
+    fi
+    apt install -y --no-install-recommends \
+        slurmctld slurmd slurm-client slurmdbd slurm-wlm-mysql-plugin munge mariadb-server iproute2 > /dev/null
 }
 
 "$2"

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    redfish_user, redfish_password: of an account of the board management controller that may read power
+    prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
+    prometheus_user, prometheus_password
+    energy_ca_file: certificates that vouch for both, besides those of the system
+    slurm_job_id, slurm_step_id, slurm_process: what a process of a Slurm job knows of itself; a batch script has no
+        step, and the process is counted over all nodes of the step
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -57,6 +63,15 @@ class Settings(BaseSettings):
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
+    redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
+    prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
+    prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
+    prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
+    energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
+    slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
+    slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
+    slurm_process: int = Field(default=0, validation_alias="SLURM_PROCID")
 
     @property
     def tracking_uri(self) -> str:

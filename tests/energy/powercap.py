@@ -66,7 +66,7 @@ def ticking(
     root: Path,
     *,
     watts: float = 40.0,
-    watts_per_core: float = 30.0,
+    watts_per_core: float = 60.0,
     fault: Fault = "none",
     after_seconds: float = 0.0,
     refresh_seconds: float = 0.002,
@@ -78,8 +78,8 @@ def ticking(
     """A tree in `root` that counts while the block runs; its domains' folders.
 
     Power of each domain is `watts`, plus `watts_per_core` for each core that the process tree of the caller keeps
-    busy, with noise as silicon has it: 10 % in 20 ms, 3 % in a quarter of a second. To let a domain vanish, remove
-    its folder in the block.
+    busy, with noise as silicon has it: in a quarter of a second 1 % when idle, and 10 % of what a load adds, as its
+    power depends on what is computed. To let a domain vanish, remove its folder in the block.
 
     watts: idle power [W]
     watts_per_core: what one busy core adds [W]
@@ -148,17 +148,18 @@ def _run(options: dict) -> None:
     computed = options["fault"] == "cpu time"
     load, noise = _Load(options["tree"], itself=computed), random.Random(1)
     began = last = time.monotonic()
-    busy, joules, jolt, factor = 0.0, 0.0, 0, 1.0
+    busy, joules, jolt, quiet, lively = 0.0, 0.0, 0, 1.0, 1.0
     print("ticking", flush=True)
     while not select.select([sys.stdin], [], [], options["refresh_seconds"])[0]:
         now, used = time.monotonic(), load.seconds()
         fault = options["fault"] if now - began >= options["after_seconds"] else "none"
         if int(now / 0.02) != int(last / 0.02):
-            factor = 1 + noise.gauss(0, 0.1)
+            quiet, lively = 1 + noise.gauss(0, 0.03), 1 + noise.gauss(0, 0.4)
         idle = {"cpu time": 0.0}.get(fault, options["watts"])
         core = {"constant": 0.0}.get(fault, options["watts_per_core"])
-        steady = fault in ("constant", "cpu time")
-        added = (idle * (now - last) + core * (used - busy)) * (1.0 if steady else factor)
+        if fault in ("constant", "cpu time"):
+            quiet = lively = 1.0
+        added = idle * (now - last) * quiet + core * (used - busy) * max(0.0, lively)
         joules += {"stuck": 0.0, "backwards": -added}.get(fault, added)
         if fault in ("jumps", "wraps wrongly"):
             jolt = int((now - began) / 0.05)

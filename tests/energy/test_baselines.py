@@ -67,6 +67,7 @@ def test_a_thousand_answers_cost_what_the_meter_counts_for_them(meter, answer):
     assert found.joules == pytest.approx(50.0)
     assert found.interval == pytest.approx((45.0, 55.0))
     assert (found.provenance, found.sensor) == ("measured", "counter")
+    assert found.boundary == "all; idle power is taken off"  # the words of the candidate's figure: they are compared
 
 
 def test_idle_power_is_taken_off(meter, answer):

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from gates.samples import SESSION, contender, energy_test, performance
 
-from wattline import files
+from wattline import files, params
 from wattline.energy.paired.figures import per_1000
-from wattline.params import DecideParams, GatesParams, MeasureParams
+from wattline.params import DecideParams, GatesParams
 from wattline.records import (
     Candidate,
     Champion,
@@ -53,7 +53,7 @@ LIMITS = GatesParams.model_validate(
         },
     }
 )
-MEASURE = MeasureParams(windows=100, repeats=3, predictions=1000, batch=256, session=SESSION)
+MEASURE = params.load(Path(__file__).parents[2] / "params.yaml").block.measure.model_copy(update={"session": SESSION})
 COLUMN = Column(name="power_watts", unit="W")
 POINT = Score(value=0.5, low=0.5, high=0.5, units=2)
 PROMOTED = b"the champion's graph"

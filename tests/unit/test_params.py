@@ -112,6 +112,15 @@ WRONG = {
         ["decide.advisory.0 must be", "'integrity'"],
     ),
     "unknown evidence": (put(NAME, "gates", "energy", "evidence", "guessed"), ["energy.evidence must be 'measured'"]),
+    "no budget": (put(NAME, "gates", "energy", "budget_joules", 0), ["energy.budget_joules must be > 0, got 0"]),
+    "a negative budget of training": (
+        put(NAME, "gates", "energy", "training_budget_kwh", -0.5),
+        ["energy.training_budget_kwh must be > 0, got -0.5"],
+    ),
+    "a margin that is missing": (drop(NAME, "gates", "energy", "margin"), [f"{NAME}.gates.energy.margin is missing"]),
+    "a negative margin": (put(NAME, "gates", "energy", "margin", -0.1), ["energy.margin must be > 0, got -0.1"]),
+    "a margin of nothing": (put(NAME, "gates", "energy", "margin", 0), ["energy.margin must be > 0, got 0"]),
+    "a risk of everything": (put(NAME, "gates", "energy", "alpha", 1), ["energy.alpha must be < 0.5, got 1"]),
     "a budget without end": (put(NAME, "gates", "energy", "budget_joules", math.inf), ["budget_joules must be", "inf"]),
     "a limit that nothing is": (
         put(NAME, "gates", "quality", "limit", math.nan),

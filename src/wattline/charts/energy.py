@@ -52,7 +52,9 @@ def energy_test(
     _draw_ratios(left, rows, margin=margin)
     _draw_costs(right, costs, provenance=test.sensor.provenance)
     sensor = f"{test.sensor.provenance} by {test.sensor.sensor}; {_work(test)}"
-    made.supxlabel(textwrap.shorten(sensor, 150, placeholder=" ..."), x=0.01, ha="left", fontsize=8, color="#555555")
+    made.supxlabel(
+        textwrap.fill(sensor, 150, max_lines=2, placeholder=" ..."), x=0.01, ha="left", fontsize=8, color="#555555"
+    )
     return png(made)
 
 

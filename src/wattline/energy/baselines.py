@@ -10,6 +10,7 @@ from itertools import cycle
 from statistics import median
 
 from wattline.energy.meters import Meter, MeterError
+from wattline.energy.paired.figures import NET
 from wattline.progress import progress
 from wattline.records import Energy
 from wattline.task import Predictor, Series, Split
@@ -59,8 +60,12 @@ def _sample(answer: Predictor, work: Sequence[Series], meter: Meter, idle_watts:
     read = meter.stop()
     idle = idle_watts * read.seconds
     low, high = read.interval
-    above = read.model_copy(update={"joules": max(0.0, read.joules - idle), "interval": (low - idle, high - idle)})
-    return above.scaled(1000 / sum(len(unit) for unit in work))
+    above = {
+        "joules": max(0.0, read.joules - idle),
+        "interval": (low - idle, high - idle),
+        "boundary": f"{read.boundary}; {NET}",
+    }
+    return read.model_copy(update=above).scaled(1000 / sum(len(unit) for unit in work))
 
 
 def _summary(samples: Sequence[Energy]) -> Energy:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from wattline.energy.meters import site
 from wattline.energy.meters.combined import Combined
 from wattline.energy.meters.estimate import Estimate
 from wattline.energy.meters.meter import Meter, MeterError
@@ -86,5 +87,6 @@ FACTORIES: Mapping[str, Callable[[EnergyParams], Meter]] = {
     "nvml": _nvml,
     "rapl+nvml": _both,
     "estimate": _estimate,
+    **site.FACTORIES,
 }
 """Every meter by its name in `energy.meter`. A factory raises MeterError where its meter does not work here."""

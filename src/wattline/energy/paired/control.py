@@ -32,8 +32,8 @@ def distrust(control: Bounds, limits: EnergyLimits, *, needed: int, maximum: int
 
     It rejects when its interval excludes ratio 1, unless all of it is negligible beside the margin.
     """
-    harmless = NEGLIGIBLE * math.log1p(limits.margin)
-    if not control.low <= 0 <= control.high and not -harmless <= control.low <= control.high <= harmless:
+    harmless = max(abs(control.low), abs(control.high)) <= NEGLIGIBLE * math.log1p(limits.margin)
+    if not control.low <= 0 <= control.high and not harmless:
         return (
             f"the control, one contender against itself, found a ratio of {control} where 1 is true; "
             "run the session again, on a quieter machine if it comes back"
@@ -41,7 +41,7 @@ def distrust(control: Bounds, limits: EnergyLimits, *, needed: int, maximum: int
     if needed > maximum:
         return (
             f"the control varies by {control.deviation:.2%} a block, at which {needed} pairs are needed to tell a "
-            f"margin of {limits.margin:.1%} with power {limits.power:.0%}, and measure.session.maximum_blocks is {maximum}; "
+            f"margin of {limits.margin:.1%} with power {limits.power:.0%} (measure.session.maximum_blocks: {maximum}); "
             "lengthen measure.session.sample_seconds, allow more blocks, or use a quieter machine"
         )
     return None

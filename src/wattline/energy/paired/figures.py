@@ -10,6 +10,8 @@ from wattline.energy.paired.observations import idle_watts, net_joules, samples
 from wattline.records import Energy, EnergyTest, Sample
 
 Name = Literal["candidate", "baseline"]
+NET = "idle power is taken off"
+"""What is said of the boundary of a figure without it."""
 
 
 def per_1000(test: EnergyTest, contender: Name) -> Energy:
@@ -30,7 +32,7 @@ def per_1000(test: EnergyTest, contender: Name) -> Energy:
         contender,
         lambda sample: net_joules(sample, watts),
         doubt=doubt,
-        boundary="idle power is taken off",
+        boundary=NET,
         parameters={"idle power taken off": f"{watts:.6g} W +/- {doubt:.3g} W, mean of before and after"},
     )
 
@@ -87,9 +89,10 @@ def _mean(test: EnergyTest, contender: Name, joules_of: Callable[[Sample], float
     means = [fmean(joules) for joules in blocks if joules]
     if len(means) < 2:
         raise MeterError(f"{len(means)} blocks hold samples of the {contender}, and 2 are needed; let the session end")
-    if not 0 < fmean(means) < math.inf:
+    mean = fmean(means)
+    if mean <= 0 or not math.isfinite(mean):
         raise MeterError(
-            f"a sample of the {contender} cost {fmean(means):.4g} J by {test.sensor.sensor}: the meter did not count, "
+            f"a sample of the {contender} cost {mean:.4g} J by {test.sensor.sensor}: the meter did not count, "
             "or idle power outweighs the work; raise measure.session.sample_seconds or see `wattline energy doctor`"
         )
-    return fmean(means), float(stdtrit(len(means) - 1, 0.975)) * stdev(means) / math.sqrt(len(means))
+    return mean, float(stdtrit(len(means) - 1, 0.975)) * stdev(means) / math.sqrt(len(means))

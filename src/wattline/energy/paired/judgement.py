@@ -38,12 +38,12 @@ def judge(
     """
     pairs = log_ratios(test, "pair")
     planned = looks(session.minimum_blocks, maximum_blocks)
-    share = level(len(pairs), minimum=planned[0], maximum=maximum_blocks, alpha=limits.alpha)
+    share = level(len(pairs), minimum=session.minimum_blocks, maximum=maximum_blocks, alpha=limits.alpha)
     # A number of pairs that was not planned is refused below, and its bounds are not shown as if they were valid.
     found = bounds(pairs if len(pairs) in planned else (), level=share)
     control = control_bounds(test, limits)
     known = math.isfinite(control.deviation)
-    needed = pairs_needed(control, limits, minimum=planned[0], maximum=maximum_blocks) if known else 0
+    needed = pairs_needed(control, limits, minimum=session.minimum_blocks, maximum=maximum_blocks) if known else 0
     loss = _loss(test)
     answer = (
         _refused(obstacle(test, limits, session=session))
@@ -70,8 +70,8 @@ def _refused(reason: str | None) -> Answer | None:
 def _loss(test: EnergyTest) -> float:
     """By how much the candidate's answers are worse [unit of the headline metric]; NaN without a baseline."""
     scores = {contender.name: contender.score for contender in test.contenders}
-    gain = scores.get("candidate", math.nan) - scores.get("baseline", math.nan)
-    return -gain if test.headline.higher_is_better else gain
+    candidate, baseline = scores.get("candidate", math.nan), scores.get("baseline", math.nan)
+    return baseline - candidate if test.headline.higher_is_better else candidate - baseline
 
 
 def _worse_answers(test: EnergyTest, loss: float, tolerance: float) -> Answer | None:

@@ -55,7 +55,8 @@ def _self_test(test: EnergyTest) -> str | None:
 def _contenders(test: EnergyTest) -> str | None:
     names = sorted(contender.name for contender in test.contenders)
     if names not in (["candidate"], ["baseline", "candidate"]):
-        return f"the contenders are {' and '.join(names) or 'missing'}, not a candidate and at most one baseline; run the test again"
+        found = " and ".join(names) or "missing"
+        return f"the contenders are {found}, not a candidate and at most one baseline; run the test again"
     if test.requests.predictions < 1:
         return "a sample answers 0 windows; raise measure.windows"
     return next((reason for contender in test.contenders if (reason := _answers(contender))), None)

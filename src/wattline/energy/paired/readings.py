@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import groupby
-from statistics import fmean, median
+from statistics import median
 
 import numpy as np
 
@@ -35,18 +35,19 @@ def unusable(test: EnergyTest) -> str | None:
 def _impossible(test: EnergyTest) -> str | None:
     idle = idle_watts(test)
     for number, sample in enumerate(samples(test), start=1):
-        reading = f"sample {number} ({sample.contender}) reads {sample.joules:.4g} J in {sample.seconds:.4g} s"
-        if not _counted(sample):
-            return (
-                f"{reading} ({sample.cpu_seconds:.4g} s of CPU time), between {sample.low:.4g} and {sample.high:.4g} J; "
-                "the meter or the clock did not count: see `wattline energy doctor`"
-            )
         net = net_joules(sample, idle)
-        if not net > 0:
+        if _counted(sample) and net > 0:
+            continue
+        reading = f"sample {number} ({sample.contender}) reads {sample.joules:.4g} J in {sample.seconds:.4g} s"
+        if _counted(sample):
             return (
                 f"{reading}, {net:.4g} J without idle power of {idle:.4g} W; raise measure.session.sample_seconds, "
                 "or use a meter that sees less of what idles"
             )
+        return (
+            f"{reading} ({sample.cpu_seconds:.4g} s of CPU time), within {sample.low:.4g} and {sample.high:.4g} J; "
+            "the meter or the clock did not count: see `wattline energy doctor`"
+        )
     return None
 
 
@@ -96,9 +97,10 @@ def _too_short(test: EnergyTest) -> str | None:
 
 def _stuck(test: EnergyTest) -> str | None:
     for name, readings in _by_contender(test):
-        if len({sample.joules for sample in readings}) == 1:
+        different = {sample.joules for sample in readings}
+        if len(different) == 1:
             return (
-                f"all {len(readings)} samples of the {name} read {readings[0].joules:.4g} J; the sensor is stuck or "
+                f"all {len(readings)} samples of the {name} read {different.pop():.4g} J; the sensor is stuck or "
                 "too coarse: see `wattline energy doctor`, or raise measure.session.sample_seconds"
             )
     runs = [len(list(same)) for _, same in groupby(sample.joules for sample in samples(test))]
@@ -123,13 +125,17 @@ def _computed(test: EnergyTest) -> str | None:
     times = np.array([(sample.cpu_seconds, sample.seconds) for sample in readings]) / joules[:, None]
     factors = np.linalg.lstsq(times, np.ones(len(joules)), rcond=None)[0]
     rest = float(np.sqrt(np.mean((times @ factors - 1) ** 2)))
-    step = (test.sensor.resolution_joules or 0.0) / fmean(joules)
-    if rest > max(SAME_POWER, ROUNDING * step):
+    if not _nothing_left(rest, step=test.sensor.resolution_joules, mean=float(joules.mean())):
         return None
     return (
         f"{test.sensor.sensor} calls itself measured, and its joules follow CPU and wall time to {rest:.2%}: it is an "
         "estimate, or power that does not move; use a meter that counts energy, or call it estimated"
     )
+
+
+def _nothing_left(rest: float, *, step: float | None, mean: float) -> bool:
+    """Whether what is left of readings, as a share of their mean, is too little for a counter with such steps [J]."""
+    return rest <= SAME_POWER or (step is not None and rest <= ROUNDING * step / mean)
 
 
 def _by_contender(test: EnergyTest) -> Iterator[tuple[str, list[Sample]]]:

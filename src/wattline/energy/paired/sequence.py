@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 from wattline.errors import InputError
 
+# More than any session takes.
+MANY = 10_000
+# Standard errors beyond which nothing is in doubt; the series behind scipy's noncentral t underflows near 38.
+CERTAIN = 30.0
+
 
 class Bounds(NamedTuple):
     """Mean of log-ratios with its bounds, and their standard deviation; NaN for fewer than two."""
@@ -47,11 +52,8 @@ def looks(minimum: int, maximum: int) -> tuple[int, ...]:
         raise InputError(
             f"params.yaml: measure.session.maximum_blocks must be at least minimum_blocks ({minimum}), got {maximum}"
         )
-    found = []
-    while minimum < maximum:
-        found.append(minimum)
-        minimum *= 2
-    return (*found, maximum)
+    doubled = (minimum * 2**times for times in range(maximum.bit_length()))
+    return (*(look for look in doubled if look < maximum), maximum)
 
 
 def level(blocks: int, *, minimum: int, maximum: int, alpha: float) -> float:
@@ -84,7 +86,7 @@ def bounds(log_ratios: Sequence[float], *, level: float) -> Bounds:
 
 
 def blocks_needed(deviation: float, *, margin: float, level: float, power: float) -> int:
-    """Least n at which a candidate that costs the same passes with chance `power`.
+    """Least n at which a candidate that costs the same passes with chance `power`; `MANY` for that many and more.
 
     With s the standard deviation of a block's log-ratio, the test passes when t exceeds its quantile of n - 1 degrees
     of freedom, and t is noncentral with log(1 + margin) * sqrt(n) / s (Julious 2004, doi 10.1002/sim.1783, section
@@ -94,23 +96,13 @@ def blocks_needed(deviation: float, *, margin: float, level: float, power: float
     deviation: s
     level: one-sided risk at the last look
     """
-    most = 2
-    while _chance(most, deviation, margin=margin, level=level) < power:
-        most *= 2
-    least = most // 2 + 1
-    while least < most:
-        middle = (least + most) // 2
-        if _chance(middle, deviation, margin=margin, level=level) < power:
-            least = middle + 1
-        else:
-            most = middle
-    return most
+    enough = (blocks for blocks in range(2, MANY) if _chance(blocks, deviation, margin=margin, level=level) >= power)
+    return next(enough, MANY)
 
 
 def _chance(blocks: int, deviation: float, *, margin: float, level: float) -> float:
     """Chance that `blocks` blocks of a candidate that costs the same pass."""
     from scipy.special import nctdtr, stdtrit
 
-    # The series behind nctdtr underflows near 38; at 30 all is certain for any number of blocks that is allowed.
-    distance = min(30.0, math.log1p(margin) * math.sqrt(blocks) / deviation) if deviation else 30.0
-    return float(1 - nctdtr(blocks - 1, distance, stdtrit(blocks - 1, 1 - level)))
+    errors = math.log1p(margin) * math.sqrt(blocks) / deviation if deviation else CERTAIN
+    return float(1 - nctdtr(blocks - 1, min(errors, CERTAIN), stdtrit(blocks - 1, 1 - level)))

@@ -1,0 +1,179 @@
+"""A server of the site that is asked for a reading: verified, bounded, and credentials go only there."""
+
+import ssl
+import time
+from decimal import Decimal
+from json import loads
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from wattline.energy.meters.meter import MeterError
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_SECONDS = 10.0
+"""For an answer as a whole, besides the same time without a byte."""
+LARGEST_ANSWER = 4 * 2**20
+MOST_REDIRECTS = 3
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Remote:
+    """A server that answers GET requests with JSON.
+
+    url: its address
+    field: of params.yaml, for errors
+    user, password: for HTTP's basic authentication; or
+    token: sent as a bearer
+    variables: names of the environment variables that hold them, for errors
+    authority: file of certificates that vouch for the server, besides those of the system
+
+    Raises MeterError for an address that would show credentials, and for an authority that is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        field: str,
+        variables: str,
+        user: str = "",
+        password: SecretStr | None = None,
+        token: SecretStr | None = None,
+        authority: Path | None = None,
+    ) -> None:
+        import httpx
+
+        secret = bool(user or password or token)
+        self.place = _checked(url, field, secret=secret)
+        self._field = field
+        self._variables = variables
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {_printable(token, variables)}"
+        auth = httpx.BasicAuth(user, password.get_secret_value() if password else "") if user else None
+        self._client = httpx.Client(
+            auth=auth,
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            verify=_trust(authority),
+            follow_redirects=False,
+            # Controllers allow few connections, and nobody tells a meter when it is not needed any more.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    def get(self, path: str, **query: str) -> tuple[int, Any]:
+        """Status and JSON of an answer, numbers with a point as Decimal; the JSON of an error is None.
+
+        Raises MeterError when there is no answer, or none that can be read, or when credentials are not accepted.
+        """
+        import httpx
+
+        try:
+            answer, body = self._asked(f"{self.place}{path}", query)
+        except httpx.HTTPError as error:
+            raise MeterError(f"{self.place} does not answer: {_reason(error)}{self._hint(error)}") from None
+        if answer.status_code in (401, 403):
+            raise MeterError(
+                f"{self.place} refuses us with HTTP {answer.status_code}; correct {self._variables}, "
+                "or let that account read power"
+            )
+        if answer.status_code >= 300:
+            return answer.status_code, _json(body)
+        content = _json(body)
+        if content is None:
+            raise MeterError(f"{self.place}{path} answers with something that is not JSON; check {self._field}")
+        return answer.status_code, content
+
+    def _asked(self, url: str, query: dict[str, str]) -> "tuple[httpx.Response, bytes]":
+        """The answer, also where the server sends us elsewhere on itself. Nobody else is told who we are."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        request = self._client.build_request("GET", url, params=query)
+        for _ in range(MOST_REDIRECTS):
+            answer = self._client.send(request, stream=True)
+            try:
+                body = _body(answer, deadline, self.place)
+            finally:
+                answer.close()
+            following = answer.next_request
+            if following is None:
+                return answer, body
+            if _origin(str(following.url)) != _origin(self.place):
+                raise MeterError(
+                    f"{self.place} sends us to {_origin(str(following.url))}, which is not followed, as credentials "
+                    f"are not meant for it; if that is the right place, put it into {self._field}"
+                )
+            request = following
+        raise MeterError(f"{self.place} redirects more than {MOST_REDIRECTS} times; check {self._field}")
+
+    def _hint(self, error: Exception) -> str:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "; WATTLINE_ENERGY_CA_FILE names who vouches for it"
+        return f"; check {self._field}"
+
+
+def _body(answer: "httpx.Response", deadline: float, place: str) -> bytes:
+    found = bytearray()
+    for chunk in answer.iter_bytes():
+        found += chunk
+        if len(found) > LARGEST_ANSWER:
+            raise MeterError(f"{place} answers with more than {LARGEST_ANSWER} bytes; that is no reading of power")
+        if time.monotonic() > deadline:
+            raise MeterError(f"{place} did not finish its answer within {TIMEOUT_SECONDS:g} s; ask its administrator")
+    return bytes(found)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError):  # a JSONDecodeError is a ValueError, too
+        return None
+
+
+def _checked(url: str, field: str, *, secret: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        host, named, _ = parts.hostname, parts.username or parts.password, parts.port
+    except ValueError:
+        raise MeterError(f"{field} is no address; correct it, e.g. https://bmc-node-01.example.org") from None
+    if named or parts.query or parts.fragment:
+        raise MeterError(f"{field} holds more than a place; credentials come from the environment, take them out")
+    if not host or parts.scheme not in ("http", "https"):
+        raise MeterError(f"{field} must be an address like https://bmc-node-01.example.org, got {url!r}")
+    if secret and parts.scheme == "http" and host not in LOOPBACK:
+        raise MeterError(f"{field} is {url!r}, where credentials would be sent in the open; use https")
+    return url.rstrip("/")
+
+
+def _printable(token: SecretStr, variables: str) -> str:
+    text = token.get_secret_value().strip()
+    if not text or not all("!" <= character <= "~" for character in text):
+        raise MeterError(f"the token in {variables} holds a character that no token has; set it anew")
+    return text
+
+
+def _trust(authority: Path | None) -> ssl.SSLContext | bool:
+    if authority is None:
+        return True
+    import httpx
+
+    context = httpx.create_ssl_context()
+    try:
+        context.load_verify_locations(cafile=authority)
+    except OSError:  # an ssl.SSLError is one, too
+        raise MeterError(f"{authority} holds no certificates; correct WATTLINE_ENERGY_CA_FILE") from None
+    return context
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())
