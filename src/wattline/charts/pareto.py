@@ -56,8 +56,8 @@ def pareto(
         _draw(axes, point)
         if point.name in (scores or {}):
             _draw_score(axes, point, (scores or {})[point.name])
-    _draw_front(axes, front)
     _draw_limits(axes, budget_joules, floor)
+    _draw_front(axes, front)
     axes.margins(x=0.12, y=0.14)
     if not headline.higher_is_better:
         axes.invert_yaxis()  # what is better is at the top, whatever the metric
