@@ -50,7 +50,7 @@ def render() -> str:
             parts += list(training())
         elif section := section_of(field):
             if field.default is None:
-                parts.append(f"May be absent. {explained(Block)[name].capitalize()}.\n")
+                parts.append(f"`TASK.{key}` may be absent, or null. {explained(Block)[name].capitalize()}.\n")
             parts += table(section, f"TASK.{key}")
         else:
             parts.append(f"`TASK.{key}`: {explained(Block)[name]}.")

@@ -132,7 +132,7 @@ def test_a_real_meter_tells_more_work_from_less():
 
         return predict
 
-    meter = Estimate(watts_per_core=10.0, watts_source="a test")
+    meter = Estimate(watts_per_core=10.0, watts_source="a test", idle_share=0.0, idle_source="a test")
     found = baselines.energies(
         {"little": work(1), "much": work(8)}, UNITS, meter=meter, seconds=0.3, repeats=1, idle_watts=0.0
     )

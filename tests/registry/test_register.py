@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import measurement, signing_key, write_data, write_record, write_reports
+from builders import energy, measurement, signing_key, write_data, write_record, write_reports
 
 from tests.registry import faults
 from tests.registry.project import (
@@ -32,7 +32,7 @@ from tests.registry.project import (
 )
 from wattline import files
 from wattline.errors import InputError, IntegrityError, RejectedError
-from wattline.records import Decision
+from wattline.records import Decision, Measurement, ServingEnergy
 from wattline.registry import promotion, registration, statements, store, tracking
 from wattline.settings import settings
 
@@ -55,6 +55,18 @@ def test_a_version_says_what_it_is_without_opening_a_file(project: Path):
     assert {name: text for name, text in found.items() if name.startswith("wattline.gate.")} == {
         f"wattline.gate.{gate}": "PASS" for gate in ("integrity", "quality", "champion", "energy")
     }
+
+
+def test_what_requests_to_the_server_cost_is_a_tag_where_it_was_measured(project: Path):
+    path = files.report_path("measure")
+    cost = Measurement.from_json(path.read_text())
+    served = ServingEnergy(
+        per_1000_requests=energy(5.0), per_million_samples=energy(500.0), requests_per_second=1, samples_per_second=1
+    )
+    files.write_text(path, cost.model_copy(update={"serving": served}).to_json())
+    found = tags(register())
+    assert found["wattline.energy_per_1000_requests"] == "5 J [4.5, 5.5] estimated: CPU time x 12.5 W/core"
+    assert found["wattline.energy_per_million_samples"] == "500 J [450, 550] estimated: CPU time x 12.5 W/core"
 
 
 def test_a_version_holds_candidate_reports_card_and_what_it_was_made_from(project: Path):

@@ -58,6 +58,7 @@ def test_it_has_the_sections_of_a_model_card(write):
         "Latency",
         "Energy",
         "Energy test",
+        "Energy of serving",
         "Limits",
         "Change since the champion",
     ]

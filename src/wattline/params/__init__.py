@@ -36,6 +36,7 @@ from wattline.params.stages import (
     ProfileParams,
     PrometheusParams,
     RedfishParams,
+    ServingLoadParams,
     SessionParams,
     ValidateParams,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "RobustnessLimits",
     "RuleParams",
     "Section",
+    "ServingLoadParams",
     "ServingParams",
     "SessionParams",
     "SlicesLimits",

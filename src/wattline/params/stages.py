@@ -80,6 +80,25 @@ class SessionParams(Section):
     other_cores: Positive
 
 
+class ServingLoadParams(Section):
+    """What the real server is asked, on this machine, to find out what its path costs.
+
+    requests: to /predict in one turn, one window in each; more where the meter's resolution wants that
+    rows: to /observe in one turn, one in each request; a row is a sample of every column
+    repeats: turns of each path, between which nothing is asked
+    connections: kept open, each with one request under way
+    idle_seconds: how long idle power is watched before and after each turn [s]
+    timeout_seconds: longest time for the server to become ready, and for one turn [s]
+    """
+
+    requests: int = Field(ge=100)
+    rows: int = Field(ge=100)
+    repeats: int = Field(ge=3)
+    connections: int = Field(ge=1, le=256)
+    idle_seconds: Positive
+    timeout_seconds: Positive
+
+
 class MeasureParams(Section):
     """How the cost of a prediction is measured.
 
@@ -87,12 +106,14 @@ class MeasureParams(Section):
     repeats: how often candidate and champion take turns, for latency and throughput
     batch: windows in one batch, for throughput and energy
     session: the paired energy test
+    serving: the path through the real server; null: it is not measured
     """
 
     windows: int = Field(ge=100)
     repeats: int = Field(ge=3)
     batch: int = Field(ge=1)
     session: SessionParams
+    serving: ServingLoadParams | None = None
 
 
 class PrometheusParams(Section):

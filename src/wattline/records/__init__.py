@@ -26,6 +26,7 @@ from wattline.records.energy import (
     SelfTest,
     Sensor,
     ServingEnergy,
+    ServingWindow,
     TrainingEnergy,
 )
 from wattline.records.evaluation import Evaluation, Score, Slice, worst_first
@@ -71,6 +72,7 @@ __all__ = [
     "SelfTest",
     "Sensor",
     "ServingEnergy",
+    "ServingWindow",
     "Signature",
     "Slice",
     "SourceFile",

@@ -298,18 +298,51 @@ class Emissions(Record):
         return self.grams + self.embodied_grams
 
 
+class ServingWindow(Record):
+    """One reading of the meter while the server did one thing.
+
+    path: what was asked; "idle": nothing was
+    joules: what the meter read, idle power included [J]
+    low, high: what the meter's own resolution, or assumption, allows [J]
+    seconds: how long it took, until the answers were in the server's log too [s]
+    requests: that were answered, all of them right
+    sending_seconds: until the last answer was there [s]
+    scores, alarms: windows that were scored in it, and those above their threshold
+    """
+
+    path: str
+    joules: float
+    low: float
+    high: float
+    seconds: float = Field(ge=0)
+    requests: int = Field(default=0, ge=0)
+    sending_seconds: float = Field(default=0.0, ge=0)
+    scores: int = Field(default=0, ge=0)
+    alarms: int = Field(default=0, ge=0)
+
+
 class ServingEnergy(Record):
-    """Energy of the path that callers use: the real server, over HTTP.
+    """Energy of the path that callers use: the real server, over HTTP; what it draws without requests is taken off.
 
     per_1000_requests: one window in each request, JSON
     per_million_samples: the live path: rows that arrive one by one, each of which is a sample of every column
-    requests_per_second, samples_per_second: how fast they were sent
+    requests_per_second, samples_per_second: how fast they were sent, by a client on the same machine
+    digest: of the candidate record; "" where it was not recorded
+    idle_watts: what is taken off: the boundary with the server up and nothing asked [W]
+    columns: samples in one row
+    connections: kept open by the client, each with one request under way
+    windows: every reading
     """
 
     per_1000_requests: Energy
     per_million_samples: Energy
     requests_per_second: float = Field(ge=0)
     samples_per_second: float = Field(ge=0)
+    digest: str = ""
+    idle_watts: Figure = Field(default=float("nan"))
+    columns: int | None = Field(default=None, ge=1)
+    connections: int | None = Field(default=None, ge=1)
+    windows: tuple[ServingWindow, ...] = ()
 
 
 class Point(Record):

@@ -62,6 +62,9 @@ def figures(evidence: Evidence) -> dict[str, str]:
     }
     if cost.training_energy is not None:
         tags["wattline.training_energy"] = energy_text(cost.training_energy)
+    if cost.serving is not None:
+        tags["wattline.energy_per_1000_requests"] = energy_text(cost.serving.per_1000_requests)
+        tags["wattline.energy_per_million_samples"] = energy_text(cost.serving.per_million_samples)
     for verdict in evidence.decision.verdicts:
         tags[f"wattline.gate.{verdict.name}"] = verdict.outcome
     for metric, score in evidence.evaluation.contenders["candidate"].items():

@@ -18,14 +18,17 @@ logger = logging.getLogger(__name__)
 Device = Literal["cpu", "cuda"]
 
 
-def choose(energy: EnergyParams, *, device: Device = "cpu") -> Meter:
+def choose(energy: EnergyParams, *, device: Device = "cpu", root: int | None = None) -> Meter:
     """The meter of `energy.meter`.
 
     device: what the work runs on; `auto` meters its GPUs where that is cuda
+    root: process whose tree an estimate is made for, instead of this one's; other meters cannot tell processes apart
 
     Raises MeterError where a meter that is named does not work here: nothing takes its place.
     """
-    return automatic(energy, device=device) if energy.meter == "auto" else named(energy.meter, energy)
+    if energy.meter == "auto":
+        return automatic(energy, device=device, root=root)
+    return _estimate(energy, root=root) if energy.meter == "estimate" else named(energy.meter, energy)
 
 
 def named(name: str, energy: EnergyParams) -> Meter:
@@ -36,8 +39,10 @@ def named(name: str, energy: EnergyParams) -> Meter:
         raise MeterError(f"energy.meter: {name} does not work here: {error}") from None
 
 
-def automatic(energy: EnergyParams, *, device: Device) -> Meter:
+def automatic(energy: EnergyParams, *, device: Device, root: int | None = None) -> Meter:
     """What measures the devices that are used; for CPU packages without a counter, an estimate, with a warning why.
+
+    root: as for `choose`
 
     Raises MeterError where a GPU is used and not metered: an estimate of CPU time would leave out most of it.
     """
@@ -45,7 +50,7 @@ def automatic(energy: EnergyParams, *, device: Device) -> Meter:
         packages: Meter = Rapl()
     except MeterError as error:
         logger.warning("%s; energy of the CPU is estimated from CPU time", error)
-        packages = _estimate(energy)
+        packages = _estimate(energy, root=root)
     if device == "cpu":
         return packages
     try:
@@ -73,12 +78,13 @@ def _both(energy: EnergyParams) -> Meter:
     return Combined([_rapl(energy), _nvml(energy)])
 
 
-def _estimate(energy: EnergyParams) -> Meter:
+def _estimate(energy: EnergyParams, *, root: int | None = None) -> Meter:
     return Estimate(
         watts_per_core=energy.watts_per_core,
         watts_source=energy.watts_source,
         idle_share=energy.idle_share,
         idle_source=energy.idle_source,
+        root=root,
     )
 
 

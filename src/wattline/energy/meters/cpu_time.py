@@ -1,4 +1,4 @@
-"""CPU time of this process and of everything it started: the steady figure on a machine that others use, too."""
+"""CPU time of a process and of everything it started: the steady figure on a machine that others use, too."""
 
 import os
 import resource
@@ -46,18 +46,40 @@ def tree(known: frozenset[Process] = frozenset()) -> CpuTime:
     while True:
         waited_for = _waited_for()
         seconds, resolution, processes = time.process_time() + waited_for, 1e-6, set()
-        descendants = set(_descendants(os.getpid()))
-        for number in descendants | {process.number for process in known}:
+        living = set(descendants(os.getpid()))
+        for number in living | {process.number for process in known}:
             with suppress(OSError, ValueError):  # it was waited for in the meantime
                 began, inherited = _status(number)
                 process = Process(number, began)
-                if number not in descendants and process not in known:
+                if number not in living and process not in known:
                     continue  # the number is another process's now
                 seconds += time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
                 resolution += 2 * _TICK_SECONDS if inherited else 0.0
                 processes.add(process)
         if waited_for == _waited_for():  # otherwise a child was counted twice, or not at all
             return CpuTime(seconds, resolution, frozenset(processes))
+
+
+def tree_of(root: int, known: frozenset[Process] = frozenset()) -> CpuTime:
+    """CPU time of another process, of its living descendants, and of those that they waited for, as `tree` counts it.
+
+    known: processes of an earlier look, which still count as long as they live
+    Raises ProcessLookupError when `root` does not run, or another process has its number by now.
+    """
+    seconds, resolution, processes = 0.0, 1e-6, set()
+    living = {root, *descendants(root)}
+    for number in living | {process.number for process in known}:
+        with suppress(OSError, ValueError):
+            began, inherited = _status(number)
+            process = Process(number, began)
+            if known and process not in known and number not in living - {root}:
+                continue  # the number is another process's now
+            seconds += time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
+            resolution += 2 * _TICK_SECONDS if inherited else 0.0
+            processes.add(process)
+    if root not in {process.number for process in processes}:
+        raise ProcessLookupError(f"process {root} does not run")
+    return CpuTime(seconds, resolution, frozenset(processes))
 
 
 def _waited_for() -> float:
@@ -70,7 +92,8 @@ def _clock(process: int) -> int:
     return (~process << 3) | 2
 
 
-def _descendants(root: int) -> Iterator[int]:
+def descendants(root: int) -> Iterator[int]:
+    """Numbers of all processes that `root` started, or that these did, and that were not waited for yet."""
     waiting = list(_children(root))
     while waiting:
         process = waiting.pop()

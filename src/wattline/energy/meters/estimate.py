@@ -14,6 +14,7 @@ class Estimate:
     watts_source: where that figure comes from
     idle_share: idle power of the machine that is charged on top, as a share of `watts_per_core`
     idle_source: where that figure comes from
+    root: process whose tree is read instead of that of this process
 
     What is lost of the CPU time is said at `cpu_time.tree`.
     """
@@ -25,7 +26,16 @@ class Estimate:
     name = "estimate"
     minimum_seconds = 0.1
 
-    def __init__(self, *, watts_per_core: float, watts_source: str, idle_share: float, idle_source: str) -> None:
+    def __init__(
+        self,
+        *,
+        watts_per_core: float,
+        watts_source: str,
+        idle_share: float,
+        idle_source: str,
+        root: int | None = None,
+    ) -> None:
+        self._root = root
         self._watts = watts_per_core * (1 + idle_share)
         idle = f" x {1 + idle_share:g}" if idle_share else ""
         self._sensor = f"CPU time x {watts_per_core:g} W/core{idle} ({watts_source})"
@@ -44,14 +54,14 @@ class Estimate:
 
     def start(self) -> None:
         self._began = time.monotonic()
-        self._start = cpu_time.tree()
+        self._start = self._read()
 
     def stop(self) -> Energy:
-        """Raises MeterError when CPU time was lost, or `start` was not called."""
+        """Raises MeterError when CPU time was lost, the process that is read has ended, or `start` was not called."""
         if self._start is None:
             raise MeterError("the estimate was stopped without having been started; call start() first")
         start, self._start = self._start, None
-        end = cpu_time.tree(start.processes)
+        end = self._read(start.processes)
         resolution = max(start.resolution, end.resolution)
         gained = end.seconds - start.seconds
         if gained < -resolution:
@@ -71,3 +81,13 @@ class Estimate:
             resolution_joules=resolution * self._watts,
             parameters=self._parameters,
         )
+
+    def _read(self, known: frozenset[cpu_time.Process] = frozenset()) -> cpu_time.CpuTime:
+        if self._root is None:
+            return cpu_time.tree(known)
+        try:
+            return cpu_time.tree_of(self._root, known)
+        except ProcessLookupError:
+            raise MeterError(
+                f"process {self._root}, whose CPU time is to be read, does not run any more; no figure holds all of it"
+            ) from None

@@ -3,7 +3,7 @@
 import os.path
 from pathlib import Path
 
-from wattline.supply.card import figures, sections
+from wattline.supply.card import figures, sections, serving
 from wattline.supply.card.energy_test import energy_test
 from wattline.supply.card.evidence import Evidence
 from wattline.supply.card.markdown import required
@@ -28,6 +28,7 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
         "Latency": figures.latency(evidence.measurement, pictures),
         "Energy": figures.energy(evidence.measurement),
         "Energy test": energy_test(evidence.decision, evidence.measurement, pictures),
+        "Energy of serving": serving.serving(evidence.measurement),
         "Limits": sections.limits(evidence.description),
         "Change since the champion": sections.change(evidence.evaluation),
     }
