@@ -9,9 +9,9 @@ from wattline.bakeoff.measuring import Measured
 from wattline.bakeoff.plan import Model
 from wattline.bakeoff.record import Bakeoff, Entrant, Inputs
 from wattline.bakeoff.workspace import Workspace
-from wattline.errors import InputError, IntegrityError
+from wattline.errors import IntegrityError
 from wattline.params import Params
-from wattline.records import Candidate, Energy, Evaluation, Metric, TrainingEnergy
+from wattline.records import Candidate, Evaluation, Metric, TrainingEnergy
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,10 @@ def _entrant(outcome: Outcome, session: Measured, *, headline: Metric) -> Entran
         "parameters": candidate.parameters,
         "headline": outcome.evaluation().contenders["candidate"][headline.name],
         "performance": session.performances.get(model.name),
-        "training": _training(place),
+        "training": files.read_record(place.report("train_energy"), TrainingEnergy).total,
         "failure": session.failures.get(model.name),
     }
     return entrant.model_copy(update=figures)
-
-
-def _training(place: Workspace) -> Energy:
-    """Energy of the whole training, lost attempts included where they were counted."""
-    path = place.report("train_energy")
-    try:
-        return files.read_record(path, TrainingEnergy).total
-    except InputError:
-        return files.read_record(path, Energy)
 
 
 def _rows(evaluations: Mapping[str, Evaluation]) -> str | None:

@@ -14,14 +14,13 @@ from wattline.bakeoff.workspace import Workspace, folder
 from wattline.energy import meters
 from wattline.energy.meters import MeterError
 from wattline.errors import WattlineError
-from wattline.measuring import taking, turns
+from wattline.measuring import latency, taking, turns
 from wattline.measuring.comparing import read_rows
 from wattline.measuring.turns import Turns
 from wattline.params import Params
 from wattline.progress import progress
 from wattline.records import Performance, Record
 from wattline.serving.inference.engine import Engine
-from wattline.stages import measure
 
 
 class Measured(Record):
@@ -95,8 +94,8 @@ def _session(inputs: str, places: Mapping[str, Workspace], loaded: Params) -> Me
             say=say,
         )
     engines = {name: Engine(places[name].candidate) for name in taken.rounds[0].order}
-    work = {name: measure.sample(engine, rows.test, rows.columns, block.measure) for name, engine in engines.items()}
-    speed = measure.take_turns(engines, work, block.measure)
+    work = {name: latency.sample(engine, rows.test, rows.columns, block.measure) for name, engine in engines.items()}
+    speed = latency.take_turns(engines, work, block.measure)
     performances, failures = {}, dict(taken.failures)
     for name, engine in sorted(engines.items()):
         try:
@@ -106,7 +105,7 @@ def _session(inputs: str, places: Mapping[str, Workspace], loaded: Params) -> Me
     return Measured(inputs=inputs, performances=performances, turns=taken, failures=failures)
 
 
-def _performance(engine: Engine, speed: measure.Turns, taken: Turns, name: str) -> Performance:
+def _performance(engine: Engine, speed: latency.Turns, taken: Turns, name: str) -> Performance:
     """Raises MeterError when the meter did not count for this model."""
     p50, p99 = np.quantile(speed.latency_ms, [0.5, 0.99])
     return Performance(
