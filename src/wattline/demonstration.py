@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wattline import files, params, splits
+from wattline import editing, files, params, splits
 from wattline.errors import InputError, RejectedError, WattlineError
 from wattline.gates import report
 from wattline.records import Decision, Signature
@@ -60,14 +60,7 @@ def choose_source(source: str, *, path: Path = params.FILE) -> None:
 
     Raises InputError for a source without options, and for a preset that params.yaml itself would not allow.
     """
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    name = params.load(path).task.name
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 200
-    tree = yaml.load(path.read_text())
+    name, tree = params.load(path).task.name, editing.read(path)
     block = tree[name]
     known = block["ingest"].get("options", {})
     if source not in known:
@@ -78,22 +71,7 @@ def choose_source(source: str, *, path: Path = params.FILE) -> None:
             place = f"{path}: {name}.presets.{source}.{section}"
             raise InputError(f"{place} is not a section of {name}; remove or rename it")
         block[section].update(values)
-    stream = StringIO()
-    yaml.dump(tree, stream)
-    replace_checked(path, stream.getvalue())
-
-
-def replace_checked(path: Path, text: str) -> None:
-    """Replace params.yaml by `text` if it is valid. Raises InputError and changes nothing otherwise."""
-    draft = path.with_name(f".{path.name}.draft")
-    files.write_text(draft, text)
-    try:
-        loaded = params.load(draft)
-        task = params.load_task(loaded.task)
-        params.typed(task.options, loaded.block.train, where=f"{path}: {loaded.task.name}.train")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    editing.replace_checked(path, editing.text(tree))
 
 
 def reproduce() -> None:

@@ -45,7 +45,7 @@ def leaves(tree, prefix):
     """Dotted names of the values below `prefix`; what a source is given counts as one."""
     for name, value in tree.items():
         key = f"{prefix}.{name}"
-        nested = isinstance(value, dict) and key not in ("TASK.ingest.options", "TASK.presets")
+        nested = isinstance(value, dict) and key not in ("TASK.ingest.options", "TASK.presets", "TASK.bakeoff.models")
         yield from leaves(value, key) if nested else [key]
 
 

@@ -20,8 +20,8 @@ SHARED = {"errors", "files", "params", "progress", "records", "settings", "split
 """Modules through which every stage reads and writes: all of the pipeline would depend on each of them."""
 ELSEWHERE = {"registry"}
 """What does not write an output of the stage: `train` logs its run."""
-MORE_SECTIONS = {"energy", "emissions", "gates", "presets"}
-"""Sections of a task's block that are no stage's name: three that stages share or add, and what the demo copies."""
+MORE_SECTIONS = {"energy", "emissions", "gates", "presets", "bakeoff"}
+"""Sections of a task's block that are no stage's name: what stages share or add, and what other verbs read."""
 
 
 def resolved(stage: str, what: str) -> list[str]:

@@ -140,16 +140,30 @@ def finished_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFacto
         report = Validation(data=dataset.id, rows=dataset.rows, units=len(dataset.units), expectations=5)
         files.write_report("validate", report)
         evaluate.run(evaluate=few_resamples(), train={}, seed=SEED, task=Scorer())
-        measure.run(measure=few_windows(block), energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
+        measure.run(measure=few_windows(block), **measuring(block))
         decide.run(gates=block.gates, decide=block.decide, measure=block.measure)
     return folder
 
 
 def few_windows(block: Block) -> MeasureParams:
-    """As little as says anything: an energy test of four short blocks."""
+    """As little as says anything: an energy test of four short blocks, and no server."""
     session = {"minimum_blocks": 4, "maximum_blocks": 4, "sample_seconds": 0.02, "idle_seconds": 0.1}
-    update = {"windows": 100, "repeats": 3, "batch": 32, "session": block.measure.session.model_copy(update=session)}
+    update = {"windows": 100, "repeats": 3, "batch": 32, "serving": None}
+    update |= {"session": block.measure.session.model_copy(update=session)}
     return block.measure.model_copy(update=update)
+
+
+def measuring(block: Block) -> dict[str, Any]:
+    """What `measure.run` wants beside its own knobs, for `Scorer`."""
+    serving = params.load(ROOT / "params.yaml").serving
+    return {
+        "energy": block.energy,
+        "gates": block.gates,
+        "serving": serving,
+        "train": {},
+        "seed": SEED,
+        "task": Scorer(),
+    }
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.conftest import SEED, STEPS, Scorer, few_windows, promote_candidate, train_candidate
+from stages.conftest import SEED, STEPS, Scorer, few_windows, measuring, promote_candidate, train_candidate
 from stages.test_evaluate import rename_column
 from wattline import files, splits
 from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000
 from wattline.errors import InputError, WattlineError
+from wattline.measuring.latency import sample
 from wattline.params import EmissionsParams
 from wattline.records import Measurement, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages import measure
-from wattline.stages.measure import sample
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def small(block) -> Any:
 @pytest.fixture
 def measured(trained, small, block) -> Callable[[], Measurement]:
     def run() -> Measurement:
-        measure.run(measure=small, energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
+        measure.run(measure=small, **measuring(block))
         return files.read_report("measure", Measurement)
 
     return run
@@ -52,7 +52,7 @@ def contested_folder(trained_folder, tmp_path_factory, block) -> Path:
     shutil.copytree(trained_folder, folder)
     with contextlib.chdir(folder):
         promote_candidate()
-        measure.run(measure=few_windows(block), energy=block.energy, gates=block.gates, seed=SEED, task=Scorer())
+        measure.run(measure=few_windows(block), **measuring(block))
     return folder
 
 
@@ -119,6 +119,11 @@ def test_without_a_champion_there_is_one_contender(alone):
 @pytest.mark.parametrize("name", ["latency", "energy"])
 def test_latencies_and_the_energy_test_are_drawn(alone, name):
     assert (files.REPORTS / "measure" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_energy_of_every_baseline_is_found_out(alone):
+    assert set(alone.baselines) == {"constant"}
+    assert all(energy.joules > 0 for energy in alone.baselines.values())
 
 
 def test_the_machine_is_described_without_its_name(alone):

@@ -41,6 +41,20 @@ def decision() -> None:
 
 
 @app.command()
+def bakeoff(
+    check: Annotated[bool, typer.Option("--check", help="choose again from the report alone, run nothing")] = False,
+    write: Annotated[bool, typer.Option("--write", help="write the chosen options into params.yaml")] = False,
+) -> None:
+    """Run the models of params.yaml side by side, and choose one by the rule there."""
+    from wattline.bakeoff import running, writing
+
+    if not check:
+        running.run(write=write, say=typer.echo)
+        return
+    typer.echo(f"chosen       {writing.check().choice.reason}")
+
+
+@app.command()
 def demo(
     source: Annotated[str | None, typer.Option(help="set ingest.source of the task first, e.g. smd")] = None,
 ) -> None:

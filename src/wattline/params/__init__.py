@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from wattline.errors import InputError
+from wattline.params.bakeoff import BakeoffParams, RuleParams
 from wattline.params.gates import (
     ChampionLimits,
     DataLimits,
@@ -44,6 +45,7 @@ from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
 __all__ = [
+    "BakeoffParams",
     "Block",
     "CardParams",
     "ChampionLimits",
@@ -67,6 +69,7 @@ __all__ = [
     "RedfishParams",
     "RegistryParams",
     "RobustnessLimits",
+    "RuleParams",
     "Section",
     "ServingLoadParams",
     "ServingParams",
@@ -100,6 +103,7 @@ class Block(Section):
 
     emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
+    bakeoff: models that `wattline bakeoff` runs side by side
     """
 
     ingest: IngestParams
@@ -115,6 +119,7 @@ class Block(Section):
     gates: GatesParams
     card: CardParams
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    bakeoff: BakeoffParams | None = None
 
 
 class Params(Section):

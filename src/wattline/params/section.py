@@ -1,6 +1,7 @@
 """The base of every section of params.yaml, and the kinds of number in them."""
 
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -17,9 +18,16 @@ class Section(BaseModel):
     @classmethod
     def _is_no_disguised_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse `true` and "7" for a number: YAML has numbers, and a quoted one is a slip of the pen."""
-        if cls.model_fields[str(info.field_name)].annotation in (int, float) and _looks_like_a_number(value):
+        if _is_number(cls.model_fields[str(info.field_name)].annotation) and _looks_like_a_number(value):
             raise ValueError("must be a number")
         return value
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a field of this type holds a number, or None in its place."""
+    if get_origin(kind) in (Union, UnionType, Annotated):
+        return any(_is_number(part) for part in get_args(kind))
+    return kind in (int, float)
 
 
 def _looks_like_a_number(value: Any) -> bool:

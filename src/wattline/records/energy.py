@@ -361,7 +361,7 @@ class ServingEnergy(Record):
 class Point(Record):
     """One model in the plane of energy and quality.
 
-    kind: "candidate", "version" (registered earlier) or "baseline"
+    kind: "candidate", "version" (registered earlier) or "baseline"; in a bake-off "chosen" or "model"
     score: headline metric on the same test rows
     joules_per_1000, interval: energy of 1,000 predictions and its 95 % confidence interval [J]
     comparable: whether it was scored on the same rows, and its energy read from the same sensor, on the same kind of
@@ -369,7 +369,7 @@ class Point(Record):
     """
 
     name: str
-    kind: Literal["candidate", "version", "baseline"]
+    kind: Literal["candidate", "version", "baseline", "chosen", "model"]
     score: Figure
     joules_per_1000: Figure
     interval: tuple[Figure, Figure] = (float("nan"), float("nan"))

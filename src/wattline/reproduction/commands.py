@@ -3,10 +3,13 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from wattline.settings import settings
 
@@ -69,8 +72,11 @@ def git(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)
 
 
-def streamed(command: Sequence[str], *, folder: Path, say: Say) -> int:
-    """Run `command`, hand every line to `say` as it comes, and give the exit code. Interrupted, nothing goes on."""
+def streamed(command: Sequence[str], *, folder: Path, say: Say, keep_open: Sequence[int] = ()) -> int:
+    """Run `command`, hand every line to `say` as it comes, and give the exit code. Interrupted, nothing goes on.
+
+    keep_open: file descriptors that the command inherits, e.g. of a lock that it holds for as long as it lives
+    """
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -80,6 +86,7 @@ def streamed(command: Sequence[str], *, folder: Path, say: Say) -> int:
         text=True,
         errors="replace",
         start_new_session=True,
+        pass_fds=keep_open,
     ) as process:
         try:
             assert process.stdout is not None
@@ -99,3 +106,20 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait(SECONDS_TO_END)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, with which CI ends a job, pass through `finally` as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

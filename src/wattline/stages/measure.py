@@ -1,46 +1,33 @@
-"""measure: latency and throughput of candidate and champion in turns, and the energy test between them."""
+"""measure: what answers of candidate and champion cost, in turns on one machine: time, energy, and energy over HTTP."""
 
 import platform
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wattline import charts, files
-from wattline.energy import meters
+from wattline import charts, files, splits
+from wattline.energy import baselines, meters
 from wattline.energy.emissions import of_model
 from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000, picture
+from wattline.energy.paired.observations import idle_watts
 from wattline.energy.paired.worker import Name
 from wattline.measuring import contest
 from wattline.measuring.comparing import read_rows
 from wattline.measuring.contest import Rows, Rules
-from wattline.params import EmissionsParams, EnergyParams, GatesParams, MeasureParams
+from wattline.measuring.latency import Turns, sample, take_turns
+from wattline.measuring.serving.session import serving_energy
+from wattline.params import EmissionsParams, EnergyParams, GatesParams, MeasureParams, ServingParams, typed
 from wattline.progress import progress
-from wattline.records import EnergyTest, Measurement, Performance, TrainingEnergy
+from wattline.records import Energy, EnergyTest, Measurement, Performance, TrainingEnergy
 from wattline.serving.inference.engine import Engine
 from wattline.stages.evaluate import read_champion
-from wattline.task import FloatArray, Split, Task
+from wattline.task import Task
 
-WARM_UP_CALLS = 20
 ROLES: Mapping[str, Name] = {"candidate": "candidate", "champion": "baseline"}
 """What contenders are called in an energy test."""
-
-
-@dataclass
-class Turns:
-    """What one contender showed in its turns.
-
-    latency_ms: one figure for each single window [ms]
-    throughput_per_second: one figure for each turn
-    """
-
-    latency_ms: list[float] = field(default_factory=list)
-    throughput_per_second: list[float] = field(default_factory=list)
 
 
 def run(
@@ -48,47 +35,24 @@ def run(
     measure: MeasureParams,
     energy: EnergyParams,
     gates: GatesParams,
+    serving: ServingParams,
+    train: Mapping[str, Any],
     seed: int,
     task: Task,
     emissions: EmissionsParams | None = None,
 ) -> None:
-    """Write reports/measure.json. Its figures are measurements: they differ from run to run."""
-    rows, rules, folders = read_rows(), Rules(measure, gates), {"candidate": files.CANDIDATE}
+    """Write reports/measure.json with its pictures. Its figures are measurements: they differ from run to run."""
+    rows, rules = read_rows(), Rules(measure, gates)
+    folders = {"candidate": files.CANDIDATE}
     if read_champion().version is not None:
         folders["champion"] = files.CHAMPION
     training = files.read_report("train_energy", TrainingEnergy)
+    options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
     engines = {name: Engine(folder) for name, folder in folders.items()}
     work = {name: sample(engine, rows.test, rows.columns, measure) for name, engine in engines.items()}
     turns = take_turns(engines, work, measure)
-    test = hold(folders, rows, rules=rules, energy=energy, seed=seed, task=task)
-    performances = {name: performance(engines[name], turns[name], test, ROLES[name]) for name in folders}
-    measurement = Measurement(
-        candidate=performances["candidate"],
-        champion=performances.get("champion"),
-        machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        training_energy=training.total,
-        test=test,
-        emissions=of_model(performances["candidate"].energy_per_1000, training, emissions),
-    )
-    files.write_report("measure", measurement)
-    latencies = {name: one.latency_ms for name, one in turns.items()}
-    files.write_bytes(files.REPORTS / "measure" / "latency.png", charts.latency(latencies, unit="ms"))
-    drawn = picture.draw(test, contest.verdict(test, rules), margin=gates.energy.margin)
-    files.write_bytes(files.REPORTS / "measure" / "energy.png", drawn)
-
-
-def hold(
-    folders: Mapping[str, Path],
-    rows: Rows,
-    *,
-    rules: Rules,
-    energy: EnergyParams,
-    seed: int,
-    task: Task,
-) -> EnergyTest:
-    """The energy test of the candidate against the champion, or alone."""
     with progress("measure") as say:
-        return contest.hold(
+        test = contest.hold(
             {ROLES[name]: folder for name, folder in folders.items()},
             rows,
             meter=meters.choose(energy),
@@ -97,59 +61,43 @@ def hold(
             seed=seed,
             say=say,
         )
+    performances = {name: performance(engines[name], turns[name], test, ROLES[name]) for name in folders}
+    measurement = Measurement(
+        candidate=performances["candidate"],
+        champion=performances.get("champion"),
+        machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        training_energy=training.total,
+        test=test,
+        serving=serving_energy(
+            files.CANDIDATE, rows.test, columns=rows.columns, measure=measure, energy=energy, serving=serving
+        ),
+        baselines=measure_baselines(task, options, rows, test, measure=measure, energy=energy),
+        emissions=of_model(performances["candidate"].energy_per_1000, training, emissions),
+    )
+    files.write_report("measure", measurement)
+    draw(test, turns, rules)
 
 
-def sample(
-    engine: Engine, test: Split, columns: Sequence[str], measure: MeasureParams
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Raw windows spread over units and time, and the units' indices, as `engine` wants them."""
-    wanted = engine.places(columns)
-    share = -(-measure.windows // len(test))
-    windows, units = [], []
-    for unit, series in test.items():
-        view = series.windows(engine.signature.steps)
-        rows = np.linspace(0, len(view) - 1, share, dtype=np.int64)
-        windows.append(view[rows][:, :, wanted])
-        units.append(np.full(share, engine.signature.index(unit), dtype=np.int64))
-    return np.concatenate(windows)[: measure.windows], np.concatenate(units)[: measure.windows]
+def measure_baselines(
+    task: Task, options: Any, rows: Rows, test: EnergyTest, *, measure: MeasureParams, energy: EnergyParams
+) -> dict[str, Energy]:
+    """Energy of 1,000 answers of each baseline [J], without the idle power that the energy test found."""
+    return baselines.energies(
+        task.baselines(splits.read_training_data(), options),
+        rows.test,
+        meter=meters.choose(energy),
+        seconds=measure.session.sample_seconds,
+        repeats=measure.repeats,
+        idle_watts=idle_watts(test),
+    )
 
 
-def take_turns(
-    engines: Mapping[str, Engine],
-    work: Mapping[str, tuple[FloatArray, NDArray[np.int64]]],
-    measure: MeasureParams,
-) -> dict[str, Turns]:
-    """Interleave the contenders, in alternating order, so that a change of the machine's state hits both."""
-    turns = {name: Turns() for name in engines}
-    for name, engine in engines.items():
-        _single(engine, work[name], calls=WARM_UP_CALLS)
-    for repeat in range(measure.repeats):
-        for name in list(engines)[:: 1 if repeat % 2 == 0 else -1]:
-            turns[name].latency_ms += _single(engines[name], work[name], calls=len(work[name][0]))
-            turns[name].throughput_per_second.append(_throughput(engines[name], work[name], measure))
-    return turns
-
-
-def _single(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], *, calls: int) -> list[float]:
-    windows, units = work
-    latencies = []
-    for call in range(calls):
-        window, unit = windows[call : call + 1], units[call : call + 1]
-        begin = time.perf_counter()
-        engine.run(window, unit)
-        latencies.append((time.perf_counter() - begin) * 1e3)
-    return latencies
-
-
-def _throughput(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], measure: MeasureParams) -> float:
-    """Windows per second in batches: all of them, over and over for as long as a sample of the energy test takes."""
-    windows, units = work
-    begin, answered = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - begin) < measure.session.sample_seconds or not answered:
-        for at in range(0, len(units), measure.batch):
-            engine.run(windows[at : at + measure.batch], units[at : at + measure.batch])
-        answered += len(units)
-    return answered / elapsed
+def draw(test: EnergyTest, turns: Mapping[str, Turns], rules: Rules) -> None:
+    """Write the pictures of reports/measure: the energy test, and the distribution of latencies."""
+    drawn = picture.draw(test, contest.verdict(test, rules), margin=rules.gates.energy.margin)
+    latencies = {name: one.latency_ms for name, one in turns.items()}
+    files.write_bytes(files.REPORTS / "measure" / "energy.png", drawn)
+    files.write_bytes(files.REPORTS / "measure" / "latency.png", charts.latency(latencies, unit="ms"))
 
 
 def performance(engine: Engine, turns: Turns, test: EnergyTest, name: Name) -> Performance:
