@@ -1,7 +1,7 @@
 """How good the energy counter of a GPU is: its steps, its refresh, its lag, its repeatability, and power beside it.
 
 On a machine with an NVIDIA GPU and PyTorch with CUDA, about two minutes:
-PYTHONPATH=src python benchmarks/gpu_meter.py
+PYTHONPATH=src python benchmarks/gpu/meter.py
 """
 
 import itertools
