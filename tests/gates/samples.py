@@ -177,7 +177,7 @@ def joules(value: float, low: float, high: float, **changes: Any) -> Energy:
 
 
 def measurement(energy: Energy | None = None, **changes: Any) -> Measurement:
-    """A candidate that was measured alone, and not tested. Changes are those of its performance."""
+    """A candidate that was measured, with no samples to prove it. Changes are those of its performance."""
     found = performance(CANDIDATE.digest, energy or joules(2.0, 1.0, 3.0), **changes)
     return Measurement(candidate=found, machine="sample", training_energy=trained(0.5, 0.25, 0.75))
 

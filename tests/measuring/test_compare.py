@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,29 @@ def test_without_the_evidence_that_is_demanded_there_is_no_answer(compare):
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stdout.startswith("REFUSE  ")
     assert "estimate" in done.stdout.splitlines()[0]
+    assert files.read_record(Path("reports/energy_compare.json"), Comparison).test.blocks == (), "it was told at once"
+
+
+def test_an_answer_that_cannot_be_written_down_is_told_all_the_same(compare):
+    done = compare("models/candidate", "models/candidate", "--to", "models")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout.startswith("PASS    ")
+    assert done.stderr.endswith("models cannot be written: Is a directory; name another path\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_leaves_nothing(compare, tmp_path, number):
+    change_params(lambda block: block["measure"]["session"].update(minimum_blocks=200, maximum_blocks=200))
+    words = [sys.executable, "-m", "wattline", "energy", "compare", "models/candidate", "models/candidate"]
+    scratch = tmp_path / "scratch"
+    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(scratch)}, stderr=subprocess.DEVNULL) as process:
+        while not list(scratch.glob("*/baseline.npz")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+    assert list(scratch.iterdir()) == []
+    assert not Path("reports/energy_compare.json").exists()
 
 
 def no_champion() -> None:

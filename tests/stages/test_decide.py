@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gates.samples import SESSION, contender, energy_test, performance
+from gates.samples import SESSION, UP, contender, energy_test, joules, performance
 
 from wattline import files, params
 from wattline.energy.paired.figures import per_1000
@@ -21,13 +21,10 @@ from wattline.records import (
     Decision,
     Earlier,
     EarlierVersion,
-    Energy,
     Evaluation,
     Finding,
     Manifest,
     Measurement,
-    Metric,
-    Performance,
     Score,
     Slice,
     UnitRows,
@@ -132,24 +129,16 @@ def write_reports(candidate: Candidate, dataset: Dataset) -> None:
         data=dataset.id,
         rows=20,
         rows_sha256="34" * 32,
-        headline=Metric(name="vus_pr", unit="1", higher_is_better=True, description=""),
+        headline=UP,
         contenders={"candidate": {"vus_pr": POINT}, "ridge": {"vus_pr": POINT.model_copy(update={"value": 0.25})}},
         slices=(Slice(kind="group", name="rack0", rows=20, scores={"vus_pr": 0.5}),),
         robustness={"noise": POINT},
     )
     files.write_report("evaluate", evaluation)
-    energy = Energy(
-        joules=1, interval=(0.5, 2), provenance="estimated", sensor="CPU time", boundary="process", seconds=1
-    )
-    performance = Performance(
-        digest=candidate.digest,
-        latency_p50_ms=1,
-        latency_p99_ms=2,
-        throughput_per_second=1000,
-        batch=256,
-        energy_per_1000=energy,
-    )
-    files.write_report("measure", Measurement(candidate=performance, machine="sample", training_energy=energy))
+    test = energy_test(None, contenders=(contender(digest=candidate.digest),))
+    alone = performance(candidate.digest, per_1000(test, "candidate"))
+    training = joules(1, 0.5, 2)
+    files.write_report("measure", Measurement(candidate=alone, machine="sample", training_energy=training, test=test))
 
 
 @pytest.fixture
@@ -178,6 +167,13 @@ def write_test(ratio: float, champion: str) -> None:
         "test": test,
     }
     files.write_report("measure", found.model_copy(update=measured))
+
+
+def scale(tree: Any, factor: float) -> None:
+    """Every reading of the energy test is `factor` of what it was."""
+    for block in tree["test"]["blocks"]:
+        for sample in block["samples"]:
+            sample.update({name: sample[name] * factor for name in ("joules", "low", "high")})
 
 
 def decided(**changes: Any) -> Decision:
@@ -380,7 +376,7 @@ def test_an_undefined_figure_survives_the_report_as_undefined_and_fails(project)
 
 
 def test_energy_that_nothing_counted_is_refused_and_rejects(project):
-    edit(files.report_path("measure"), lambda tree: tree["candidate"]["energy_per_1000"].update(joules=0))
+    edit(files.report_path("measure"), lambda tree: scale(tree, 0.0))
     decision = decided()
     assert outcomes(decision) == {"energy": "REFUSE"}
     assert not decision.accepted
@@ -407,13 +403,7 @@ def test_a_champion_that_energy_was_not_tested_against_rejects(promoted):
 
 @pytest.mark.parametrize(("factor", "outcome"), [(0.5, "REFUSE"), (2.0, "FAIL")])
 def test_samples_that_were_edited_do_not_fit_their_figures(promoted, factor, outcome):
-    def scale(tree):
-        for block in tree["test"]["blocks"]:
-            for sample in block["samples"]:
-                for name in ("joules", "low", "high"):
-                    sample[name] *= factor
-
-    edit(files.report_path("measure"), scale)
+    edit(files.report_path("measure"), lambda tree: scale(tree, factor))
     assert outcomes(decided()) == {"energy": outcome}
 
 

@@ -8,8 +8,8 @@ from wattline.bakeoff.assembling import Outcome, assemble
 from wattline.bakeoff.plan import Model
 from wattline.bakeoff.record import Bakeoff
 from wattline.errors import RejectedError
+from wattline.interruption import ended_by_sigterm
 from wattline.params import Params
-from wattline.reproduction.commands import ended_by_sigterm
 
 Say = Callable[[str], object]
 

@@ -57,9 +57,10 @@ def compare(
     loaded = params.load()
     with model_folder(candidate, loaded) as first, model_folder(baseline, loaded) as second:
         comparison = run(first, second, loaded)
+    # First, because a file that cannot be written must not cost the answer of minutes.
+    typer.echo("\n".join(report.lines(comparison)))
     with writing(to):
         files.write_text(to, comparison.to_json())
-    typer.echo("\n".join(report.lines(comparison)))
     raise typer.Exit(report.EXIT_CODES[comparison.judgement.outcome])
 
 

@@ -24,12 +24,15 @@ from wattline.records import (
     Evaluation,
     Judgement,
     Measurement,
+    Metric,
     Provenance,
     Verdict,
 )
 
 RATIO = "J per J of the champion"
 FIRST = "there is none yet, so that only the budgets count"
+NO_TEST = "reports/measure.json holds no energy test"
+AGAIN = "run `dvc repro --force measure`"
 
 
 @fails_closed
@@ -89,8 +92,6 @@ def _against_champion(
         test = _tested(measurement, evaluation)
     except Insufficient as reason:
         return unanswered("energy", str(reason))
-    if test is None:
-        return _verdict("PASS", reason=FIRST)
     found = judged(test, limits, champion=champion, session=session)
     if evaluation.champion.version is None and found.outcome == "PASS":
         return _verdict("PASS", reason=FIRST)
@@ -98,29 +99,39 @@ def _against_champion(
 
 
 def _within_budget(measurement: Measurement, limits: EnergyLimits) -> Verdict:
-    """The budget of 1,000 predictions, from the raw samples where there are some."""
-    said, test = measurement.candidate.energy_per_1000, measurement.test
+    """The budget of 1,000 predictions, from the raw samples."""
+    test = measurement.test
     if test is None:
-        return budget.predictions(said, limits)
+        return unanswered("energy", f"{NO_TEST}, so that no samples prove its figure; {AGAIN}")
     try:
         found = per_1000(test, "candidate")
+        _check_figure("candidate", measurement.candidate.energy_per_1000, found)
+        if measurement.champion is not None:
+            _check_figure("champion", measurement.champion.energy_per_1000, per_1000(test, "baseline"))
     except MeterError as error:
         return _verdict("REFUSE", reason=str(error), limit=limits.budget_joules)
-    if _differ(said, found):
-        return unanswered(
-            "energy",
-            f"reports/measure.json says {said.joules:.4g} J {said.provenance} by {said.sensor}, its samples say "
-            f"{found.joules:.4g} J {found.provenance} by {found.sensor}; run `dvc repro --force measure`",
-        )
+    except Insufficient as reason:
+        return unanswered("energy", str(reason))
     return budget.predictions(found, limits)
+
+
+def _check_figure(name: str, said: Energy, found: Energy) -> None:
+    """Raise Insufficient where a figure of a report is not the one that its samples give."""
+    if _differ(said, found):
+        raise Insufficient(
+            f"reports/measure.json says {said.joules:.4g} J {said.provenance} by {said.sensor} ({said.boundary}) of "
+            f"the {name}, its samples say {found.joules:.4g} J {found.provenance} by {found.sensor} "
+            f"({found.boundary}); {AGAIN}"
+        )
 
 
 def _differ(said: Energy, found: Energy) -> bool:
     """Whether a figure is not the one that its samples give, but for the last digits of a float."""
     (low, high), (lower, higher) = said.interval, found.interval
-    figures = (said.joules, found.joules), (low, lower), (high, higher)
+    figures = (said.joules, found.joules), (low, lower), (high, higher), (said.seconds, found.seconds)
     equal = all(math.isclose(one, other, rel_tol=1e-9) for one, other in figures)
-    return not equal or (said.provenance, said.sensor) != (found.provenance, found.sensor)
+    same = {"joules": said.joules, "interval": said.interval, "seconds": said.seconds}
+    return not equal or said != found.model_copy(update=same)
 
 
 def _figured(found: Judgement, limits: EnergyLimits, champion: ChampionLimits, test: EnergyTest) -> Verdict:
@@ -139,10 +150,10 @@ def _figured(found: Judgement, limits: EnergyLimits, champion: ChampionLimits, t
     )
 
 
-def _tested(measurement: Measurement, evaluation: Evaluation) -> EnergyTest | None:
-    """The test of this candidate against this champion; None for a first version that was measured without one.
+def _tested(measurement: Measurement, evaluation: Evaluation) -> EnergyTest:
+    """The test of this candidate against this champion, or alone where there is none.
 
-    Raises Insufficient when the champion was not tested against, or somebody else was.
+    Raises Insufficient when there is no test, or it is about others, or of answers that count in another metric.
     """
     alone, champion = nothing_promoted(evaluation), evaluation.champion
     beside = measurement.champion.digest if measurement.champion is not None else None
@@ -152,14 +163,19 @@ def _tested(measurement: Measurement, evaluation: Evaluation) -> EnergyTest | No
             f"{_champion(champion.digest)}; run `wattline champion` and `dvc repro`"
         )
     test = measurement.test
-    if test is None and not alone:
+    if test is None:
+        raise Insufficient(f"{NO_TEST}{'' if alone else f' against version {champion.version}'}; {AGAIN}")
+    if test.headline != evaluation.headline:
         raise Insufficient(
-            f"reports/measure.json holds no energy test against version {champion.version}; "
-            "run `dvc repro --force measure`"
+            f"the energy test scored answers by {_metric(test.headline)}, the evaluation by "
+            f"{_metric(evaluation.headline)}; {AGAIN}"
         )
-    if test is not None:
-        _check_subjects(test, measurement, champion)
+    _check_subjects(test, measurement, champion)
     return test
+
+
+def _metric(metric: Metric) -> str:
+    return f"{metric.name} [{metric.unit}], {'higher' if metric.higher_is_better else 'lower'} is better"
 
 
 def _check_subjects(test: EnergyTest, measurement: Measurement, champion: Champion) -> None:

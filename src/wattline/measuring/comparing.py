@@ -27,6 +27,7 @@ def compare(candidate: Path, baseline: Path, loaded: Params) -> Comparison:
             rules=rules,
             seed=loaded.seed,
             say=say,
+            evidence=loaded.block.gates.energy.evidence,
         )
     limits = loaded.block.gates
     return Comparison(

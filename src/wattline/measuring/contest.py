@@ -7,6 +7,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from wattline.energy.meters.self_test import self_test
 from wattline.energy.paired import Judgement, judge, looks, session
 from wattline.energy.paired.session import Plan, Say
 from wattline.energy.paired.worker import Entrant, Name
+from wattline.interruption import ended_by_sigterm
 from wattline.measuring import requests
 from wattline.measuring.process import Process
 from wattline.params import GatesParams, MeasureParams
@@ -44,12 +46,21 @@ class Rules:
 
 
 def hold(
-    folders: Mapping[Name, Path], rows: Rows, *, meter: Meter, task: Task, rules: Rules, seed: int, say: Say
+    folders: Mapping[Name, Path],
+    rows: Rows,
+    *,
+    meter: Meter,
+    task: Task,
+    rules: Rules,
+    seed: int,
+    say: Say,
+    evidence: Literal["measured", "estimated"] = "estimated",
 ) -> EnergyTest:
     """Hold a session between the model in `folders["candidate"]` and that in `folders["baseline"]`, or without one.
 
     seed: of the order of the blocks
     say: called with what is done, the share that is done (0..1) and figures
+    evidence: the weakest kind of figure that is worth taking samples for
     Raises InputError or IntegrityError when a model cannot be loaded, does not fit the rows, or there are no rows.
     """
     import_module("scipy.special")  # the judgement needs it: half a second that would be overhead of the session
@@ -65,6 +76,7 @@ def hold(
         headline=task.description.headline,
         params=params,
         seed=seed,
+        evidence=evidence,
         looks=looks(params.minimum_blocks, params.maximum_blocks),
         more=lambda test: verdict(test, rules).more,
     )
@@ -92,8 +104,8 @@ def verdict(test: EnergyTest, rules: Rules) -> Judgement:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for requests and answers, which nobody else may read and which vanishes."""
-    with TemporaryDirectory(prefix="wattline-") as folder:
+    """A folder for requests and answers, which nobody else may read and which vanishes, also on SIGTERM."""
+    with ended_by_sigterm(), TemporaryDirectory(prefix="wattline-") as folder:
         yield Path(folder)
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wattline.errors import WattlineError
-from wattline.reproduction.commands import Place, Say, ended_by_sigterm, git
+from wattline.interruption import ended_by_sigterm
+from wattline.reproduction.commands import Place, Say, git
 
 
 @contextmanager

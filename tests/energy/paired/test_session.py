@@ -124,6 +124,16 @@ class TestPlan:
         assert [contender.score for contender in test.contenders] == [0.5, 0.5]
         assert test.overhead == pytest.approx(0, abs=1e-9)
 
+    @pytest.mark.parametrize(
+        ("provenance", "evidence", "blocks"),
+        [("estimated", "measured", 0), ("measured", "measured", 8), ("estimated", "estimated", 8)],
+    )
+    def test_nothing_is_sampled_where_an_estimate_cannot_be_the_answer(self, provenance, evidence, blocks):
+        stage = Stage()
+        stage.meter.change = lambda _, values: values.update(provenance=provenance)
+        test = held(stage, evidence=evidence)
+        assert (len(test.blocks), test.problem, test.sensor.provenance) == (blocks, None, provenance)
+
     def test_other_load_is_what_is_not_ours(self):
         stage = Stage()
         stage.world.others = 0.7

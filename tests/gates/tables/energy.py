@@ -1,6 +1,6 @@
 from wattline.energy.paired.figures import per_1000
 from wattline.energy.paired.judgement import judge
-from wattline.records import Champion, Earlier, EarlierVersion
+from wattline.records import Champion, Earlier, EarlierVersion, Idle
 
 from ..cases import Asked
 from ..samples import (
@@ -17,6 +17,7 @@ from ..samples import (
     joules,
     measurement,
     performance,
+    power,
     tested,
     trained,
 )
@@ -85,6 +86,11 @@ def subjects(*pairs):
     return tested(GOOD, test=GOOD.model_copy(update={"contenders": others}))
 
 
+def bound(test, place):
+    """What decides about a budget: the upper bound where it passes, the lower one where it fails."""
+    return per_1000(test, "candidate").interval[place], 4.0
+
+
 def earlier(**changes):
     good = {
         "version": "2",
@@ -92,7 +98,7 @@ def earlier(**changes):
         "metric": "vus_pr",
         "score": 0.9375,
         "rows_sha256": "34" * 32,
-        "energy_per_1000": joules(1.0, 0.5, 1.5),
+        "energy_per_1000": joules(1.0, 0.5, 1.5, boundary="CPU packages; idle power is taken off"),
         "batch": 256,
         "machine": "sample",
     }
@@ -100,7 +106,7 @@ def earlier(**changes):
 
 
 GOOD, DEAR, EQUAL = energy_test(0.75), energy_test(1.5), energy_test(1.1)
-ALONE = energy_test(None)
+ALONE, COSTLY, AT_BUDGET = energy_test(None), energy_test(None, cost=6.0), energy_test(None, cost=4.0)
 BROKEN = {"problem": "the meter vanished"}
 ESTIMATED = SENSOR.model_copy(update=ESTIMATE)
 UNDECIDED_TRAINING = {"training_energy": trained(1.0, 0.5, 1.5)}
@@ -153,6 +159,7 @@ CASES = (
         0.5,
         0.125,
         unit="W",
+        evaluation=power(champion=PROMOTED),
         says=("no win by worse answers",),
     ),
     # which champion
@@ -215,6 +222,31 @@ CASES = (
     unlike("another lower bound than the samples give fails", interval=(0.0, per_1000(GOOD, "candidate").interval[1])),
     unlike("another upper bound than the samples give fails", interval=(per_1000(GOOD, "candidate").interval[0], 9.0)),
     unlike("another sensor than that of the samples fails", sensor="rapl:package-1"),
+    unlike("another boundary than that of the samples fails", boundary="the whole node"),
+    unlike("another scope than that of the samples fails", scope="processes"),
+    unlike("another duration than that of the samples fails", seconds=1.0),
+    asked(
+        "a champion's figure that is not that of the samples fails",
+        tested(GOOD, champion=performance(PROMOTED.digest, joules(2.0, 1.0, 3.0))),
+        "FAIL",
+        says=("J measured by rapl:package-0 (CPU packages) of the champion, its samples say",),
+    ),
+    asked(
+        "answers that were scored by another metric than the evaluation's fail",
+        tested(energy_test(0.75, headline=DOWN)),
+        "FAIL",
+        says=("scored answers by mae [W], lower is better, the evaluation by vus_pr [1], higher is better",),
+    ),
+    asked(
+        "idle power that no float can sum is refused",
+        tested(GOOD, test=GOOD.model_copy(update={"idle_after": Idle(watts=1.7e308, seconds=1, other_cores=0)})),
+        "REFUSE",
+        NAN,
+        1 + MEASURED.margin,
+        unit=RATIO,
+        provenance="measured",
+        says=("budget REFUSE: a sample of the candidate cost",),
+    ),
     asked(
         "an estimate that is labelled measured fails",
         stored(
@@ -223,7 +255,10 @@ CASES = (
         ),
         "FAIL",
         limits=ANY,
-        says=("J measured by CPU time x 12.5 W/core, its samples say", "J estimated by CPU time"),
+        says=(
+            "J measured by CPU time x 12.5 W/core (CPU packages; idle power is taken off) of the candidate",
+            "J estimated by CPU time",
+        ),
     ),
     asked(
         "samples without idle power are refused twice",
@@ -238,22 +273,26 @@ CASES = (
     # without a champion
     first(
         "a first version has only its budgets to keep, and it says so",
-        measurement(),
-        "PASS",
-        3.0,
-        4.0,
-        says=(FIRST, "so that only the budgets count", "budget PASS: 3 J <= 4 J", AT_TRAINING),
-    ),
-    first(
-        "a first version may be tested alone",
         tested(ALONE),
         "PASS",
-        per_1000(ALONE, "candidate").interval[1],
-        4.0,
-        says=(FIRST,),
+        *bound(ALONE, 1),
+        says=(FIRST, "so that only the budgets count", IN_BUDGET, AT_TRAINING),
     ),
-    first("a first version over its budget fails", measurement(joules(6.0, 5.0, 7.0)), "FAIL", 5.0, 4.0, says=(FIRST,)),
-    first("a first version at its budget is refused", measurement(joules(4.0, 3.0, 5.0)), "REFUSE", 4.0, 4.0),
+    asked(
+        "a first version without samples fails, whatever its figure says",
+        measurement(),
+        "FAIL",
+        evaluation=evaluation(),
+        says=("champion FAIL: reports/measure.json holds no energy test; run", "no samples prove its figure"),
+    ),
+    first("a first version over its budget fails", tested(COSTLY), "FAIL", *bound(COSTLY, 0), says=(FIRST,)),
+    first(
+        "a first version at its budget is refused",
+        tested(AT_BUDGET),
+        "REFUSE",
+        per_1000(AT_BUDGET, "candidate").joules,
+        4.0,
+    ),
     first(
         "a first version whose session broke off is refused",
         tested(energy_test(None, **BROKEN)),
@@ -324,10 +363,9 @@ CASES = (
     # energy at equal quality
     first(
         "an earlier version that is better for less is told, and decides nothing",
-        measurement(),
+        tested(ALONE),
         "PASS",
-        3.0,
-        4.0,
+        *bound(ALONE, 1),
         earlier=earlier(),
         says=(
             "; not on the Pareto front of 2 models: version 2 has vus_pr 0.9375 for 1 J, the candidate 0.875 for 2 J",
@@ -335,19 +373,17 @@ CASES = (
     ),
     first(
         "a candidate that nothing dominates is on the front",
-        measurement(),
+        tested(ALONE),
         "PASS",
-        3.0,
-        4.0,
+        *bound(ALONE, 1),
         earlier=earlier(score=0.5),
         says=("; on the Pareto front of 2 models",),
     ),
     first(
         "without a score of the candidate nothing is said of a front",
-        measurement(),
+        tested(ALONE),
         "PASS",
-        3.0,
-        4.0,
+        *bound(ALONE, 1),
         evaluation=evaluation(contenders={}),
         silent=("Pareto",),
     ),

@@ -22,7 +22,7 @@ GOOD = {
     "candidate": CANDIDATE,
     "validation": validation(),
     "evaluation": evaluation(),
-    "measurement": measurement(),
+    "measurement": tested(energy_test(None)),
     "checks": (Check(name="data/raw", expected="a", found="a"),),
 }
 EVALUATED = {"quality", "champion", "slices", "robustness", "energy"}

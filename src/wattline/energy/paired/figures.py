@@ -1,8 +1,8 @@
 """What one contender's predictions cost, from the samples of a session."""
 
 import math
-from collections.abc import Callable
-from statistics import fmean, stdev
+from collections.abc import Callable, Iterable
+from statistics import stdev
 from typing import Literal
 
 from wattline.energy.meters import MeterError
@@ -63,10 +63,10 @@ def _energy(
     doubt: uncertainty of idle power [W]
     """
     readings = list(samples(test, contender))
-    joules, chance = _mean(test, contender, joules_of)
-    seconds = fmean(sample.seconds for sample in readings)
-    below = fmean(sample.joules - sample.low for sample in readings) + chance + doubt * seconds
-    above = fmean(sample.high - sample.joules for sample in readings) + chance + doubt * seconds
+    joules, chance = _block_mean(test, contender, joules_of)
+    seconds = _mean_of(sample.seconds for sample in readings)
+    below = _mean_of(sample.joules - sample.low for sample in readings) + chance + doubt * seconds
+    above = _mean_of(sample.high - sample.joules for sample in readings) + chance + doubt * seconds
     sensor = test.sensor
     return Energy(
         joules=joules,
@@ -81,18 +81,24 @@ def _energy(
     ).scaled(1000 / test.requests.predictions)
 
 
-def _mean(test: EnergyTest, contender: Name, joules_of: Callable[[Sample], float]) -> tuple[float, float]:
+def _block_mean(test: EnergyTest, contender: Name, joules_of: Callable[[Sample], float]) -> tuple[float, float]:
     """Mean over blocks of a contender's energy in a sample, and half its 95 % interval [J]."""
     from scipy.special import stdtrit  # half a second to import, which most commands need not wait for
 
     blocks = [[joules_of(sample) for sample in block.samples if sample.contender == contender] for block in test.blocks]
-    means = [fmean(joules) for joules in blocks if joules]
+    means = [_mean_of(joules) for joules in blocks if joules]
     if len(means) < 2:
         raise MeterError(f"{len(means)} blocks hold samples of the {contender}, and 2 are needed; let the session end")
-    mean = fmean(means)
+    mean = _mean_of(means)
     if mean <= 0 or not math.isfinite(mean):
         raise MeterError(
             f"a sample of the {contender} cost {mean:.4g} J by {test.sensor.sensor}: the meter did not count, "
             "or idle power outweighs the work; raise measure.session.sample_seconds or see `wattline energy doctor`"
         )
     return mean, float(stdtrit(len(means) - 1, 0.975)) * stdev(means) / math.sqrt(len(means))
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    """The mean; infinite or NaN, where `fmean` would raise, for readings that no float can sum."""
+    found = list(values)
+    return sum(found) / len(found)

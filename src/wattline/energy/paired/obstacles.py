@@ -77,6 +77,8 @@ def _blocks(test: EnergyTest, session: SessionParams) -> str | None:
         found = [sample.contender for sample in block.samples]
         if found != expected:
             return f"block {number}, a {block.kind} in order {block.order}, holds {found}, not {expected}; run it again"
+    if len(set(test.blocks)) != len(test.blocks):
+        return "a block of samples is there twice, which makes chance look smaller than it is; run the test again"
     controls = sum(block.kind == "control" for block in test.blocks)
     if controls < session.minimum_blocks:
         return (

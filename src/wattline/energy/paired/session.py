@@ -47,6 +47,7 @@ class Plan:
     headline: metric of the scores
     looks: numbers of rounds after which `more` is asked; a candidate alone has the first one only
     more: whether further blocks could still change the answer
+    evidence: where it is "measured", a session ends before its samples when the meter only estimates
     """
 
     requests: Requests
@@ -55,6 +56,7 @@ class Plan:
     seed: int
     looks: Sequence[int]
     more: Callable[[EnergyTest], bool]
+    evidence: Literal["measured", "estimated"] = "estimated"
 
 
 @dataclass
@@ -201,6 +203,8 @@ class Session:
     def _observe(self) -> None:
         params = self._plan.params
         self.observed.idle_before = self._idle()
+        if self._plan.evidence == "measured" and self._metering.sensor.provenance != "measured":
+            return  # whatever came now, the answer would be no
         warm = [self._warm_up(pit) for pit in self._all()]
         seconds = HEADROOM * max(params.sample_seconds, self._meter.minimum_seconds)
         fastest = min(one.pass_seconds for one in warm)

@@ -83,6 +83,12 @@ CASES = (
         refuses(f"without {name} nothing can be taken off", energy(**{name: None}), "idle power was not read")
         for name in ("idle_before", "idle_after")
     ),
+    refuses("idle power that no float can sum is none", energy(idle_after=idle(1.7e308)), "the meter did not count"),
+    gives(
+        "nor do bounds that none can sum break anything",
+        lambda module: module.per_1000(session(alter=lambda *_: {"low": -1.7e308}), "candidate").interval[0],
+        -math.inf,
+    ),
     refuses(
         "idle power may not be all",
         energy(idle_before=idle(96.0), idle_after=idle(96.0)),

@@ -22,8 +22,17 @@ ESTIMATE = sensor(provenance="estimated", sensor="CPU time x 12.5 W/core", scope
 
 
 def obstacle(limits=LIMITS, **changes):
-    test = session(**changes)
+    return obstacle_of(session(**changes), limits)
+
+
+def obstacle_of(test, limits=LIMITS):
     return lambda module: module.obstacle(test, limits, session=SESSION)
+
+
+def doubled(blocks):
+    """The first blocks are there twice."""
+    test = session()
+    return obstacle_of(test.model_copy(update={"blocks": test.blocks + test.blocks[:blocks]}))
 
 
 def failed(*conditions):
@@ -39,7 +48,7 @@ def drifted(after, *, net=32.0, ratio=1.0, **changes):
     """Idle power went from 32 W - after / 2 to 32 W + after / 2, and the contenders draw 64 W."""
     return obstacle(
         spread=1e-9,
-        alter=lambda number, _: joules(16.0 + net + (number % 2) * 2.0 - 1.0),
+        alter=lambda number, _: joules(16.0 + net + (number % 2) * 2.0 - 1.0) | {"cpu_seconds": 0.5 + number / 1e3},
         idle_before=idle(32.0 - after / 2),
         idle_after=idle(32.0 + after / 2),
         **changes,
@@ -128,6 +137,7 @@ CASES = (
         "block 1, a pair",
         "run it again",
     ),
+    *(says(f"{count} blocks that are there twice are noticed", doubled(count), "there twice") for count in (1, 12)),
     says(
         "a candidate's sample is none for a control",
         obstacle(alter=renamed(4, "candidate")),
