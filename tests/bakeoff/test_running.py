@@ -390,6 +390,36 @@ class TestCheck:
         with pytest.raises(WattlineError, match=r"bakeoff\.md does not say what bakeoff\.json says"):
             writing.check()
 
+    @pytest.mark.parametrize("content", [None, b"\xff"])
+    def test_a_table_that_is_none_is_found(self, finished, content: bytes | None):
+        finished(MODELS)
+        path = writing.FOLDER / writing.TABLE
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(WattlineError, match=r"bakeoff\.md does not say what bakeoff\.json says"):
+            writing.check()
+
+    def test_a_model_without_readings_is_found(self, finished):
+        finished(MODELS)
+        result = writing.read()
+        first, *others = result.entrants
+        forged = first.model_copy(update={"name": "forged"})
+        (writing.FOLDER / writing.RECORD).write_text(
+            result.model_copy(update={"entrants": (forged, *others)}).to_json()
+        )
+        with pytest.raises(WattlineError, match="'forged' has no readings"):
+            writing.check()
+
+    def test_a_meter_that_failed_its_self_test_is_found(self, finished):
+        finished(MODELS)
+        result = writing.read()
+        tested = result.turns.self_test
+        failed = tested.conditions[0].model_copy(update={"holds": False})
+        broken = tested.model_copy(update={"conditions": (failed, *tested.conditions[1:])})
+        turns = result.turns.model_copy(update={"self_test": broken})
+        (writing.FOLDER / writing.RECORD).write_text(result.model_copy(update={"turns": turns}).to_json())
+        with pytest.raises(WattlineError, match="the meter failed its self-test"):
+            writing.check()
+
     def test_without_a_record_it_says_so(self, project):
         project({"cheap": CHEAP})
         with pytest.raises(InputError, match=r"bakeoff\.json is missing"):

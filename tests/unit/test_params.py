@@ -147,6 +147,28 @@ def test_what_is_wrong_is_named(edited, case):
         assert part in message
 
 
+WORD = "hunter2"
+NAMED = f"reader:{WORD}"
+SERVER = {"url": "https://example.org", "query": "watts", "boundary": "the node", "interval_seconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("prometheus",), SERVER | {"password": WORD}),
+        (("token",), WORD),
+        (("promtheus",), SERVER | {"url": f"https://{NAMED}@example.org"}),
+        (("prometheus",), SERVER | {"url": f"https://{NAMED}@example.org"}),
+        (("prometheus",), SERVER | {"url": f"{NAMED}@example.org"}),
+    ],
+)
+def test_credentials_are_refused_and_not_shown(edited, keys, value):
+    edited(put(NAME, "energy", *keys, value))
+    message = refused(load)
+    assert "its value is not shown" in message
+    assert WORD not in message
+
+
 def test_a_wrong_block_of_a_task_that_does_not_run_is_found_too(edited):
     edited(put("other_task", {"ingest": {}}))
     assert refused(load).startswith("params.yaml: other_task.")

@@ -48,7 +48,11 @@ def check() -> Bakeoff:
     Raises IntegrityError when energies, choice, verdict or table are not those that follow from them.
     """
     found = read()
-    for problem in _untrue(found):
+    try:
+        problem = next(_untrue(found), None)
+    except KeyError as error:
+        problem = f"{FOLDER / RECORD}: {error} has no readings"
+    if problem is not None:
         raise IntegrityError(f"{problem}; run `wattline bakeoff` again")
     return found
 
@@ -61,6 +65,8 @@ def _untrue(found: Bakeoff) -> Iterator[str]:
             found.turns is None or turns.per_1000(found.turns, entrant.name) != entrant.performance.energy_per_1000
         ):
             yield f"{path}: the energy of {entrant.name} is not that of the readings"
+    if found.turns is not None and not found.turns.self_test.passed:
+        yield f"{path}: the meter failed its self-test"
     again = choosing.choose(found.entrants, found.rule, headline=found.headline, evidence=found.evidence)
     if again != found.choice:
         was, now = (f"{one.name} of {', '.join(one.ranked) or 'none'}" for one in (found.choice, again))
@@ -72,5 +78,5 @@ def _untrue(found: Bakeoff) -> Iterator[str]:
         judgement = duel.judged(versus, versus.comparison)
         if judgement.to_json() != versus.comparison.judgement.to_json():
             yield f"{path} says {versus.comparison.judgement.outcome}, the samples of the test say {judgement.outcome}"
-    if (FOLDER / TABLE).read_text() != table.page(found):
+    if not (FOLDER / TABLE).is_file() or (FOLDER / TABLE).read_bytes() != table.page(found).encode():
         yield f"{FOLDER / TABLE} does not say what {RECORD} says"

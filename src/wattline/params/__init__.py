@@ -1,6 +1,7 @@
 """params.yaml as frozen, typed sections: what is not declared here is refused by name."""
 
 import importlib
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -148,6 +149,9 @@ class Params(Section):
 
 SHARED = set(Params.model_fields) - {"block"}
 
+SECRET = re.compile(r"passw|token|secret|[:/][^/\s]*@", re.IGNORECASE)
+"""What may hold one: an error is read by more people than params.yaml."""
+
 COMPARISONS = {
     "greater than or equal to": ">=",
     "less than or equal to": "<=",
@@ -210,14 +214,17 @@ def _sentence(error: Any, kind: type[BaseModel]) -> str:
     if rule:
         names = sorted(field.alias or name for name, field in kind.model_fields.items() if name != "block")
         known = names if len(error["loc"]) == 1 else None
-        return f"{rule}, got {error['input']!r}" + (
-            f"; known: {', '.join(known)}" if known else "; remove or rename it"
-        )
+        return f"{rule}, {_got(error)}" + (f"; known: {', '.join(known)}" if known else "; remove or rename it")
     subject, should, demand = error["msg"].partition(" should ")
     message = f"must {demand}" if should else subject.removeprefix("Value error, ")
     for words, sign in COMPARISONS.items():
         message = message.replace(words, sign)
-    return f"{message}, got {error['input']!r}"
+    return f"{message}, {_got(error)}"
+
+
+def _got(error: Any) -> str:
+    value = repr(error["input"])
+    return "and its value is not shown here" if SECRET.search(f"{error['loc']} {value}") else f"got {value}"
 
 
 def load_task(params: TaskParams) -> Task:

@@ -148,7 +148,8 @@ class RedfishParams(Section):
 class EnergyParams(Section):
     """Which meter is read, and what energy is estimated from where there is none.
 
-    meter: auto takes what measures the devices that are used, and an estimate where there is nothing
+    meter: auto takes what measures the devices that are used, and an estimate where there is nothing; a training is
+        taken to run on CPUs, so name rapl+nvml, or a meter of the site's, where it uses GPUs
     watts_per_core: power of one busy core [W]
     watts_source: where that figure comes from
     idle_share: idle power of the machine that an estimate charges on top, as a share of `watts_per_core`
@@ -166,6 +167,16 @@ class EnergyParams(Section):
     idle_source: str = Field(min_length=1)
     prometheus: PrometheusParams | None = None
     redfish: RedfishParams | None = None
+
+    @field_validator("prometheus", "redfish")
+    @classmethod
+    def _holds_no_credentials(
+        cls, server: PrometheusParams | RedfishParams | None
+    ) -> PrometheusParams | RedfishParams | None:
+        """Also of a meter that is not used: params.yaml is committed, and copied into dvc.lock."""
+        if server is not None and "@" in server.url:
+            raise ValueError("url holds credentials; they come from the environment, take them out")
+        return server
 
 
 class EmissionsParams(Section):

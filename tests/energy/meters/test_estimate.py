@@ -164,6 +164,38 @@ def test_a_process_that_lost_its_parent_counts_as_long_as_it_lives(tmp_path):
     assert [process.number for process in after[0].processes] == [orphan]
 
 
+def test_a_process_that_lost_its_parent_counts_in_the_next_reading_and_takes_nothing_with_it_when_it_ends(tmp_path):
+    program = ORPHAN.format(before=0.3, after=0.5, signal=str(tmp_path / "go"))
+    meter = Estimate(**STATED)
+    watts = STATED["watts_per_core"] * (1 + STATED["idle_share"])
+    with spinning(program) as child:
+        orphan = int(child.stdout.readline())
+        try:
+            child.stdout.readline()
+            meter.start()
+            child.stdin.close()
+            child.wait()
+            meter.stop()
+            meter.start()
+            (tmp_path / "go").touch()
+            child.stdout.readline()
+            assert meter.stop().joules == pytest.approx(0.2 * watts, abs=0.1 * watts)
+            meter.start()
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while orphan in {process.number for process in cpu_time.tree(meter._known).processes} and time.monotonic() < until:
+        time.sleep(0.01)
+    assert 0 <= meter.stop().joules < 0.3 * watts
+
+
+def test_a_tree_whose_children_are_waited_for_all_the_time_is_read_nevertheless(monkeypatch):
+    used = iter(range(1000))
+    monkeypatch.setattr(cpu_time, "_waited_for", lambda: 0.01 * next(used))
+    assert cpu_time.tree().resolution == pytest.approx(0.01, abs=0.002)
+    assert next(used) < 100
+
+
 def test_cpu_time_that_was_lost_is_an_error(monkeypatch, clock):
     scripted(monkeypatch, 10.0, 9.97, resolution=0.02)
     meter = Estimate(**STATED)

@@ -325,8 +325,20 @@ def test_a_server_that_is_no_prometheus_is_refused(content: object):
         open_meter(server.address)
 
 
-def test_a_server_that_does_not_tell_the_time_is_refused():
-    answer = Answer({"status": "success", "data": {"resultType": "scalar", "result": ["now"]}})
+@pytest.mark.parametrize("result", [5, "ab", ["ab"], {"a": 1}])
+def test_an_answer_that_is_no_list_of_series_is_refused(result: object):
+    def answer(path: str) -> Answer:
+        if "time%28%29" in path:
+            return server_of()(path)
+        return Answer({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+    with serving(answer) as server, pytest.raises(MeterError, match=r"holds no numbers"):
+        open_meter(server.address)
+
+
+@pytest.mark.parametrize("result", [["now"], {"a": 1}, [1, 10**400]])
+def test_a_server_that_does_not_tell_the_time_is_refused(result: object):
+    answer = Answer({"status": "success", "data": {"resultType": "scalar", "result": result}})
     with serving(lambda path: answer) as server, pytest.raises(MeterError, match="does not tell the time"):
         open_meter(server.address)
 
@@ -338,13 +350,23 @@ def test_a_meter_that_was_not_started_cannot_be_stopped():
         meter.stop()
 
 
-@pytest.mark.parametrize("values", [[["now", "100"]], [[1]], "values", [[1, "many"]], None])
+@pytest.mark.parametrize(
+    "values",
+    [[["now", "100"]], [[1]], "values", [[1, "many"]], None, [], [[1, "sNaN"]], [[1, [0, [1], 3]]], [[1, True]],
+     [[10**400, "100"]]],
+)  # fmt: skip
 def test_samples_that_are_none_are_refused(values: object):
     with (
         serving(server_of(samples=lambda now: values)) as server,
         pytest.raises(MeterError, match="holds no numbers"),
     ):
         open_meter(server.address)
+
+
+@pytest.mark.parametrize("address", ["https://host\x00.example.org", f"https://{'a' * 300}.example.org"])
+def test_an_address_that_cannot_be_asked_is_named(address: str):
+    with pytest.raises(MeterError, match=r"does not answer: .*; check energy\.prometheus\.url"):
+        open_meter(address)
 
 
 class TestCredentials:
@@ -376,6 +398,18 @@ class TestCredentials:
     def test_are_not_sent_in_the_open(self):
         with pytest.raises(MeterError, match="credentials would be sent in the open"):
             open_meter("http://prometheus.example.org", WATTLINE_PROMETHEUS_TOKEN="word-for-tests")
+
+    def test_are_not_told_to_a_proxy(self, monkeypatch: pytest.MonkeyPatch):
+        with serving(server_of()) as proxy, serving(server_of()) as server:
+            monkeypatch.setenv("http_proxy", proxy.address)
+            open_meter(server.address, WATTLINE_PROMETHEUS_TOKEN="word-for-tests")
+            assert proxy.asked == []
+
+    @pytest.mark.parametrize("address", ["http//reader:word@h", "reader:word@h:9090", "https:/reader:word@h/"])
+    def test_in_an_address_that_is_none_are_not_shown(self, address: str):
+        with pytest.raises(MeterError, match="must be an address") as caught:
+            open_meter(address)
+        assert "word" not in str(caught.value)
 
     @pytest.mark.parametrize("token", ["two words", "line\nbreak", "ü"])
     def test_that_are_none_are_refused_and_not_shown(self, token: str):

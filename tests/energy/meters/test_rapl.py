@@ -274,3 +274,28 @@ def test_a_range_of_nothing_is_an_error(package, tmp_path):
 def test_a_meter_that_was_not_started_cannot_be_stopped(package, tmp_path):
     with pytest.raises(MeterError, match="call start"):
         Rapl(tmp_path).stop()
+
+
+def test_what_is_inside_a_package_counts_once_whatever_it_is_called(tmp_path):
+    folders = lay_out(tmp_path, [("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "package-0-core")])
+    meter = Rapl(tmp_path)
+    meter.start()
+    for folder in folders:
+        write(folder, "1250000\n")
+    assert meter.stop().joules == pytest.approx(0.25)
+
+
+def test_a_package_that_is_there_twice_is_refused(tmp_path):
+    (folder,) = lay_out(tmp_path)
+    (tmp_path / "intel-rapl:1").symlink_to(folder)
+    with pytest.raises(MeterError, match=r"intel-rapl:1 are both package-0; its energy would be counted twice"):
+        Rapl(tmp_path)
+
+
+def test_a_counter_beyond_its_range_is_no_wrap(tmp_path):
+    (folder,) = lay_out(tmp_path, range_microjoules=1_000_000_000, start=5_000_000_000)
+    meter = Rapl(tmp_path)
+    meter.start()
+    write(folder, "4001000000\n")
+    with pytest.raises(MeterError, match=r"is at 4001 J and is said to wrap at 1000 J"):
+        meter.stop()

@@ -330,3 +330,20 @@ def test_the_counter_is_read_at_both_ends():
     assert energy.sensor.endswith(": EnergykWh")
     assert energy.joules == pytest.approx(340 * energy.seconds, rel=0.2)
     assert energy.interval[0] <= 340 * energy.seconds <= energy.interval[1]
+
+
+def test_a_counter_in_steps_of_nothing_is_no_counter():
+    answer = Answer(b'{"PowerWatts": {"Reading": 340}, "EnergykWh": {"Reading": 1e-500000}}')
+    with serving(lambda path: answer) as server, pytest.raises(MeterError, match="one of its sensors is wrong"):
+        read(open_meter(server))
+
+
+def test_a_controller_that_answers_with_a_list_is_refused():
+    asked = []
+
+    def controller(path):
+        asked.append(path)
+        return metrics(340) if len(asked) < 2 else Answer([])
+
+    with serving(controller) as server, pytest.raises(MeterError, match="gave no reading of power"):
+        open_meter(server)

@@ -75,6 +75,11 @@ class Counter:
                 f"than once ({source.range_joules:.4g} J at {source.maximum_watts:.4g} W); the process was suspended: "
                 "repeat the measurement"
             )
+        if source.range_joules is not None and now > source.range_joules:
+            raise MeterError(
+                f"the counter of {source.name} is at {now:.6g} J and is said to wrap at {source.range_joules:.6g} J; "
+                "do not trust this sensor"
+            )
         gained = now - self._last
         # Both readings may be one refresh old, in either direction.
         most = source.maximum_watts * (seconds + 2 * source.refresh_seconds)

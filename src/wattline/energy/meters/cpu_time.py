@@ -3,12 +3,14 @@
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc")
+ATTEMPTS = 10
+"""Looks at a tree whose processes are waited for meanwhile, before the last one has to do."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -25,11 +27,13 @@ class CpuTime(NamedTuple):
     seconds: their sum [s]
     resolution: by how much it may be off [s]
     processes: the descendants that were alive
+    orphans: those of them that are init's by now, with their part of `seconds` [s]
     """
 
     seconds: float
     resolution: float
     processes: frozenset[Process]
+    orphans: Mapping[Process, float] = {}
 
 
 def tree(known: frozenset[Process] = frozenset()) -> CpuTime:
@@ -39,13 +43,14 @@ def tree(known: frozenset[Process] = frozenset()) -> CpuTime:
     descendant waited for is told in ticks of 10 ms, for user and system time each. Lost is the CPU time of children
     that ended while SIGCHLD was ignored, and of processes whose parent ended before them, as they are init's; one
     that is in `known` still counts as long as it lives. Without /proc only this process and what it waited for are
-    counted.
+    counted. Where children are waited for during every look, what they used is in `resolution`.
 
     known: descendants of an earlier look
     """
-    while True:
+    for _ in range(ATTEMPTS):
         waited_for = _waited_for()
         seconds, resolution, processes = time.process_time() + waited_for, 1e-6, set()
+        orphans: dict[Process, float] = {}
         living = set(descendants(os.getpid()))
         for number in living | {process.number for process in known}:
             with suppress(OSError, ValueError):  # it was waited for in the meantime
@@ -53,11 +58,16 @@ def tree(known: frozenset[Process] = frozenset()) -> CpuTime:
                 process = Process(number, began)
                 if number not in living and process not in known:
                     continue  # the number is another process's now
-                seconds += time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
+                used = time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
+                seconds += used
                 resolution += 2 * _TICK_SECONDS if inherited else 0.0
                 processes.add(process)
-        if waited_for == _waited_for():  # otherwise a child was counted twice, or not at all
-            return CpuTime(seconds, resolution, frozenset(processes))
+                if number not in living:
+                    orphans[process] = used
+        missed = _waited_for() - waited_for  # of children that were counted twice, or not at all
+        if not missed:
+            break
+    return CpuTime(seconds, resolution + missed, frozenset(processes), orphans)
 
 
 def tree_of(root: int, known: frozenset[Process] = frozenset()) -> CpuTime:
@@ -67,6 +77,7 @@ def tree_of(root: int, known: frozenset[Process] = frozenset()) -> CpuTime:
     Raises ProcessLookupError when `root` does not run, or another process has its number by now.
     """
     seconds, resolution, processes = 0.0, 1e-6, set()
+    orphans: dict[Process, float] = {}
     living = {root, *descendants(root)}
     for number in living | {process.number for process in known}:
         with suppress(OSError, ValueError):
@@ -74,12 +85,15 @@ def tree_of(root: int, known: frozenset[Process] = frozenset()) -> CpuTime:
             process = Process(number, began)
             if known and process not in known and number not in living - {root}:
                 continue  # the number is another process's now
-            seconds += time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
+            used = time.clock_gettime(_clock(number)) + inherited * _TICK_SECONDS
+            seconds += used
             resolution += 2 * _TICK_SECONDS if inherited else 0.0
             processes.add(process)
+            if number not in living:
+                orphans[process] = used
     if root not in {process.number for process in processes}:
         raise ProcessLookupError(f"process {root} does not run")
-    return CpuTime(seconds, resolution, frozenset(processes))
+    return CpuTime(seconds, resolution, frozenset(processes), orphans)
 
 
 def _waited_for() -> float:

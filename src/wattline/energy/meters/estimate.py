@@ -50,11 +50,12 @@ class Estimate:
             "watts_uncertainty": f"+/- {self.WATTS_UNCERTAINTY:.0%}, assumed",
         }
         self._start: cpu_time.CpuTime | None = None
+        self._known: frozenset[cpu_time.Process] = frozenset()
         self._began = 0.0
 
     def start(self) -> None:
         self._began = time.monotonic()
-        self._start = self._read()
+        self._start = self._read(self._known)
 
     def stop(self) -> Energy:
         """Raises MeterError when CPU time was lost, the process that is read has ended, or `start` was not called."""
@@ -63,7 +64,9 @@ class Estimate:
         start, self._start = self._start, None
         end = self._read(start.processes)
         resolution = max(start.resolution, end.resolution)
-        gained = end.seconds - start.seconds
+        # One that was init's already when this began, and ended: no parent was left to be told what it used.
+        ended = sum(used for process, used in start.orphans.items() if process not in end.processes)
+        gained, self._known = end.seconds - (start.seconds - ended), end.processes
         if gained < -resolution:
             raise MeterError(
                 f"CPU time of this process tree went back by {-gained:.3g} s: a process ended whose parent had ended "
@@ -82,7 +85,7 @@ class Estimate:
             parameters=self._parameters,
         )
 
-    def _read(self, known: frozenset[cpu_time.Process] = frozenset()) -> cpu_time.CpuTime:
+    def _read(self, known: frozenset[cpu_time.Process]) -> cpu_time.CpuTime:
         if self._root is None:
             return cpu_time.tree(known)
         try:

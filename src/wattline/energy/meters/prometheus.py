@@ -1,7 +1,7 @@
 """Prometheus: any power series that a site scrapes, integrated over the window from its raw samples."""
 
 import time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -137,17 +137,18 @@ class Prometheus:
             raise MeterError(
                 f"{place} has no sample of {query} in the last {seconds:.3g} s; correct energy.prometheus.query"
             )
-        if len(found) > 1:
-            labels = " and ".join(str(series.get("metric")) for series in found[:2])
+        if isinstance(found, list) and len(found) > 1:
+            labels = " and ".join(str(series.get("metric")) for series in found[:2] if isinstance(series, dict))
             raise MeterError(
                 f"{query} is {len(found)} series, one is needed: {labels[:300]}; add labels to energy.prometheus.query"
             )
         try:
-            return [(float(seconds), Decimal(watts)) for seconds, watts in found[0]["values"]]
-        except (KeyError, TypeError, ValueError, InvalidOperation):
-            raise MeterError(
-                f"{query} at {place} holds no numbers, perhaps a histogram; name a gauge of watts"
-            ) from None
+            samples = [_sample(*pair) for pair in found[0]["values"]]
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            samples = []
+        if not samples:
+            raise MeterError(f"{query} at {place} holds no numbers, perhaps a histogram; name a gauge of watts")
+        return samples
 
     def _asked(self, query: str, kind: str, moment: str | None = None) -> Any:
         status, content = self._remote.get("/api/v1/query", query=query, **({"time": moment} if moment else {}))
@@ -169,7 +170,7 @@ class Prometheus:
         doubt = (time.monotonic() - before) / 2
         try:
             server = float(result[1])
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, LookupError, OverflowError):
             raise MeterError(f"{self._remote.place} does not tell the time; check energy.prometheus.url") from None
         clock = Clock(ahead=server - before - doubt, skew=server - wall - doubt, doubt=doubt)
         if abs(clock.skew) > SKEW_SECONDS + doubt:
@@ -188,3 +189,10 @@ class Prometheus:
                 "measure again"
             )
         return clock
+
+
+def _sample(seconds: Any, watts: Any) -> tuple[float, Decimal]:
+    """A time and a value as Prometheus writes them. Raises ValueError or ArithmeticError for anything else."""
+    if not isinstance(watts, str) or Decimal(watts).is_snan():
+        raise ValueError(f"{watts!r} is no value of a sample")
+    return float(seconds), Decimal(watts)

@@ -116,12 +116,19 @@ def _unit(domain: Path) -> float:
 
 
 def _domains(root: Path) -> list[Path]:
-    """Packages, and DRAM beside them. Not: core and uncore (inside a package), psys (around all), MMIO (a copy)."""
-    return [
-        domain
-        for domain in sorted(root.glob("intel-rapl:*"))
-        if (name := _read(domain / "name")).startswith("package") or name == "dram"
-    ]
+    """Packages, and DRAM. Not: what else is inside a package, like core, psys (around all), MMIO (a copy)."""
+    found = []
+    packages: dict[str, Path] = {}
+    for domain in sorted(root.glob("intel-rapl:*")):
+        name = _read(domain / "name")
+        if name.startswith("package") and domain.name.count(":") == 1:
+            if name in packages:
+                raise MeterError(f"{packages[name]} and {domain} are both {name}; its energy would be counted twice")
+            packages[name] = domain
+        elif name != "dram":
+            continue
+        found.append(domain)
+    return found
 
 
 def _read(path: Path) -> str:

@@ -102,7 +102,8 @@ class Redfish(Polled):
         """The controller's counter, where it has one [kWh]."""
         if self._resource != "EnvironmentMetrics":
             return None
-        counter = self._ask(self._resource).get("EnergykWh")
+        content = self._ask(self._resource)
+        counter = content.get("EnergykWh") if isinstance(content, dict) else None
         return _number(counter.get("Reading")) if isinstance(counter, dict) else None
 
 
@@ -118,7 +119,7 @@ def counted(energy: Energy, before: Decimal, after: Decimal, *, seconds: float, 
         raise MeterError(f"the counter EnergykWh went back from {before} to {after} kWh; it was reset, measure again")
     resolution = step([before, after]) * JOULES_PER_KWH
     joules = float(after - before) * JOULES_PER_KWH
-    if round(joules / resolution) < STEPS_FOR_ONE_PERCENT:
+    if joules < (STEPS_FOR_ONE_PERCENT - 0.5) * resolution:
         return energy
     if abs(joules - energy.joules) > LARGEST_DISAGREEMENT * max(joules, energy.joules):
         raise MeterError(

@@ -62,6 +62,8 @@ class Remote:
             timeout=TIMEOUT_SECONDS,
             verify=_trust(authority),
             follow_redirects=False,
+            # A proxy would be told in the open what is meant for this machine alone.
+            trust_env=urlsplit(self.place).hostname not in LOOPBACK,
             # Controllers allow few connections, and nobody tells a meter when it is not needed any more.
             limits=httpx.Limits(max_keepalive_connections=0),
         )
@@ -75,7 +77,7 @@ class Remote:
 
         try:
             answer, body = self._asked(f"{self.place}{path}", query)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise MeterError(f"{self.place} does not answer: {_reason(error)}{self._hint(error)}") from None
         if answer.status_code in (401, 403):
             raise MeterError(
@@ -143,7 +145,7 @@ def _checked(url: str, field: str, *, secret: bool) -> str:
     if named or parts.query or parts.fragment:
         raise MeterError(f"{field} holds more than a place; credentials come from the environment, take them out")
     if not host or parts.scheme not in ("http", "https"):
-        raise MeterError(f"{field} must be an address like https://bmc-node-01.example.org, got {url!r}")
+        raise MeterError(f"{field} must be an address like https://bmc-node-01.example.org; it is none as it stands")
     if secret and parts.scheme == "http" and host not in LOOPBACK:
         raise MeterError(f"{field} is {url!r}, where credentials would be sent in the open; use https")
     return url.rstrip("/")
