@@ -21,11 +21,14 @@ from safetensors.numpy import load
 from project.task import TASK
 from stages.conftest import ROOT, SEED, STEPS, Scorer, train_candidate, with_reference
 from wattline import files, splits
+from wattline.energy import training
+from wattline.energy.meters import MeterError
 from wattline.errors import InputError, WattlineError
 from wattline.records import Signature, TrainingEnergy
 from wattline.serving.inference import golden
 from wattline.serving.inference.engine import Engine
 from wattline.serving.inference.golden import Golden
+from wattline.stages import train
 from wattline.stages.train import PARITY_TOLERANCE, Training, sample_windows
 from wattline.task import Run, Trained, TrainingData
 
@@ -187,6 +190,14 @@ class TestFailure:
         with pytest.raises(InputError, match="epoch 1 of the training curves has figures loss, rate"):
             fit(task)
 
+    def test_a_gpu_that_the_automatic_meter_does_not_see(self, fit, monkeypatch):
+        """It is found out at the first report: most of what such a training takes would be left out."""
+        monkeypatch.setattr(training.cuda, "in_use", lambda: True)
+        with pytest.raises(
+            MeterError, match=r"uses a GPU, which energy\.meter: auto does not meter there"
+        ):
+            fit()
+
     @pytest.mark.parametrize("change", [2e-5, -1.0, np.nan])
     def test_a_model_that_differs_from_its_graph(self, fit, change):
         differing = with_reference(lambda outputs: {"score": outputs["score"] * (1 + change)})
@@ -272,6 +283,12 @@ def train_in_a_process(options: list[dict[str, Any]], *, hash_seed: str, threads
     for _, reports in written:
         del reports["train_energy.json"]
     return written
+
+
+def test_a_gpu_that_is_left_out_by_name_is_left_out(project, fit, block, monkeypatch):
+    monkeypatch.setattr(training.cuda, "in_use", lambda: True)
+    train.run(train={}, energy=block.energy.model_copy(update={"meter": "estimate"}), seed=SEED, task=Scorer())
+    assert files.report_path("train_energy").exists()
 
 
 def test_two_processes_train_the_same_bytes(project, block):

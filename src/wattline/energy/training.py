@@ -14,7 +14,7 @@ import numpy as np
 
 from wattline import files
 from wattline.energy import meters, parts
-from wattline.energy.meters import Meter, MeterError
+from wattline.energy.meters import Meter, MeterError, cuda
 from wattline.energy.parts import Part
 from wattline.energy.place import Place, here
 from wattline.energy.sums import add
@@ -27,6 +27,8 @@ LONGEST_LAP_SECONDS = 600.0
 """A lap is good to 1 %, unless the meter needs longer for that than anybody wants to lose."""
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.1
+BLIND_TO_GPUS = ("rapl", "estimate")
+"""Meters that see no accelerator."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,18 @@ def meter_of(energy: EnergyParams, place: Place) -> Meter | ReadByTheFirst:
     if place.rank > 0 and energy.meter in parts.ONE_FOR_ALL:
         return ReadByTheFirst(energy.meter)
     return meters.choose(energy)
+
+
+def check_devices(energy: EnergyParams, meter: Meter | ReadByTheFirst) -> None:
+    """Raise MeterError when `auto` took a meter that sees no GPU, and this process uses one: most would be left out.
+
+    What a training runs on is the task's choice, and not known before.
+    """
+    if energy.meter == "auto" and meter.name in BLIND_TO_GPUS and cuda.in_use():
+        raise MeterError(
+            f"the training uses a GPU, which energy.meter: auto does not meter there (it took {meter.name}); set it to "
+            "rapl+nvml, nvml or a meter of the site's, or to estimate, which leaves the GPU out"
+        )
 
 
 @contextmanager

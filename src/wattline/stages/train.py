@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from wattline import files, graph, splits
 from wattline.energy.place import here
-from wattline.energy.training import Account, accounted, meter_of
+from wattline.energy.training import accounted, check_devices, meter_of
 from wattline.errors import InputError, WattlineError
 from wattline.params import EnergyParams, typed
 from wattline.progress import progress
@@ -51,9 +51,15 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
     options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
     checkpoints = settings().state / "checkpoints" / _identity(options, seed, task)
     place = here()
-    with accounted(meter_of(energy, place), checkpoints / "energy", place=place) as account:
+    meter = meter_of(energy, place)
+    with accounted(meter, checkpoints / "energy", place=place) as account:
+
+        def check() -> None:
+            account.check()
+            check_devices(energy, meter)
+
         data = splits.read_training_data()
-        trained = _fit(task, data, options, seed=seed, checkpoints=checkpoints, account=account)
+        trained = _fit(task, data, options, seed=seed, checkpoints=checkpoints, check=check)
         if account.place.rank == 0:
             logged = _flat(options.model_dump()) | {"seed": seed}
 
@@ -67,16 +73,20 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
 
 
 def _fit(
-    task: Task, data: TrainingData, options: BaseModel, *, seed: int, checkpoints: Path, account: Account
+    task: Task, data: TrainingData, options: BaseModel, *, seed: int, checkpoints: Path, check: Callable[[], None]
 ) -> Trained:
-    """Let the task train. A meter that stopped working ends it at its next report, not after hours."""
+    """Let the task train. A meter that stopped working ends it at its next report, not after hours.
+
+    check: raises when what the training takes is not read
+    """
     with progress("train") as report:
 
         def checked(what: str, done: float, figures: Mapping[str, float]) -> None:
-            account.check()
+            check()
             report(what, done, figures)
 
         trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=checked))
+    check()
     check_curves(trained.curves)
     return trained
 

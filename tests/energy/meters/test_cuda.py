@@ -12,11 +12,11 @@ from wattline.settings import settings
 
 PROGRAM = """
 import ctypes, sys
-if sys.argv[1:]:
-    ctypes.CDLL(sys.argv[1])
+for library in set(sys.argv[1:]) - {"?"}:
+    ctypes.CDLL(library)
 from wattline.energy.meters import MeterError, cuda
 try:
-    cuda.synchronise()
+    print("in use:", cuda.in_use()) if "?" in sys.argv else cuda.synchronise()
 except MeterError as error:
     print(error)
 print("done", flush=True)
@@ -70,3 +70,16 @@ def test_work_that_failed_is_an_error_and_the_context_is_left_as_it_was(driver):
 
 def test_a_driver_that_answers_with_an_error_is_an_error(driver):
     assert run(driver, state="999 0 0 0")[0].startswith("CUDA's cuDeviceGetCount failed with error 999")
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [("0 2 1 0", True), ("0 2 -1 0", False), ("3 0 0 0", False)],
+    ids=["used", "idle", "not started"],
+)
+def test_whether_a_gpu_is_used_is_known(driver, state, found):
+    assert run(driver, "?", state=state) == [f"in use: {found}", "done"]
+
+
+def test_a_process_without_the_driver_uses_no_gpu():
+    assert run("?") == ["in use: False", "done"]

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Iterator
 
 from wattline.energy.meters.meter import MeterError
 
@@ -19,6 +20,17 @@ def synchronise() -> None:
 
     Raises MeterError when the driver reports that the work failed.
     """
+    for driver, device in _devices_in_use():
+        _wait_for(driver, device)
+
+
+def in_use() -> bool:
+    """Whether this process has a context on a GPU. Raises MeterError when the driver reports an error."""
+    return any(True for _ in _devices_in_use())
+
+
+def _devices_in_use() -> Iterator[tuple[ctypes.CDLL, ctypes.c_int]]:
+    """The driver, and each device of which this process has the primary context."""
     try:
         # Found only where the program has loaded it, so that looking does not start CUDA.
         driver = ctypes.CDLL("libcuda.so.1", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
@@ -30,18 +42,17 @@ def synchronise() -> None:
         return
     _check(outcome, "cuDeviceGetCount")
     for ordinal in range(count.value):
-        _wait_for(driver, ordinal)
+        device, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
+        _check(driver.cuDeviceGet(ctypes.byref(device), ordinal), "cuDeviceGet")
+        _check(
+            driver.cuDevicePrimaryCtxGetState(device, ctypes.byref(flags), ctypes.byref(active)),
+            "cuDevicePrimaryCtxGetState",
+        )
+        if active.value:
+            yield driver, device
 
 
-def _wait_for(driver: ctypes.CDLL, ordinal: int) -> None:
-    device, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
-    _check(driver.cuDeviceGet(ctypes.byref(device), ordinal), "cuDeviceGet")
-    _check(
-        driver.cuDevicePrimaryCtxGetState(device, ctypes.byref(flags), ctypes.byref(active)),
-        "cuDevicePrimaryCtxGetState",
-    )
-    if not active.value:
-        return
+def _wait_for(driver: ctypes.CDLL, device: ctypes.c_int) -> None:
     context = ctypes.c_void_p()
     _check(driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device), "cuDevicePrimaryCtxRetain")
     try:
