@@ -63,12 +63,21 @@ def energy(
     beside = pareto.pareto(known, measurement, earlier)
     if beside is not None:
         told.append(pareto.sentence(beside))
-    return decided.model_copy(update={"reason": "; ".join(told)})
+    reason = "; ".join(told)
+    if decided.passed:
+        reason = _once(f" by {measurement.candidate.energy_per_1000.sensor}", reason)
+    return decided.model_copy(update={"reason": reason})
 
 
 def judged(test: EnergyTest, limits: EnergyLimits, *, champion: ChampionLimits, session: SessionParams) -> Judgement:
     """What the raw samples of the energy test say; no conclusion that was stored counts."""
     return judge(test, limits, tolerance=champion.tolerance, maximum_blocks=session.maximum_blocks, session=session)
+
+
+def _once(words: str, text: str) -> str:
+    """`text` with `words` where they stand first alone: every part names the same sensor."""
+    before, found, after = text.partition(words)
+    return before + found + after.replace(words, "")
 
 
 def _first(parts: Sequence[Verdict]) -> Verdict:

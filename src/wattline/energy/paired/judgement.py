@@ -27,7 +27,7 @@ def judge(
     """Hold a session against the declared margin.
 
     What could not be observed properly is refused first; then worse answers fail, whatever they cost; then the
-    control must be silent; then the bounds of the log-ratio decide. PASS when the upper one is under log(1 + margin),
+    control of a pair must be silent; then the bounds of the log-ratio decide. PASS when the upper one is under log(1 + margin),
     FAIL when the lower one is over it. Without a baseline there is nothing to compare, and a sound session passes.
 
     tolerance: how much worse the candidate's answers may be [unit of the headline metric]
@@ -48,7 +48,7 @@ def judge(
     answer = (
         _refused(obstacle(test, limits, session=session))
         or _worse_answers(test, loss, tolerance)
-        or _refused(distrust(control, limits, needed=needed, maximum=maximum_blocks))
+        or _refused(distrust(control, limits, needed=needed, maximum=maximum_blocks) if _is_paired(test) else None)
         or _decide(test, found, limits, planned=planned)
     )
     return Judgement(
@@ -61,6 +61,11 @@ def judge(
         blocks_needed=needed,
         loss=loss,
     )
+
+
+def _is_paired(test: EnergyTest) -> bool:
+    """Whether there is a ratio to trust. Alone, a candidate is held against a budget, and noise is in its interval."""
+    return any(contender.name == "baseline" for contender in test.contenders)
 
 
 def _refused(reason: str | None) -> Answer | None:
@@ -89,8 +94,8 @@ def _worse_answers(test: EnergyTest, loss: float, tolerance: float) -> Answer | 
 def _decide(test: EnergyTest, found: Bounds, limits: EnergyLimits, *, planned: tuple[int, ...]) -> Answer:
     """The decision, where nothing forbids one."""
     blocks = sum(block.kind == "pair" for block in test.blocks)
-    if not blocks and len(test.contenders) == 1:
-        return Answer("PASS", "there is no baseline to compare with: meter, idle power and control are in order")
+    if not blocks and not _is_paired(test):
+        return Answer("PASS", "there is no baseline to compare with: meter, idle power and load are in order")
     if blocks not in planned:
         return Answer(
             "REFUSE",

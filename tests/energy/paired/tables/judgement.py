@@ -81,6 +81,11 @@ CASES = (
     gives("an unplanned look shows no ratio", lambda m: math.isnan(judged(pairs=7)(m).ratio), True),
     gives("an unplanned look is refused", outcome(judged(pairs=7)), ("REFUSE", False)),
     gives("a candidate alone passes", outcome(judged(pairs=0, contenders=ALONE)), ("PASS", False)),
+    gives(
+        "noise and a biased control do not keep a candidate alone from its budget",
+        outcome(judged(pairs=0, contenders=ALONE, bias=0.1)),
+        ("PASS", False),
+    ),
     says("it says that there is no baseline", reason(judged(pairs=0, contenders=ALONE)), "no baseline to compare with"),
     gives("it has no ratio", lambda m: math.isnan(judged(pairs=0, contenders=ALONE)(m).ratio), True),
     says("a baseline without pairs is no candidate alone", reason(judged(pairs=0)), "0 pairs are not one of"),
