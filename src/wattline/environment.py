@@ -35,6 +35,21 @@ def current() -> Environment:
     )
 
 
+def machine() -> str:
+    """What a figure was found out on, so that others know whether theirs compare: no name, and no address."""
+    return ", ".join((platform.machine(), _processor(), platform.system(), f"Python {platform.python_version()}"))
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's model, as Linux on x86 tells it."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+    return " ".join(next(models, "unknown processor").split())
+
+
 @cache
 def _packages() -> frozenset[tuple[str, str]]:
     """Name and version of every distribution, from the names of their folders: their metadata takes 100 times as long.

@@ -29,8 +29,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     windows, units = requests.windows_of(CHOSEN, signature(), contenders.ROWS.columns)
     np.savez(tmp_path / "asked.npz", windows=windows, units=units)
 
-    def run(*, digest: str = candidate.digest, timeout_seconds: float = 30.0) -> Process:
-        options = {"name": "the candidate", "batch": 16, "timeout_seconds": timeout_seconds}
+    def run(*, digest: str = candidate.digest, timeout_seconds: float = 30.0, device: str = "cpu") -> Process:
+        options = {"name": "the candidate", "batch": 16, "timeout_seconds": timeout_seconds, "device": device}
         running.append(Process(folder, tmp_path / "asked.npz", digest=digest, **options))
         return running[-1]
 
@@ -44,6 +44,11 @@ def test_answers_are_those_of_the_model(start):
     process.answer(1)
     windows, units = requests.windows_of(CHOSEN, signature(), contenders.ROWS.columns)
     np.testing.assert_allclose(process.answers()["score"], mean_abs(windows, units), rtol=1e-5)
+
+
+def test_a_device_that_is_not_there_is_an_error_and_no_other_one_is_taken(start):
+    with pytest.raises(InputError, match=r"device is cuda, but .*; install onnxruntime-gpu"):
+        start(device="cuda").answer(1)
 
 
 def test_they_are_the_same_however_often_and_by_whom_they_are_asked(start):

@@ -1,6 +1,7 @@
 """measure: what a prediction costs, with its sensor, for candidate and champion in turns."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -130,6 +131,7 @@ def test_the_machine_is_described_without_its_name(alone):
     import platform
 
     assert platform.machine() in alone.machine
+    assert all(one in alone.machine for one in re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()))
     assert platform.node() not in alone.machine
 
 
@@ -212,7 +214,7 @@ def test_a_meter_that_dies_fails_the_stage(measured, monkeypatch):
         raise MeterError("the counter vanished")
 
     meter = SimpleNamespace(name="rapl", minimum_seconds=0.1, start=lambda: None, stop=stop)
-    monkeypatch.setattr(measure.meters, "choose", lambda energy: meter)
+    monkeypatch.setattr(measure.meters, "choose", lambda energy, **_: meter)
     with pytest.raises(MeterError, match="vanished"):
         measured()
     assert not files.report_path("measure").exists()

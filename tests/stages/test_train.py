@@ -193,9 +193,7 @@ class TestFailure:
     def test_a_gpu_that_the_automatic_meter_does_not_see(self, fit, monkeypatch):
         """It is found out at the first report: most of what such a training takes would be left out."""
         monkeypatch.setattr(training.cuda, "in_use", lambda: True)
-        with pytest.raises(
-            MeterError, match=r"uses a GPU, which energy\.meter: auto does not meter there"
-        ):
+        with pytest.raises(MeterError, match=r"uses a GPU, which energy\.meter: auto does not meter there"):
             fit()
 
     @pytest.mark.parametrize("change", [2e-5, -1.0, np.nan])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wattline import files
+from wattline import environment, files
 from wattline.bakeoff import choosing, duel, measuring, plan
 from wattline.bakeoff.measuring import Measured
 from wattline.bakeoff.plan import Model
@@ -44,7 +44,7 @@ def assemble(outcomes: Sequence[Outcome], loaded: Params, shared: Inputs, *, hea
         rule=rule,
         seed=loaded.seed,
         inputs=shared.model_copy(update={"rows_sha256": _rows(evaluations)}),
-        machine=measuring.machine(),
+        machine=environment.machine(),
         evidence=evidence,
         entrants=choosing.listed(entrants, choice, rule, headline=headline),
         choice=choice,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from wattline import files
+from wattline import environment, files
 from wattline.bakeoff.record import Inputs, Versus
 from wattline.bakeoff.workspace import Workspace, folder
 from wattline.energy import meters
@@ -73,27 +73,23 @@ def remembered(what: str, kind: type[AnyHeld], inputs: str, hold: Callable[[], A
 def identity(places: Mapping[str, Workspace], *knobs: object) -> str:
     """Digest of all that figures of these models depend on, this machine included."""
     candidates = sorted(f"{name} {files.directory_digest(place.candidate)}" for name, place in places.items())
-    parts = [*candidates, *map(str, knobs), platform.node(), machine()]
+    parts = [*candidates, *map(str, knobs), platform.node(), environment.machine()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def machine() -> str:
-    """What everything ran on, in the words of `measure`."""
-    return f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-
-
 def _session(inputs: str, places: Mapping[str, Workspace], loaded: Params) -> Measured:
-    block, rows = loaded.block, read_rows()
+    block, rows, device = loaded.block, read_rows(), loaded.serving.batching.device
     with progress("measure") as say:
         taken = taking.take(
             {name: place.candidate for name, place in places.items()},
             rows,
-            meter=meters.choose(block.energy),
+            meter=meters.choose(block.energy, device=device),
             measure=block.measure,
             seed=loaded.seed,
             say=say,
+            device=device,
         )
-    engines = {name: Engine(places[name].candidate) for name in taken.rounds[0].order}
+    engines = {name: Engine(places[name].candidate, device=device) for name in taken.rounds[0].order}
     work = {name: latency.sample(engine, rows.test, rows.columns, block.measure) for name, engine in engines.items()}
     speed = latency.take_turns(engines, work, block.measure)
     performances, failures = {}, dict(taken.failures)

@@ -17,12 +17,13 @@ def compare(candidate: Path, baseline: Path, loaded: Params) -> Comparison:
     Raises InputError or IntegrityError when one of them or the rows cannot be loaded, MeterError when the meter that
     params.yaml names does not work here.
     """
-    rules = Rules(loaded.block.measure, loaded.block.gates)
+    device = loaded.serving.batching.device
+    rules = Rules(loaded.block.measure, loaded.block.gates, device)
     with progress("energy") as say:
         test = contest.hold(
             {"candidate": candidate, "baseline": baseline},
             read_rows(),
-            meter=meters.choose(loaded.block.energy),
+            meter=meters.choose(loaded.block.energy, device=device),
             task=params.load_task(loaded.task),
             rules=rules,
             seed=loaded.seed,

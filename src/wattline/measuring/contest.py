@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from wattline.energy.meters import Meter
+from wattline.energy.meters import Device, Meter
 from wattline.energy.meters.self_test import self_test
 from wattline.energy.paired import Judgement, judge, looks, session
 from wattline.energy.paired.session import Plan, Say
@@ -39,10 +39,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Rules:
-    """The sections of params.yaml that an energy test goes by."""
+    """The parts of params.yaml that an energy test goes by.
+
+    device: what the models run on, as the server would run them
+    """
 
     measure: MeasureParams
     gates: GatesParams
+    device: Device = "cpu"
 
 
 def hold(
@@ -133,6 +137,7 @@ def _entrant(
             name=f"the {name}",
             batch=rules.measure.batch,
             timeout_seconds=rules.measure.session.timeout_seconds,
+            device=rules.device,
         )
 
     return Entrant(name=name, digest=digest, load=load, score=score)

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from wattline.energy.meters import Device
 from wattline.energy.paired.worker import Answered, BrokenError
 from wattline.errors import InputError
 from wattline.task import Outputs
@@ -32,19 +33,28 @@ class Process:
     digest: of the candidate record that must be there
     requests: file of windows and units, in a folder where answers may be saved, too
     name: what messages call it
+    device: what its graph runs on
     timeout_seconds: longest time for loading, and for one reply [s]
 
     The first order that it is given raises InputError when the contender cannot be loaded.
     """
 
     def __init__(
-        self, folder: Path, requests: Path, *, digest: str, name: str, batch: int, timeout_seconds: float
+        self,
+        folder: Path,
+        requests: Path,
+        *,
+        digest: str,
+        name: str,
+        batch: int,
+        timeout_seconds: float,
+        device: Device = "cpu",
     ) -> None:
         self._name, self._timeout, self._scratch = name, timeout_seconds, requests.parent
         self._folder, self._expected, self._loaded = folder, digest, False
         self._unread = b""
         self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115  # as long as the process
-        words = (sys.executable, "-P", "-m", "wattline.measuring.worker", folder, requests, str(batch))
+        words = (sys.executable, "-P", "-m", "wattline.measuring.worker", folder, requests, str(batch), device)
         self._process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,

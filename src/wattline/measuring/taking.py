@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wattline.energy.meters import Meter, MeterError
+from wattline.energy.meters import Device, Meter, MeterError
 from wattline.energy.meters.self_test import self_test
 from wattline.energy.paired.machine import Host
 from wattline.energy.paired.metering import Metering
@@ -34,9 +34,18 @@ FEWEST_ROUNDS = 4
 
 
 def take(
-    folders: Mapping[str, Path], rows: Rows, *, meter: Meter, measure: MeasureParams, seed: int, say: Say
+    folders: Mapping[str, Path],
+    rows: Rows,
+    *,
+    meter: Meter,
+    measure: MeasureParams,
+    seed: int,
+    say: Say,
+    device: Device = "cpu",
 ) -> Turns:
     """Let the models in `folders` take turns, at least two of which must get through their warm-up, or the only one.
+
+    device: what they run on
 
     Raises MeterError when the meter fails its self-test or stops working, BrokenError when a model broke off in a
     round, idle power drifted, or other load appeared where the meter sees it.
@@ -46,7 +55,7 @@ def take(
         failed = ", ".join(f"{one.name} ({one.found})" for one in tested.conditions if not one.holds)
         raise MeterError(f"the meter {meter.name} failed its self-test: {failed}; see `wattline energy doctor`")
     with TemporaryDirectory(prefix="wattline-") as scratch, ExitStack() as stack:
-        session = _Session(stack, Path(scratch), rows, meter=meter, measure=measure, say=say)
+        session = _Session(stack, Path(scratch), rows, meter=meter, measure=measure, say=say, device=device)
         turns = session.run(folders, tested, random.Random(seed), seed=seed)  # noqa: S311  # an order, no secret
     check_undisturbed(turns, measure.session)
     return turns
@@ -56,11 +65,19 @@ class _Session:
     """Processes at work, which the stack stops."""
 
     def __init__(
-        self, stack: ExitStack, scratch: Path, rows: Rows, *, meter: Meter, measure: MeasureParams, say: Say
+        self,
+        stack: ExitStack,
+        scratch: Path,
+        rows: Rows,
+        *,
+        meter: Meter,
+        measure: MeasureParams,
+        say: Say,
+        device: Device,
     ) -> None:
         self._stack, self._scratch, self._rows, self._measure, self._say = stack, scratch, rows, measure, say
         self._asked = requests.choose(rows.test, measure.windows)
-        self._meter = meter
+        self._meter, self._device = meter, device
         self._workers: dict[str, Process] = {}
         self._metering = Metering(meter, Host(), processes=lambda: [one.pid for one in self._workers.values()])
 
@@ -116,6 +133,7 @@ class _Session:
             name=name,
             batch=self._measure.batch,
             timeout_seconds=self._measure.session.timeout_seconds,
+            device=self._device,
         )
 
     def _warm_all(self) -> tuple[dict[str, Warm], dict[str, str]]:

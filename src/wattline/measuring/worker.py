@@ -1,6 +1,6 @@
 """The process of one contender: it holds a model and the fixed requests, and answers them when it is told to.
 
-    python -P -m wattline.measuring.worker FOLDER REQUESTS.npz BATCH
+    python -P -m wattline.measuring.worker FOLDER REQUESTS.npz BATCH DEVICE
 
 Orders come as JSON lines on the standard input, replies go as JSON lines to the standard output:
 
@@ -38,8 +38,8 @@ Answers = Mapping[str, NDArray[Any]]
 class Work:
     """A loaded model and its requests in batches."""
 
-    def __init__(self, folder: Path, requests: Path, *, batch: int) -> None:
-        self._engine = Engine(folder)
+    def __init__(self, folder: Path, requests: Path, *, batch: int, device: str) -> None:
+        self._engine = Engine(folder, device=device)
         with np.load(requests, allow_pickle=False) as arrays:
             windows, units = arrays["windows"], arrays["units"]
         self._batches = [(windows[at : at + batch], units[at : at + batch]) for at in range(0, len(units), batch)]
@@ -73,9 +73,9 @@ def main(arguments: list[str]) -> None:
     """Do what comes in until there is no more."""
     end_with_parent()
     replies = private_output()
-    folder, requests, batch = arguments
+    folder, requests, batch, device = arguments
     try:
-        work = Work(Path(folder), Path(requests), batch=int(batch))
+        work = Work(Path(folder), Path(requests), batch=int(batch), device=device)
         reply(replies, {"digest": work.digest})
         for line in sys.stdin:
             order, value = next(iter(json.loads(line).items()))

@@ -1,13 +1,12 @@
 """measure: what answers of candidate and champion cost, in turns on one machine: time, energy, and energy over HTTP."""
 
-import platform
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from wattline import charts, files, splits
+from wattline import charts, environment, files, splits
 from wattline.energy import baselines, meters
 from wattline.energy.emissions import of_model
 from wattline.energy.meters import MeterError
@@ -42,20 +41,21 @@ def run(
     emissions: EmissionsParams | None = None,
 ) -> None:
     """Write reports/measure.json with its pictures. Its figures are measurements: they differ from run to run."""
-    rows, rules = read_rows(), Rules(measure, gates)
+    device = serving.batching.device
+    rows, rules = read_rows(), Rules(measure, gates, device)
     folders = {"candidate": files.CANDIDATE}
     if read_champion().version is not None:
         folders["champion"] = files.CHAMPION
     training = files.read_report("train_energy", TrainingEnergy)
     options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
-    engines = {name: Engine(folder) for name, folder in folders.items()}
+    engines = {name: Engine(folder, device=device) for name, folder in folders.items()}
     work = {name: sample(engine, rows.test, rows.columns, measure) for name, engine in engines.items()}
     turns = take_turns(engines, work, measure)
     with progress("measure") as say:
         test = contest.hold(
             {ROLES[name]: folder for name, folder in folders.items()},
             rows,
-            meter=meters.choose(energy),
+            meter=meters.choose(energy, device=device),
             task=task,
             rules=rules,
             seed=seed,
@@ -65,7 +65,7 @@ def run(
     measurement = Measurement(
         candidate=performances["candidate"],
         champion=performances.get("champion"),
-        machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        machine=environment.machine(),
         training_energy=training.total,
         test=test,
         serving=serving_energy(
