@@ -28,7 +28,8 @@ def judge(
 
     What could not be observed properly is refused first; then worse answers fail, whatever they cost; then the
     control of a pair must be silent; then the bounds of the log-ratio decide. PASS when the upper one is under
-    log(1 + margin), FAIL when the lower one is over it. Without a baseline there is nothing to compare, and a sound session passes.
+    log(1 + margin), FAIL when the lower one is over it. Without a baseline there is
+    nothing to compare, and a sound session passes.
 
     tolerance: how much worse the candidate's answers may be [unit of the headline metric]
     maximum_blocks: pairs after which the answer is that there is none; looks are planned with it
