@@ -1,6 +1,7 @@
 """What holds for all tests, and what several folders need of the machine."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,10 @@ pytest_plugins = ("backends.fixtures",)
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A shell has what it starts in the background ignore Ctrl-C, and that is inherited: programs that tests interrupt would
+# go on for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
