@@ -7,8 +7,8 @@ import yaml
 
 from wattline.bakeoff import choosing
 from wattline.bakeoff.record import Bakeoff, Entrant
-from wattline.gates.budget import JOULES_PER_KWH
 from wattline.records import Energy, Metric
+from wattline.records.energy import JOULES_PER_KWH
 
 NOTHING = "-"
 EXPLANATION = """\

@@ -4,8 +4,7 @@ import math
 
 from wattline.params import EnergyLimits
 from wattline.records import Energy, Verdict
-
-JOULES_PER_KWH = 3.6e6
+from wattline.records.energy import JOULES_PER_KWH
 
 
 def predictions(found: Energy, limits: EnergyLimits) -> Verdict:

@@ -3,34 +3,23 @@
 from wattline.records.base import Figure, Provenance, Record
 from wattline.records.data import Column, Dataset, Finding, Manifest, Part, SourceFile, UnitRows, Validation
 from wattline.records.decision import Check, Decision, EnergyFindings, Verdict
-from wattline.records.energy import (
-    Attempt,
+from wattline.records.energy import Attempt, Energy, Scope, TrainingEnergy
+from wattline.records.energy_test import (
     Block,
     Condition,
     Contender,
-    Earlier,
-    EarlierVersion,
-    Emissions,
-    Energy,
     EnergyTest,
-    Grid,
     Idle,
     Judgement,
-    Measurement,
-    Pareto,
-    Performance,
-    Point,
     Requests,
     Sample,
-    Scope,
     SelfTest,
     Sensor,
-    ServingEnergy,
-    ServingWindow,
-    TrainingEnergy,
 )
 from wattline.records.evaluation import Evaluation, Score, Slice, worst_first
+from wattline.records.measurement import Emissions, Grid, Measurement, Performance, ServingEnergy, ServingWindow
 from wattline.records.model import Candidate, Champion, Description, Metric, Signature, Tensor
+from wattline.records.pareto import Earlier, EarlierVersion, Pareto, Point
 
 __all__ = [
     "Attempt",

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from wattline.records.base import Figure, Provenance, Record
-from wattline.records.energy import Judgement, Pareto
+from wattline.records.energy_test import Judgement
+from wattline.records.pareto import Pareto
 
 
 class Check(Record):

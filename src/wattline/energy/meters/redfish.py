@@ -11,11 +11,11 @@ from wattline.energy.meters.polled import Polled
 from wattline.energy.meters.remote import Remote
 from wattline.params import RedfishParams
 from wattline.records import Energy
+from wattline.records.energy import JOULES_PER_KWH
 from wattline.settings import Settings
 
 # DSP2046 says nothing on how often a controller renews a reading; many do so every second, and are polled less often.
 REFRESH_SECONDS = 1.0
-JOULES_PER_KWH = 3.6e6
 STEPS_FOR_ONE_PERCENT = 200
 """A counter of energy may be one step short at either end: together 1 % of so many steps."""
 LARGEST_DISAGREEMENT = 0.2
