@@ -47,4 +47,7 @@ def _yaml() -> Any:
 
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 200
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     return yaml

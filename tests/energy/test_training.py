@@ -485,6 +485,7 @@ class TestPlace:
 
 
 PROGRAM = Path(__file__).with_name("resumable.py")
+TESTS = Path(__file__).parents[1]
 
 
 class TestTheStage:
@@ -493,6 +494,7 @@ class TestTheStage:
     def attempt(self, fatal: str = "0", **variables: str) -> "subprocess.Popen[str]":
         command = [sys.executable, str(PROGRAM), fatal]
         environment = {name: value for name, value in os.environ.items() if name not in VARIABLES} | variables
+        environment["PYTHONPATH"] = os.pathsep.join((str(TESTS.parent / "src"), str(TESTS)))
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 

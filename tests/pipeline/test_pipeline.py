@@ -23,7 +23,7 @@ MADE = ("dvc.lock", "reports/", "model_cards/", "champion/champion.json", "champ
 MEASURED = (
     "reports/measure",
     "reports/train_energy.json",
-    "reports/decide.json",
+    "reports/decide",
     "reports/card.json",
 )
 """Timings and joules, and what is said of them."""

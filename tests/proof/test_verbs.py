@@ -122,14 +122,14 @@ class TestChampion:
         done(run("promote"), f"promoted: {NAME} version 1 is champion")
         site.register(b"two", champion=site.champion())
         done(run("promote"), f"promoted: {NAME} version 2 is champion")
-        done(run("champion"), "champion: version 2")
+        done(run("champion"), "champion: version 2", "earlier versions: 2 in earlier/")
         done(run("rollback", "--reason", "alarms"), f"rolled back: {NAME} version 1 is champion")
         assert json.loads((site.folder / "champion/champion.json").read_text())["version"] == "1"
         with site.opened() as found:
             found.client.set_registered_model_alias(NAME, "champion", "2")
         refused(run("champion"), 2, "run `wattline recover`")
         done(run("recover"), f"recovered: the champion of {NAME} is version 1, by entry 5")
-        done(run("champion"), "champion: version 1")
+        done(run("champion"), "champion: version 1", "earlier versions: 2 in earlier/")
 
     def test_without_approval_promote_ends_with_1(self, site, run):
         site.knobs(registry={"approvals": 1})
@@ -149,7 +149,7 @@ class TestChampion:
     def test_without_a_champion_there_is_nothing_to_roll_back(self, site, run):
         site.register()
         refused(run("rollback"), 2, "has no champion; there is nothing to roll back")
-        done(run("champion"), "champion: none yet")
+        done(run("champion"), "champion: none yet", "earlier versions: 1 in earlier/")
         done(run("recover"), f"recovered: the champion of {NAME} is none")
 
     def test_a_version_that_was_no_champion_is_no_way_back(self, site, run):

@@ -187,6 +187,7 @@ def _write_weights(path: Path, trained: Trained) -> None:
 
 def _identity(options: BaseModel, seed: int, task: Task) -> str:
     """Names the checkpoints of one training: other rows, options, seed or code of the task never resume from them."""
+    splits.read_manifest()  # says what is missing
     manifest = files.sha256(files.PREPARED / splits.MANIFEST)
     code = files.sources_digest(folder_of(task))
     return hashlib.sha256(f"{manifest} {options.model_dump_json()} {seed} {code}".encode()).hexdigest()[:16]

@@ -15,12 +15,16 @@ SHORTEST_SECONDS = 0.25
 LONGEST_SECONDS = 20.0
 IDLE_BEFORE, LOADED, IDLE_AFTER = 3, 4, 1
 """Readings. That noise puts all four loaded ones above all four idle ones has a chance of 1 in 70."""
+TRIES = 3
+NO_DISGUISE = "is no estimate in disguise"
 
 Observed = tuple[Energy, Reading]
 
 
 def self_test(meter: Meter, *, load: Load | None = None) -> SelfTest:
-    """Does this meter work here? Takes 2 s, or eight fifths of `minimum_seconds`. Nothing raises: what fails is found.
+    """Does this meter work here? Nothing raises: what fails is found.
+
+    Takes 2 s, or eight fifths of `minimum_seconds`; three times that where it looks like an estimate.
 
     load: what keeps busy what the meter reads; by default CPU cores, or the GPUs where it reads devices
     """
@@ -55,7 +59,7 @@ def _conditions(meter: Meter, load: Load | None) -> Iterator[Condition]:
     yield _moves(observed)
     yield _label(meter, energies)
     if any(energy.provenance == "measured" for energy in energies):
-        yield _no_disguise(readings, energies[0])
+        yield _no_disguise(meter, load, readings, energies[0])
 
 
 def _observe(meter: Meter, load: Load | None) -> list[Observed]:
@@ -145,10 +149,19 @@ def _label(meter: Meter, energies: Sequence[Energy]) -> Condition:
     return Condition(name="is called what it is", holds=not problem, found=problem or energies[0].provenance)
 
 
-def _no_disguise(readings: Sequence[Reading], energy: Energy) -> Condition:
+def _no_disguise(meter: Meter, load: Load | None, readings: Sequence[Reading], energy: Energy) -> Condition:
+    """An estimate fits its formula every time; a sensor may do so once, where a busy machine draws clocks apart."""
     computed = formula(readings, energy.scope)
+    for _ in range(TRIES - 1):
+        if computed is None:
+            break
+        try:
+            again = _observe(meter, load)
+        except (MeterError, ValueError) as error:
+            return Condition(name=NO_DISGUISE, holds=False, found=f"it cannot be read again: {_first_line(error)}")
+        computed = formula([reading for _, reading in again], energy.scope)
     return Condition(
-        name="is no estimate in disguise",
+        name=NO_DISGUISE,
         holds=computed is None,
         found=f"every reading is {computed}" if computed else "no formula in time and CPU time gives these readings",
     )
