@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 from gates.samples import DOWN, PROMOTED, UP, evaluation, joules, measurement, performance, power, score
-from gates.tables.energy import earlier
+from gates.tables import energy as cases
 
 from wattline.energy import pareto
 from wattline.records import Earlier, Pareto, Point
@@ -65,6 +65,11 @@ def test_what_cannot_be_compared_beats_nobody_and_is_on_no_front(spoilt):
     assert names(pareto.front([GOOD, stranger], UP)) == ["good"]
     assert pareto.dominated_by(GOOD, [stranger], UP) == ()
     assert pareto.at_equal_quality(GOOD, [stranger], UP) is GOOD
+
+
+def earlier(**changes) -> Earlier:
+    """A version that was metered as `measurement` is."""
+    return cases.earlier(**{"energy_per_1000": joules(1.0, 0.5, 1.5), **changes})
 
 
 def found(**given) -> Pareto:

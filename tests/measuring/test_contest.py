@@ -196,6 +196,7 @@ def test_answers_that_change_are_refused(tmp_path, light):
     assert said.outcome == "REFUSE"
 
 
+@powercap.patient
 def test_a_meter_that_vanishes_is_refused(light, twin, tmp_path, monkeypatch):
     with powercap.ticking(tmp_path / "powercap") as folders:
         at_call(monkeypatch, SAMPLING, lambda pid: shutil.rmtree(folders[0]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from energy.powercap import lay_out, ticking
+from energy.powercap import lay_out, patient, ticking
 from wattline import params as parameters
 from wattline.cli import app, energy
 from wattline.energy import meters
@@ -58,6 +58,7 @@ def test_every_meter_has_a_row_and_those_that_are_out_a_reason(run):
     assert text.endswith("energy.meter: auto, for work on cpu: estimate, whose figures are estimated; it works.")
 
 
+@patient
 def test_a_counter_is_shown_with_what_it_can_tell(powercap, run):
     with ticking(powercap):
         result = run("rapl")

@@ -9,7 +9,7 @@ from itertools import cycle
 
 import pytest
 
-from energy.powercap import ticking
+from energy.powercap import patient, ticking
 from wattline.energy.meters import Combined, Estimate, MeterError, Rapl, cpu_time, loads, nvml
 from wattline.energy.meters import self_test as procedure
 from wattline.energy.meters.disguise import Reading, formula
@@ -32,6 +32,7 @@ def test_an_estimate_passes():
     assert tested.seconds >= 2.0
 
 
+@patient
 def test_a_counter_that_works_passes(tmp_path):
     with ticking(tmp_path):
         tested = self_test(Rapl(tmp_path))
@@ -240,6 +241,7 @@ def test_where_no_load_can_be_put_on_a_gpu_the_test_fails_and_says_so(gpus, quic
     )
 
 
+@patient
 def test_the_parts_of_a_sum_are_tested_each(tmp_path, gpus, quick, monkeypatch):
     monkeypatch.setattr(loads, "products", loads.integers)  # which no GPU notices
     with ticking(tmp_path):
