@@ -3,10 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Callable, Mapping
-from statistics import median
 from typing import TypeVar
-
-import numpy as np
 
 from wattline import environment, files
 from wattline.bakeoff.record import Inputs, Versus
@@ -103,12 +100,9 @@ def _session(inputs: str, places: Mapping[str, Workspace], loaded: Params) -> Me
 
 def _performance(engine: Engine, speed: latency.Turns, taken: Turns, name: str) -> Performance:
     """Raises MeterError when the meter did not count for this model."""
-    p50, p99 = np.quantile(speed.latency_ms, [0.5, 0.99])
-    return Performance(
-        digest=engine.candidate.digest,
-        latency_p50_ms=float(p50),
-        latency_p99_ms=float(p99),
-        throughput_per_second=median(speed.throughput_per_second),
+    return latency.performance(
+        engine.candidate.digest,
+        speed,
         batch=taken.requests.batch,
         energy_per_1000=turns.per_1000(taken, name),
         idle_share=turns.idle_share(taken, name),

@@ -19,7 +19,6 @@ def add(parts: Sequence[Energy], *, seconds: float) -> Energy:
     )
     resolutions = [part.resolution_joules for part in parts]
     known = [resolution for resolution in resolutions if resolution is not None]
-    scopes = [part.scope for part in parts]
     return Energy(
         joules=sum(part.joules for part in parts),
         interval=(sum(part.interval[0] for part in parts), sum(part.interval[1] for part in parts)),
@@ -28,13 +27,19 @@ def add(parts: Sequence[Energy], *, seconds: float) -> Energy:
         boundary=_joined(part.boundary for part in parts),
         seconds=seconds,
         resolution_joules=max(known) if len(known) == len(resolutions) else None,
-        scope=None if None in scopes else max(scopes, key=WIDTHS.index),
+        scope=widest(parts),
         parameters={
             name: value
             for name, value in parts[0].parameters.items()
             if all(part.parameters.get(name) == value for part in parts)
         },
     )
+
+
+def widest(parts: Sequence[Energy]) -> Scope | None:
+    """What a sum cannot tell apart is what any of its parts cannot; None where one of them does not say."""
+    scopes = [part.scope for part in parts]
+    return None if None in scopes else max(scopes, key=WIDTHS.index)
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wattline.params import MeasureParams
+from wattline.records import Energy, Performance
 from wattline.serving.inference.engine import Engine
 from wattline.task import FloatArray, Split
 
@@ -77,3 +79,17 @@ def _throughput(engine: Engine, work: tuple[FloatArray, NDArray[np.int64]], meas
             engine.run(windows[at : at + measure.batch], units[at : at + measure.batch])
         answered += len(units)
     return answered / elapsed
+
+
+def performance(digest: str, turns: Turns, *, batch: int, energy_per_1000: Energy, idle_share: float) -> Performance:
+    """What a contender showed in its turns, with what a session of the meter says of its energy."""
+    p50, p99 = np.quantile(turns.latency_ms, [0.5, 0.99])
+    return Performance(
+        digest=digest,
+        latency_p50_ms=float(p50),
+        latency_p99_ms=float(p99),
+        throughput_per_second=median(turns.throughput_per_second),
+        batch=batch,
+        energy_per_1000=energy_per_1000,
+        idle_share=idle_share,
+    )

@@ -1,10 +1,7 @@
 """measure: what answers of candidate and champion cost, in turns on one machine: time, energy, and energy over HTTP."""
 
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
-
-import numpy as np
 
 from wattline import charts, environment, files, splits
 from wattline.energy import baselines, meters
@@ -13,7 +10,7 @@ from wattline.energy.meters import MeterError
 from wattline.energy.paired import idle_share, per_1000, picture
 from wattline.energy.paired.observations import idle_watts
 from wattline.energy.paired.worker import Name
-from wattline.measuring import contest
+from wattline.measuring import contest, latency
 from wattline.measuring.comparing import read_rows
 from wattline.measuring.contest import Rows, Rules
 from wattline.measuring.latency import Turns, sample, take_turns
@@ -105,17 +102,11 @@ def performance(engine: Engine, turns: Turns, test: EnergyTest, name: Name) -> P
 
     Raises MeterError when the test says nothing about its energy, with the reason.
     """
-    p50, p99 = np.quantile(turns.latency_ms, [0.5, 0.99])
     try:
         energy = per_1000(test, name)
     except MeterError as error:
         raise MeterError(f"the energy test broke off: {test.problem}" if test.problem else str(error)) from None
-    return Performance(
-        digest=engine.candidate.digest,
-        latency_p50_ms=float(p50),
-        latency_p99_ms=float(p99),
-        throughput_per_second=median(turns.throughput_per_second),
-        batch=test.requests.batch,
-        energy_per_1000=energy,
-        idle_share=idle_share(test, name),
+    share = idle_share(test, name)
+    return latency.performance(
+        engine.candidate.digest, turns, batch=test.requests.batch, energy_per_1000=energy, idle_share=share
     )

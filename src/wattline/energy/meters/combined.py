@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 
 from wattline.energy.meters.meter import Meter, MeterError
+from wattline.energy.sums import widest
 from wattline.records import Energy
-from wattline.records.energy import Scope
 
 _PACKAGES = "CPU packages"
 _DEVICES = "accelerators"
 # Those that are not listed read a whole node, and overlap with everything.
 _READS = {"rapl": {_PACKAGES}, "estimate": {_PACKAGES}, "nvml": {_DEVICES}}
-_WIDTHS: tuple[Scope, ...] = ("processes", "devices", "machine")
 
 
 class Combined:
@@ -65,15 +64,9 @@ def added(readings: Sequence[Energy]) -> Energy:
         boundary="; and ".join(reading.boundary for reading in readings),
         seconds=max(reading.seconds for reading in readings),
         resolution_joules=None if None in resolutions else sum(joules for joules in resolutions if joules is not None),
-        scope=_widest(readings),
+        scope=widest(readings),
         parameters={name: value for reading in readings for name, value in reading.parameters.items()},
     )
-
-
-def _widest(readings: Sequence[Energy]) -> Scope | None:
-    """What the sum cannot tell apart is what any of its parts cannot."""
-    scopes = [reading.scope for reading in readings]
-    return None if None in scopes else max((scope for scope in scopes if scope), key=_WIDTHS.index)
 
 
 def _refuse_overlap(parts: Sequence[Meter]) -> None:
