@@ -4,6 +4,7 @@ import json
 import os
 import random
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -63,6 +64,13 @@ def write(folder: Path, text: str) -> None:
     following.replace(folder / "energy_uj")
 
 
+def vanish(folder: Path) -> None:
+    """Take a domain away at once. Its ticker, which writes all the time, cannot hold on to a folder that moved."""
+    gone = folder.parent.with_name(f"{folder.parent.name}.{folder.name}.gone")
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def patient(test: Callable[..., None]) -> Callable[..., None]:
     """Try a test again whose meter must pass its self-test: a machine that others keep busy fails a working meter."""
 
@@ -94,7 +102,7 @@ def ticking(
 
     Power of each domain is `watts`, plus `watts_per_core` for each core that the process tree of the caller keeps
     busy, with noise as silicon has it: in a quarter of a second 1 % when idle, and 10 % of what a load adds, as its
-    power depends on what is computed. To let a domain vanish, remove its folder in the block.
+    power depends on what is computed. To let a domain vanish, call `vanish` with its folder in the block.
 
     watts: idle power [W]
     watts_per_core: what one busy core adds [W]

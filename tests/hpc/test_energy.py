@@ -1,6 +1,7 @@
 """The meter slurm on a real Slurm: joules are watts times seconds, and what is not this job's own is refused."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -204,10 +205,9 @@ def test_a_count_that_stands_still_is_refused(metered: Cluster, reader: str):
     job = metered.submit(*ALONE, "-wn2", script=f"srun {reader} 3")
     metered.wait(job)
     metered.set_watts("n2", 25)
-    assert "stands still" in metered.output(job)
-    with pytest.raises(
-        MeterError, match=r"counted 0 J|went backwards or wrapped"
-    ):  # Slurm rounds, and falls short by 1 J
+    # Slurm rounds the joules of a counter that stands still, and falls short by 1 J now and then.
+    assert re.search("stands still|went backwards or wrapped", metered.output(job))
+    with pytest.raises(MeterError, match=r"counted 0 J|went backwards or wrapped"):
         step_energy(job, "0")
 
 

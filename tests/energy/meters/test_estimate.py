@@ -186,8 +186,8 @@ def test_a_process_that_lost_its_parent_counts_in_the_next_reading_and_takes_not
             os.kill(orphan, signal.SIGKILL)
     until = time.monotonic() + 10
     while orphan in {process.number for process in cpu_time.tree(meter._known).processes} and time.monotonic() < until:
-        time.sleep(0.01)
-    assert 0 <= meter.stop().joules < 0.3 * watts
+        time.sleep(0.2)  # each look costs CPU time of ours
+    assert 0 <= meter.stop().joules < 0.45 * watts
 
 
 def test_a_tree_whose_children_are_waited_for_all_the_time_is_read_nevertheless(monkeypatch):
