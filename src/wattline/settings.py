@@ -25,7 +25,8 @@ class Settings(BaseSettings):
     signing_key: a private Ed25519 key, as PEM text or as the path of a PEM file
     signing_passphrase: of the private keys, where they are encrypted
     model_signing_key: a private key on P-256 for model-signing, as PEM text or as the path of a PEM file
-    ci_*, gitlab_user_login: what a GitLab job knows of itself; the login is that of who started a manual job
+    ci_*, gitlab_user_login: what a GitLab job knows of itself, under GitLab's own names; the login is that of who
+        started a manual job. https://docs.gitlab.com/ci/variables/predefined_variables tells them all
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     offline: whether a training is kept in the state folder, to be sent later, and no store is asked
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
@@ -58,6 +59,32 @@ class Settings(BaseSettings):
     offline: bool = Field(default=False, validation_alias="WATTLINE_OFFLINE")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
+    ci_commit_short_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHORT_SHA")
+    ci_commit_branch: str | None = Field(default=None, validation_alias="CI_COMMIT_BRANCH")
+    ci_commit_tag: str | None = Field(default=None, validation_alias="CI_COMMIT_TAG")
+    ci_commit_ref_name: str | None = Field(default=None, validation_alias="CI_COMMIT_REF_NAME")
+    ci_commit_ref_protected: bool = Field(default=False, validation_alias="CI_COMMIT_REF_PROTECTED")
+    ci_default_branch: str = Field(default="main", validation_alias="CI_DEFAULT_BRANCH")
+    ci_pipeline_id: str | None = Field(default=None, validation_alias="CI_PIPELINE_ID")
+    ci_pipeline_source: str | None = Field(default=None, validation_alias="CI_PIPELINE_SOURCE")
+    ci_pipeline_url: str | None = Field(default=None, validation_alias="CI_PIPELINE_URL")
+    ci_project_path: str | None = Field(default=None, validation_alias="CI_PROJECT_PATH")
+    ci_project_url: str | None = Field(default=None, validation_alias="CI_PROJECT_URL")
+    ci_repository_url: SecretStr | None = Field(default=None, validation_alias="CI_REPOSITORY_URL")
+    ci_merge_request_iid: str | None = Field(default=None, validation_alias="CI_MERGE_REQUEST_IID")
+    ci_merge_request_project_path: str | None = Field(default=None, validation_alias="CI_MERGE_REQUEST_PROJECT_PATH")
+    ci_merge_request_source_project_path: str | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_PROJECT_PATH"
+    )
+    ci_merge_request_source_branch: str | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"
+    )
+    ci_merge_request_target_branch: str | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
+    )
+    ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
+    ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
+    ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
     ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
@@ -109,6 +136,12 @@ class Settings(BaseSettings):
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
             "postgresql://USER@HOST/DATABASE, with the password in it or in a file that PGPASSFILE names"
         )
+
+    @property
+    def from_fork(self) -> bool:
+        """Whether this job belongs to a merge request that comes from another project, which is given no secret."""
+        source = self.ci_merge_request_source_project_path
+        return source is not None and source != self.ci_merge_request_project_path
 
     @property
     def gitlab_address(self) -> str | None:

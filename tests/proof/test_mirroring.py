@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from registry import gitlab as standin
-from registry.gitlab import API, GUEST, PROJECT, READER, Server
+from gitlab import standin
+from gitlab.standin import API, GUEST, PROJECT, READER, Server
 
 from tests.proof.site import NAME, Site
 from wattline import files
@@ -63,7 +63,7 @@ def test_nobody_needs_a_signing_key(site, server, variables):
 def test_variables_that_are_not_set_are_named(lived, server, variables, absent):
     for name in absent:
         variables.delenv(name)
-    with pytest.raises(InputError, match=rf"^{', '.join(absent)} (is|are) not set, .*; see docs/mirror\.md$"):
+    with pytest.raises(InputError, match=rf"^{', '.join(absent)} (is|are) not set, .*; see docs/gitlab\.md$"):
         mirror(lived.site, "1")
     assert server.state.calls == []
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 from builders import signing_key, write_keys
-from registry import gitlab as standin
-from registry.gitlab import API, PROJECT
+from gitlab import standin
+from gitlab.standin import API, PROJECT
 
 from tests.proof.site import NAME, SOURCES, Said, Site
 from wattline import files
@@ -246,7 +246,7 @@ class TestMirror:
         assert "hunter2" not in said.err
 
     def test_without_variables_it_ends_with_2(self, lived, capsys):
-        refused(lived.site.run(capsys, "mirror", "1"), 2, "see docs/mirror.md")
+        refused(lived.site.run(capsys, "mirror", "1"), 2, "see docs/gitlab.md")
 
 
 class TestSync:

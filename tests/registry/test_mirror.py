@@ -19,15 +19,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from gitlab import standin
+from gitlab.standin import API, GUEST, JOB, READER, Fault, Server
 from pydantic import SecretStr
 
-from registry import gitlab as standin
-from registry.gitlab import API, GUEST, JOB, READER, Fault, Server
 from wattline import files, signing
 from wattline.errors import InputError, IntegrityError, WattlineError
+from wattline.gitlab import project as client
 from wattline.registry import mirror
 from wattline.registry.mirror import MirrorResult, contents
-from wattline.registry.mirror import gitlab as client
 from wattline.settings import settings
 
 FILES = {
@@ -259,7 +259,7 @@ class TestAnInterruptedPush:
 
     def test_by_a_server_that_stays_down_is_one_sentence(self, server: Server, version: Version):
         server.state.faults.append(Fault("weights", 503, times=99))
-        with pytest.raises(WattlineError, match=r"did not do its work: status 503; push again later"):
+        with pytest.raises(WattlineError, match=r"did not do its work: status 503; try again later"):
             version.push(server)
         assert server.state.runs["run-1"]["info"]["status"] == "RUNNING", "what is not complete does not say so"
 
@@ -333,7 +333,7 @@ class TestBadInput:
             assert "hunter2" not in str(caught.value)
 
     def test_a_project_that_is_not_there_is_told_from_a_version_that_is_not(self, server: Server, version: Version):
-        with pytest.raises(InputError, match=r"is not there, has no model registry.*CI_PROJECT_ID"):
+        with pytest.raises(InputError, match=r"is not there, has no such thing.*CI_PROJECT_ID"):
             version.push(server, address=server.address.removesuffix("42") + "43")
 
     def test_a_page_that_is_no_answer_of_gitlab_is_named(self, server: Server, version: Version):

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from wattline.cli import energy, pipeline, registry, server
+from wattline.cli import ci, energy, pipeline, registry, server
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 for part in (pipeline.app, registry.app, server.app):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():
     app.add_typer(group, name=name)
 

@@ -1,8 +1,7 @@
 """Push one verified version of this registry to GitLab's."""
 
-from pydantic import SecretStr
-
-from wattline.errors import InputError, IntegrityError
+from wattline.errors import IntegrityError
+from wattline.gitlab.project import access
 from wattline.registry import lookup, mirror, statements
 from wattline.registry.mirror import MirrorResult
 from wattline.registry.model import Model
@@ -15,7 +14,7 @@ def mirror_version(model: Model, version: str | None) -> MirrorResult:
 
     Raises InputError when it is not known which GitLab or with which token, and as `mirror.push` does.
     """
-    address, token = _gitlab()
+    address, token = access(settings())
     chosen, now = lookup.version(model, version), model.champion()
     run = model.client.get_run(chosen.run_id)
     with downloaded(chosen) as evidence:
@@ -36,18 +35,3 @@ def mirror_version(model: Model, version: str | None) -> MirrorResult:
             champion=now.version if now is not None else None,
             authority=settings().ci_server_tls_ca_file,
         )
-
-
-def _gitlab() -> tuple[str, SecretStr]:
-    """Address and token. Raises InputError naming the variables that are not set."""
-    known = settings()
-    values = {
-        "CI_API_V4_URL": known.ci_api_v4_url,
-        "CI_PROJECT_ID": known.ci_project_id,
-        "WATTLINE_GITLAB_TOKEN": known.gitlab_token,
-    }
-    absent = [name for name, value in values.items() if not value]
-    if known.gitlab_address is None or known.gitlab_token is None:
-        verb = "is" if len(absent) == 1 else "are"
-        raise InputError(f"{', '.join(absent)} {verb} not set, so there is no way to GitLab; see docs/mirror.md")
-    return known.gitlab_address, known.gitlab_token

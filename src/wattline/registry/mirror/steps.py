@@ -3,7 +3,7 @@
 import time
 
 from wattline.errors import IntegrityError, WattlineError
-from wattline.registry.mirror.answers import RefusedError, Reply
+from wattline.gitlab.answers import RefusedError, Reply
 from wattline.registry.mirror.contents import CONTENT, VERSION, Contents, semantic
 from wattline.registry.mirror.gitlab import GitLab
 
@@ -15,7 +15,7 @@ def ensure_model(gitlab: GitLab, name: str) -> list[str]:
     if _model(gitlab, name) is not None:
         return []
     try:
-        gitlab.send("POST", "registered-models/create", {"name": name})
+        gitlab.change("POST", "registered-models/create", {"name": name})
     except RefusedError as error:
         # Also GitLab's answer to a name that it does not take.
         if error.code != "RESOURCE_ALREADY_EXISTS":
@@ -37,7 +37,7 @@ def ensure_version(gitlab: GitLab, contents: Contents) -> list[str]:
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
     try:
-        gitlab.send("POST", "model-versions/create", body)
+        gitlab.change("POST", "model-versions/create", body)
     except RefusedError:
         # It may have been made since it was looked for, also by a call whose answer was lost; what it is of is checked.
         if _version(gitlab, contents) is None:
@@ -66,7 +66,7 @@ def ensure_files(gitlab: GitLab, number: str, contents: Contents) -> list[str]:
         _check_file(gitlab, number, name, contents)
     missing = [name for name in contents.digests if name not in there]
     for name in missing:
-        gitlab.upload(number, name, contents.sources[name])
+        gitlab.put(number, name, contents.sources[name])
         _check_file(gitlab, number, name, contents)
     return missing
 
@@ -77,10 +77,10 @@ def ensure_run(gitlab: GitLab, run_id: str, contents: Contents) -> list[str]:
     lacking = _lacking(gitlab, run_id, contents)
     if lacking:
         body = {"run_id": run_id, **lacking}
-        gitlab.send("POST", "runs/log-batch", body, done=lambda: not _lacking(gitlab, run_id, contents))
+        gitlab.change("POST", "runs/log-batch", body, done=lambda: not _lacking(gitlab, run_id, contents))
         changes += list(lacking)
     if _run(gitlab, run_id)["info"]["status"] != "FINISHED":
-        gitlab.send("POST", "runs/update", {"run_id": run_id, "status": "FINISHED"})
+        gitlab.change("POST", "runs/update", {"run_id": run_id, "status": "FINISHED"})
         changes.append("status of the run")
     return changes
 
@@ -93,23 +93,23 @@ def ensure_description(gitlab: GitLab, name: str, champion: str) -> list[str]:
     )
     if (_model(gitlab, name) or {}).get("description") == text:
         return []
-    gitlab.send("PATCH", "registered-models/update", {"name": name, "description": text})
+    gitlab.change("PATCH", "registered-models/update", {"name": name, "description": text})
     return [f"champion {semantic(champion)} in the description"]
 
 
 def _model(gitlab: GitLab, name: str) -> Reply | None:
-    found = gitlab.get("registered-models/get", {"name": name})
+    found = gitlab.find("registered-models/get", {"name": name})
     return None if found is None else dict(found["registered_model"])
 
 
 def _version(gitlab: GitLab, contents: Contents) -> Reply | None:
     """The version with this SemVer, which is the one alias that GitLab knows."""
-    found = gitlab.get("registered-models/alias", {"name": contents.name, "alias": contents.number})
+    found = gitlab.find("registered-models/alias", {"name": contents.name, "alias": contents.number})
     return None if found is None else dict(found["model_version"])
 
 
 def _run(gitlab: GitLab, run_id: str) -> Reply:
-    found = gitlab.get("runs/get", {"run_id": run_id})
+    found = gitlab.find("runs/get", {"run_id": run_id})
     if found is None:
         raise WattlineError(f"{gitlab.place} lost the run {run_id}; delete its version there and push again")
     return dict(found["run"])

@@ -31,18 +31,30 @@ class TransientError(Exception):
 class RefusedError(WattlineError):
     """GitLab understood a call and said no.
 
+    status: of the answer
     code: MLflow's word for it, such as RESOURCE_ALREADY_EXISTS; empty where there is none
     """
 
-    def __init__(self, message: str, *, code: str) -> None:
+    def __init__(self, message: str, *, status: int, code: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.status, self.code = status, code
+
+
+class AccessError(InputError):
+    """The token may not do this, or may not see that it is there.
+
+    status: of the answer
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def check(answer: "httpx.Response", *, place: str, secret: str) -> None:
     """Raise unless an answer says that the call was done; the body of one that says no must have been read.
 
-    Raises TransientError, RefusedError, or InputError where the token or the address is wrong.
+    Raises TransientError, RefusedError, or AccessError where the token or the address is wrong.
     """
     status = answer.status_code
     if status < 300:
@@ -50,23 +62,27 @@ def check(answer: "httpx.Response", *, place: str, secret: str) -> None:
     if status in TRANSIENT_STATUS:
         wait = answer.headers.get("Retry-After", "")
         raise TransientError(f"status {status}", wait_seconds=float(wait) if wait.isdecimal() else None)
-    said = _parsed(answer) or {}
+    parsed = _parsed(answer)
+    said = parsed if isinstance(parsed, dict) else {}
     code = str(said.get("error_code", ""))
     reason = cleaned(str(said.get("message") or said.get("error_description") or said.get("error") or code), secret)
     if status == 401:
-        raise InputError(f"{place} did not accept the token (401 {reason}); {NEEDED}")
+        raise AccessError(f"{place} did not accept the token (401 {reason}); {NEEDED}", status=status)
     if status == 403:
-        raise InputError(f"{place} forbids this to the token (403 {reason}); {NEEDED}")
+        raise AccessError(f"{place} forbids this to the token (403 {reason}); {NEEDED}", status=status)
     if status == 404 and not code:
-        raise InputError(
-            f"{place} is not there, has no model registry, or the token may not see it (404 {reason}); "
-            f"check CI_API_V4_URL and CI_PROJECT_ID; {NEEDED}"
+        raise AccessError(
+            f"{place} is not there, has no such thing, or the token may not see it (404 {reason}); "
+            f"check CI_API_V4_URL and CI_PROJECT_ID; {NEEDED}",
+            status=status,
         )
-    raise RefusedError(f"{place} answered {status} {reason}; correct what it names, or CI_API_V4_URL", code=code)
+    raise RefusedError(
+        f"{place} answered {status} {reason}; correct what it names, or CI_API_V4_URL", status=status, code=code
+    )
 
 
-def content(answer: "httpx.Response", *, place: str, secret: str) -> Reply:
-    """The object in an answer. Raises as `check` does, and WattlineError where there is none."""
+def content(answer: "httpx.Response", *, place: str, secret: str) -> Any:
+    """The object or list in an answer. Raises as `check` does, and WattlineError where there is none."""
     check(answer, place=place, secret=secret)
     said = _parsed(answer)
     if said is None:
@@ -79,9 +95,9 @@ def cleaned(text: str, secret: str) -> str:
     return text.replace(secret, "...").split("\n", maxsplit=1)[0][:200]
 
 
-def _parsed(answer: "httpx.Response") -> Reply | None:
+def _parsed(answer: "httpx.Response") -> Reply | list[Any] | None:
     try:
         found = answer.json()
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict | list) else None

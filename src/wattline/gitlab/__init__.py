@@ -1,0 +1,1 @@
+"""What a job says to GitLab and asks of it: notes, pipelines, branches, settings."""
