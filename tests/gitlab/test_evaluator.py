@@ -42,7 +42,20 @@ def test_an_expression_means_what_gitlab_says(expression, holds):
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "$A ==", "== $A", "$A $A", "$A == 1", "($A", "$A)", "$A &", "$A =~ abc", '$A =~ "a"', "$A =~ /(/", "$A =~ /a/x"],
+    [
+        "",
+        "$A ==",
+        "== $A",
+        "$A $A",
+        "$A == 1",
+        "($A",
+        "$A)",
+        "$A &",
+        "$A =~ abc",
+        '$A =~ "a"',
+        "$A =~ /(/",
+        "$A =~ /a/x",
+    ],
 )
 def test_what_is_no_expression_is_refused(expression):
     with pytest.raises(BadExpressionError):
