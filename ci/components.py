@@ -1,6 +1,7 @@
-"""Writes templates/ from ci/: the same files as GitLab CI/CD components, with typed inputs. Run: python ci/components.py
+"""Writes templates/ from ci/: the same files as GitLab CI/CD components, with typed inputs.
 
-ci/ is the one place. A component includes its file from there, in the version that was asked for, and hands its inputs on.
+Run: python ci/components.py. ci/ is the one place. A component includes its file from there, in the version that was
+asked for, and hands its inputs on.
 `pipeline` is all of .gitlab-ci.yml; its inputs are those of ci/base.yml.
 """
 
@@ -18,7 +19,7 @@ class Loader(yaml.SafeLoader):
     """YAML whose `!reference` is of no interest here."""
 
 
-Loader.add_constructor("!reference", lambda loader, node: None)
+Loader.add_constructor("!reference", Loader.construct_sequence)
 
 
 def components() -> dict[str, str]:
@@ -36,7 +37,7 @@ def components() -> dict[str, str]:
 
 def _read(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs that the file declares, and what it says."""
-    found = list(yaml.load_all((ROOT / path).read_text(encoding="utf-8"), Loader))  # noqa: S506
+    found = list(yaml.load_all((ROOT / path).read_text(encoding="utf-8"), Loader))
     return (found[0]["spec"]["inputs"] if len(found) > 1 else {}), found[-1]
 
 

@@ -1,4 +1,4 @@
-"""The evaluator that the tests of rules rest on, against what GitLab's documentation and source say of each expression."""
+"""The evaluator that the tests of rules rest on, against what GitLab says of each expression."""
 
 import pytest
 

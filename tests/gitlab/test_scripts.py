@@ -1,4 +1,4 @@
-"""What the jobs type: shellcheck has nothing to say, commands exist, images are pinned, nothing secret is in the argument list."""
+"""What the jobs type: shellcheck has nothing to say, commands exist, images are pinned, no secret is an argument."""
 
 import re
 import shutil
