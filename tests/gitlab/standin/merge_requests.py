@@ -39,7 +39,7 @@ def of_commit(state: State, call: Call) -> Answer:
     return paged(call, (one for one in state.merge_requests if sha in [one[name] for name in shown]))
 
 
-@route("GET", "merge_requests/{iid}/notes", job=True)
+@route("GET", "merge_requests/{iid}/notes", role=REPORTER_ROLE, job=True)
 def notes(state: State, call: Call) -> Answer:
     only(state.merge_requests, iid=call.named["iid"])
     rows = [one for one in state.notes if str(one["noteable_iid"]) == call.named["iid"]]
@@ -53,23 +53,20 @@ def note(state: State, call: Call) -> Answer:
     return Answer(200, _note(state, call))
 
 
-@route("POST", "merge_requests/{iid}/notes")
+@route("POST", "merge_requests/{iid}/notes", role=REPORTER_ROLE)
 def write_note(state: State, call: Call) -> Answer:
-    target = only(state.merge_requests, iid=call.named["iid"])
-    if target["discussion_locked"] and call.token.role < REPORTER_ROLE:
-        raise RefusedError(403, {"message": "403 Forbidden"})
     made = added(state, call.token, _text(state, call), iid=int(call.named["iid"]))
     return Answer(201, made)
 
 
-@route("PUT", "merge_requests/{iid}/notes/{note}")
+@route("PUT", "merge_requests/{iid}/notes/{note}", role=REPORTER_ROLE)
 def change_note(state: State, call: Call) -> Answer:
     found = _own(state, call)
     found |= {"body": _text(state, call), "updated_at": now()}
     return Answer(200, found)
 
 
-@route("DELETE", "merge_requests/{iid}/notes/{note}")
+@route("DELETE", "merge_requests/{iid}/notes/{note}", role=REPORTER_ROLE)
 def delete_note(state: State, call: Call) -> Answer:
     state.notes.remove(_own(state, call))
     return Answer(204, b"")
