@@ -58,6 +58,13 @@ class TestTheAnswer:
         merge_request.write()
         assert "Not judged: no job of this pipeline made a candidate" in lines(merge_request.body)[0]
 
+    def test_is_no_decision_where_gitlab_does_not_tell_how_the_jobs_ended(self, merge_request: MergeRequest):
+        merge_request.write()
+        assert "Not judged: GitLab does not tell how the jobs ended" in lines(merge_request.body)[0]
+        merge_request.judge(failed=("quality",))  # what is not the commit's was made here
+        merge_request.write()
+        assert "Rejected by `quality`" in lines(merge_request.body)[0]
+
     def test_stands_where_another_job_failed_and_names_it(self, merge_request: MergeRequest):
         merge_request.pipeline(validate="failed")
         merge_request.judge()

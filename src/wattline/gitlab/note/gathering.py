@@ -51,7 +51,7 @@ def leftover(jobs: Jobs, change: Touched | None) -> frozenset[str]:
     """
     made = any(job.makes_the_candidate for job in jobs.all)
     needed = change is None or change.any
-    if not jobs.known or not (jobs.broken or (needed and not made)):
+    if not jobs.asked or not (jobs.broken or (needed and not made)):
         return frozenset()
     paths = {stage: str(files.report_path(stage)) for stage in STAGES}
     return frozenset(
