@@ -65,9 +65,7 @@ def _sent(project: Project, picture: Picture, content: bytes, digest: str) -> Up
     said = project.upload(name, content, kind=KIND)
     address = ADDRESS.search(said)
     if address is None:
-        raise WattlineError(
-            f"{project.place} took {picture.path}, but said {said[:100]!r} of where; check CI_API_V4_URL"
-        )
+        raise WattlineError(f"{project.place} took {picture.path} but does not say where it is; check CI_API_V4_URL")
     return Upload(sha256=digest, url=address[1])
 
 
