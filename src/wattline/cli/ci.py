@@ -28,3 +28,20 @@ def reports(
     for problem in found.problems:
         typer.echo(problem, err=True)
     typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="where GitLab Pages looks; replaced as a whole")] = Path("public"),
+) -> None:
+    """Write the report site: pages that need no network, also after a run that failed."""
+    from wattline import params
+    from wattline.gitlab import site as pages
+    from wattline.settings import settings
+
+    loaded = params.load()
+    units = {metric.name: metric.unit for metric in params.load_task(loaded.task).description.metrics}
+    left = pages.write(folder, task=loaded.task.name, origin=pages.Origin.of_job(settings()), units=units)
+    typer.echo(
+        f"site: {folder}/index.html" + (f"; {len(left.problems)} reports are not of this run" if left.problems else "")
+    )

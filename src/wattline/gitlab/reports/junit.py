@@ -16,18 +16,16 @@ LONGEST_TEXT = 4000
 
 
 def render(cases: Iterable[Case], *, name: str) -> str:
-    """The cases as XML, one suite for each group. Cases of one name are numbered, since GitLab would show one of them."""
+    """The cases as XML, one suite for each group. Cases of one name are numbered: GitLab would show only one."""
     ordered = list(cases)
-    root = ElementTree.Element("testsuites", name=clean(name), **_counts(ordered))
+    root = ElementTree.Element("testsuites", {"name": clean(name), **_counts(ordered)})
     for group in dict.fromkeys(case.group for case in ordered):
         chosen = [case for case in ordered if case.group == group]
-        suite = ElementTree.SubElement(root, "testsuite", name=clean(group), **_counts(chosen))
+        suite = ElementTree.SubElement(root, "testsuite", {"name": clean(group), **_counts(chosen)})
         for case, own in zip(chosen, _names(chosen), strict=True):
             _add(suite, case, own)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False).join(
-        ['<?xml version="1.0" encoding="UTF-8"?>\n', "\n"]
-    )
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def clean(text: str) -> str:

@@ -78,9 +78,9 @@ def _costs(measurement: Measurement) -> Iterator[Family]:
         "wattline_latency_seconds",
         "Time to answer one window with one thread, measured",
         tuple(
-            Sample(value * MILLISECONDS, {"contender": name, "quantile": quantile})
+            Sample(value * MILLISECONDS, {"contender": name, "percentile": percentile})
             for name, one in contenders.items()
-            for quantile, value in (("0.5", one.latency_p50_ms), ("0.99", one.latency_p99_ms))
+            for percentile, value in (("50", one.latency_p50_ms), ("99", one.latency_p99_ms))
         ),
         unit="seconds",
     )
@@ -109,7 +109,7 @@ def _inference(contenders: Mapping[str, Performance], baselines: Mapping[str, En
     energies = {name: one.energy_per_1000 for name, one in contenders.items()} | dict(baselines)
     yield Family(
         "wattline_inference_energy_joules",
-        "Energy of 1000 predictions and bounds of its 95 % interval; the label says whether it was measured or estimated",
+        "Energy of 1000 predictions and bounds of its 95 % interval, measured or estimated as the label says",
         tuple(
             Sample(value, {"contender": name, "per": "1000_predictions", "bound": bound, "provenance": one.provenance})
             for name, one in energies.items()
