@@ -38,7 +38,10 @@ def write(folder: Path, *, task: str, origin: Origin, units: Mapping[str, str] |
         for name, (title, parts) in pages.items():
             text = html.page(f"{task}: {title}", *parts, links=links, footer=footer)
             files.write_text(fresh / name, text)
-        files.write_text(fresh / "index.html", _index(left, fresh, task, origin, links, units or {}, footer))
+        files.write_text(
+            fresh / "index.html",
+            _index(left, fresh, task=task, origin=origin, links=links, units=units or {}, footer=footer),
+        )
     return left
 
 
@@ -57,6 +60,7 @@ def _check(folder: Path) -> None:
 def _index(
     left: Left,
     fresh: Path,
+    *,
     task: str,
     origin: Origin,
     links: Sequence[tuple[str, str]],
@@ -137,7 +141,7 @@ def _documents(left: Left, fresh: Path) -> Iterator[str]:
 
 
 def _copy(left: Left, task: str, fresh: Path) -> None:
-    """Pages, plots and reports of this run, the zoo, and the bills. What an earlier run left is not shown as this one's."""
+    """Pages, plots and reports of this run, the zoo, and the bills; nothing that an earlier run left."""
     for one in left.reports:
         if one.state in ("current", "unfinished"):
             _take(one.path, fresh)

@@ -8,7 +8,15 @@ from wattline import files
 from wattline.gitlab.reports.left import Left
 from wattline.gitlab.site import html
 from wattline.gitlab.site.figures import joules, number, score
-from wattline.records import Decision, Evaluation, Measurement, Validation
+from wattline.records import (
+    Decision,
+    EnergyFindings,
+    Evaluation,
+    Measurement,
+    Slice,
+    Validation,
+    worst_first,
+)
 
 
 @dataclass(frozen=True)
@@ -19,11 +27,17 @@ class Plot:
     title: str
     shows: str
 
+    @property
+    def name(self) -> str:
+        return f"{self.path.parent.name}/{self.path.stem}"
+
 
 def plots(left: Left) -> list[Plot]:
-    """Pictures that stages of this run have drawn, in the order of the pipeline."""
+    """Pictures that stages of this run have drawn, what decides first."""
     stages = dict.fromkeys(one.stage for one in left.reports if one.state == "current")
-    return [_described(path, left) for stage in stages for path in sorted((files.REPORTS / stage).glob("*.png"))]
+    found = [_described(path, left) for stage in stages for path in sorted((files.REPORTS / stage).glob("*.png"))]
+    known = [name for name, _, _ in _known(left)]
+    return sorted(found, key=lambda one: known.index(one.name) if one.name in known else len(known))
 
 
 def gallery(left: Left) -> str:
@@ -43,52 +57,54 @@ def _described(path: Path, left: Left) -> Plot:
 
 def _known(left: Left) -> Iterator[tuple[str, str, str]]:
     """Plot, its title and its words, of those that the platform draws."""
-    validation = left.current("validate", Validation)
-    if validation is not None:
-        rows = f"{validation.rows:,} rows of {validation.units} units"
-        yield "profile/overview", f"What was recorded: {rows}", f"Every column over time, of {rows}"
     if (evaluation := left.current("evaluate", Evaluation)) is not None:
         yield from _quality(evaluation)
     if (measurement := left.current("measure", Measurement)) is not None:
         yield from _cost(measurement)
-    decision = left.current("decide", Decision)
-    if decision is not None and decision.energy is not None and decision.energy.pareto is not None:
-        pareto = decision.energy.pareto
-        points = "; ".join(
-            f"{one.name} {number(one.score)} for {number(one.joules_per_1000)} J ({one.provenance})"
-            for one in pareto.points
-        )
-        title = f"{pareto.headline.name} against the energy of 1,000 predictions"
-        yield "decide/pareto", title, f"{title}: {points}"
+    if (decision := left.current("decide", Decision)) is not None and decision.energy is not None:
+        yield from _energy(decision.energy)
+    if (validation := left.current("validate", Validation)) is not None:
+        rows = f"{validation.rows:,} rows of {validation.units} units"
+        yield "profile/overview", f"What was recorded: {rows}", f"Every column over time, of {rows}"
 
 
 def _quality(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
-    name = evaluation.headline.name
-    said = "; ".join(f"{who} {score(scores[name])}" for who, scores in evaluation.contenders.items() if name in scores)
-    yield "evaluate/contenders", f"{name} of every contender on the same rows", f"{name} with intervals: {said}"
-    groups = [one for one in evaluation.slices if one.kind == "group"]
-    yield (
-        "evaluate/slices",
-        f"{name} of each unit: where the candidate is weak",
-        f"{name} by unit, of {len(groups)} groups",
-    )
-    for place in ("best", "worst"):
-        yield (
-            f"evaluate/{place}_unit",
-            f"The unit with the {place} {name}: score, threshold and labels over time",
-            f"Score of the candidate over time on the unit with the {place} {name}",
-        )
+    metric, contenders = evaluation.headline, evaluation.contenders
+    name = metric.name
+    said = [f"{who} {score(scores[name])}" for who, scores in contenders.items() if name in scores]
+    title = f"{name} on the same {evaluation.rows:,} test rows: {', '.join(said[:2])}"
+    yield "evaluate/contenders", title, f"{name} with intervals: {'; '.join(said)}"
+    units = worst_first((one for one in evaluation.slices if one.kind == "unit"), metric)
+    if not units:
+        return
+    worst, best = units[0], units[-1]
+    title = f"{name} by unit, from {_at(worst, name)} to {_at(best, name)}"
+    yield "evaluate/slices", title, f"{title}; {len(units)} units in which it is defined"
+    for word, one in (("best", best), ("worst", worst)):
+        title = f"The {word} unit, {_at(one, name)}: score, threshold and labels"
+        yield f"evaluate/{word}_unit", title, f"Score of the candidate over time. {title}"
+
+
+def _at(part: Slice, name: str) -> str:
+    return f"{part.name} with {number(part.scores[name])}"
 
 
 def _cost(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
     one = measurement.candidate
-    p50, p99 = number(one.latency_p50_ms), number(one.latency_p99_ms)
-    said = f"p50 {p50} ms, p99 {p99} ms on {measurement.machine}"
-    yield (
-        "measure/latency",
-        "How long one window takes, measured",
-        f"Distribution of latencies of the candidate: {said}",
-    )
+    said = f"p50 {number(one.latency_p50_ms)} ms, p99 {number(one.latency_p99_ms)} ms on {measurement.machine}"
+    title = f"99 of 100 windows take the candidate at most {number(one.latency_p99_ms)} ms, measured"
+    yield "measure/latency", title, f"Distribution of latencies of the candidate: {said}"
     energy = one.energy_per_1000
     said = f"{joules(energy)} for 1,000 predictions of the candidate, {energy.provenance}"
-    yield "measure/energy", f"The energy test, block by block: {energy.provenance}", f"Ratio of each block; {said}"
+    yield "measure/energy", f"The energy test, block by block: {said}", f"Ratio of each block, and joules: {said}"
+
+
+def _energy(found: EnergyFindings) -> Iterator[tuple[str, str, str]]:
+    if found.pareto is None:
+        return
+    pareto = found.pareto
+    points = (
+        f"{one.name} {number(one.score)} for {number(one.joules_per_1000)} J, {one.provenance}" for one in pareto.points
+    )
+    title = f"{pareto.headline.name} against the energy of 1,000 predictions, of {len(pareto.points)} models"
+    yield "decide/pareto", title, f"{title}: {'; '.join(points)}"

@@ -36,7 +36,8 @@ tbody tr:last-child > * { border-bottom: 0; } thead th { color: var(--soft); fon
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .reason { min-width: 18rem; overflow-wrap: anywhere; } .reason div + div { margin-top: .35rem; }
 .figure { font-variant-numeric: tabular-nums; min-width: 6rem; } .with { color: var(--soft); font-size: .8125rem; }
-.plots { display: grid; align-items: start; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
+.plots { display: grid; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; overflow: hidden; }
 figure img, .text img { display: block; width: 100%; height: auto; background: #fff; }
 figcaption { padding: .6rem .9rem; font-size: .875rem; }
