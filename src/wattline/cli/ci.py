@@ -45,3 +45,15 @@ def site(
     typer.echo(
         f"site: {folder}/index.html" + (f"; {len(left.problems)} reports are not of this run" if left.problems else "")
     )
+
+
+@app.command()
+def release() -> None:
+    """Publish the champion under the tag of this pipeline: files, digests and a GitLab release, once."""
+    from wattline import params
+    from wattline import release as publishing
+    from wattline.settings import settings
+
+    done = publishing.release(params.load(), settings())
+    typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
+    typer.echo(f"release of {done.tag} in GitLab: {done.made}")
