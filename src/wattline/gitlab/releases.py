@@ -1,6 +1,7 @@
 """Releases of a project: one for a tag, made once, and made to say what it should where it is there already."""
 
 from collections.abc import Iterable
+from functools import partial
 from urllib.parse import quote
 
 from wattline.gitlab.answers import AccessError, RefusedError, Reply
@@ -65,7 +66,7 @@ def _add_links(project: Project, tag: str, wanted: Iterable[Link]) -> bool:
     for link in wanted:
         known = there.get(link.name)
         if known is None:
-            project.send("POST", path, link.body(), done=lambda one=link: _has(project, path, one))
+            project.send("POST", path, link.body(), done=partial(_has, project, path, link))
         elif known["url"] != link.url or known.get("link_type") != link.kind:
             project.send("PUT", f"{path}/{known['id']}", link.body())
         else:

@@ -17,8 +17,6 @@ from wattline.settings import Settings
 
 __all__ = ["Released", "release"]
 
-KINDS = {".tar": "package"}
-
 
 class Released(Record):
     """What was published.
@@ -39,8 +37,8 @@ def release(loaded: Params, known: Settings) -> Released:
     """Publish the files of the champion as a generic package, and a GitLab release that links to them.
 
     A second time, it does what is still to do. Nothing is sent before all files are known to fit what is there.
-    Raises InputError for a tag that is no vX.Y.Z or variables that are not set, RejectedError when the tag does not hold
-    what the champion was made from, IntegrityError when a version does not hold.
+    Raises InputError for a tag that is no vX.Y.Z or a variable that is not set, RejectedError when the tag does not
+    hold what the champion was made from, IntegrityError when a version does not hold.
     """
     tagged(known)
     with (
@@ -64,13 +62,16 @@ def _published(project: Project, model: Model, loaded: Params, version: Chosen, 
         version.tag,
         name=f"{version.tag}: {version.label}",
         description=describing.describe(version, digests, _notes(version)),
-        links=[
-            Link(name=name, url=package.address(name), kind=KINDS.get(Path(name).suffix, "other")) for name in digests
-        ],
+        links=[Link(name=name, url=package.address(name), kind=_kind(name)) for name in digests],
     )
     sent = tuple(path.name for path in missing)
     kept = tuple(name for name in digests if name not in sent)
     return Released(tag=version.tag, label=version.label, uploaded=sent, kept=kept, made=made)
+
+
+def _kind(name: str) -> str:
+    """GitLab's word for a file."""
+    return "package" if name.endswith(".tar") else "other"
 
 
 def _notes(version: Chosen) -> list[str]:

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from wattline.records import Energy, Score
+from wattline.records import Energy
 from wattline.registry.evidence import energy_text, kwh_text
 from wattline.release.choosing import Chosen
 from wattline.signing.statement import Judgement
 
 Row = tuple[str, ...]
+SHOWN = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "|": r"\|", "`": r"\`", "*": r"\*", "[": r"\["}
+"""What Markdown would take for more than a sign, `&` first."""
 
 
 def describe(chosen: Chosen, digests: dict[str, str], notes: Sequence[str]) -> str:
@@ -29,7 +31,7 @@ def _parts(chosen: Chosen, digests: dict[str, str], notes: Sequence[str]) -> Ite
     yield _table(("gate", "answer", "value", "limit", "provenance", "why"), [_gate(one) for one in said.verdicts])
     yield "### Scores"
     yield f"On the test rows, with 95 % intervals; the headline is {cell(said.headline.name)}."
-    yield _table(("metric", "value"), [(name, _score(one)) for name, one in said.metrics.items()])
+    yield _table(("metric", "value"), [(name, str(one)) for name, one in said.metrics.items()])
     yield "### Energy"
     yield _table(("activity", "energy"), list(_energies(said.energy_per_1000, said.training_energy)))
     yield "### Where it comes from"
@@ -65,10 +67,6 @@ def _figure(value: float, unit: str) -> str:
     return f"{value:.6g}" if unit == "1" else f"{value:.6g} {unit}"
 
 
-def _score(score: Score) -> str:
-    return str(score)
-
-
 def _energies(inference: Energy, training: Energy | None) -> Iterator[Row]:
     yield "1,000 predictions", energy_text(inference)
     yield "training, lost attempts included", kwh_text(training) if training is not None else "not measured"
@@ -84,14 +82,6 @@ def _table(heads: Row, rows: Sequence[Row]) -> str:
 def cell(text: str) -> str:
     """Text in one line that GitLab shows as it is: no HTML, no mention of anybody, no reference, no emphasis."""
     line = " ".join(text.split())
-    for sign, shown in {
-        "&": "&amp;",
-        "<": "&lt;",
-        "@": "&#64;",
-        "|": r"\|",
-        "`": r"\`",
-        "*": r"\*",
-        "[": r"\[",
-    }.items():
+    for sign, shown in SHOWN.items():
         line = line.replace(sign, shown)
     return line
