@@ -17,6 +17,7 @@ def group() -> None:
 def reports(
     stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
     to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
+    code: Annotated[int, typer.Option(help="exit code of what ran before")] = 0,
 ) -> None:
     """Write what GitLab shows of a run, also of one that failed: tests, metrics, variables, bills of materials."""
     from wattline import params
@@ -24,7 +25,8 @@ def reports(
     from wattline.settings import settings
 
     task = params.load().task.name
-    found = written.write(to, task=task, wanted=stages or (), job_status=settings().ci_job_status)
+    status = f"failed with exit code {code}" if code else settings().failed_status
+    found = written.write(to, task=task, wanted=stages or (), failure=status)
     for problem in found.problems:
         typer.echo(problem, err=True)
     typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
