@@ -1,0 +1,28 @@
+"""What a run was about, as far as that can be known: also of one that failed because params.yaml or the task is wrong."""
+
+from wattline import params
+from wattline.errors import InputError
+from wattline.records import Record
+
+UNKNOWN = "unknown"
+
+
+class Subject(Record):
+    """task: its name; units: metric -> unit; problem: why more is not known, empty where all is"""
+
+    task: str = UNKNOWN
+    units: dict[str, str] = {}
+    problem: str = ""
+
+
+def subject() -> Subject:
+    """The task of the project in the current folder."""
+    try:
+        loaded = params.load()
+    except InputError as error:
+        return Subject(problem=str(error))
+    try:
+        described = params.load_task(loaded.task).description
+    except InputError as error:
+        return Subject(task=loaded.task.name, problem=str(error))
+    return Subject(task=loaded.task.name, units={metric.name: metric.unit for metric in described.metrics})
