@@ -1,4 +1,6 @@
-"""What a run was about, as far as that can be known: also of one that failed because params.yaml or the task is wrong."""
+"""What a run was about, as far as that can be known: also where it failed for a wrong params.yaml or task."""
+
+from collections.abc import Mapping
 
 from wattline import params
 from wattline.errors import InputError
@@ -11,7 +13,7 @@ class Subject(Record):
     """task: its name; units: metric -> unit; problem: why more is not known, empty where all is"""
 
     task: str = UNKNOWN
-    units: dict[str, str] = {}
+    units: Mapping[str, str] = {}
     problem: str = ""
 
 
