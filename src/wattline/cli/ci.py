@@ -41,7 +41,7 @@ def site(
     from wattline.gitlab.subject import subject
     from wattline.settings import settings
 
-    about = subject()
+    about = subject(described=True)
     left = pages.write(folder, task=about.task, origin=pages.Origin.of_job(settings()), units=about.units)
     for problem in filter(None, (about.problem, *left.problems)):
         typer.echo(problem, err=True)

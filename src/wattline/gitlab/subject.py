@@ -17,14 +17,19 @@ class Subject(Record):
     problem: str = ""
 
 
-def subject() -> Subject:
-    """The task of the project in the current folder."""
+def subject(*, described: bool = False) -> Subject:
+    """The task of the project in the current folder.
+
+    described: whether the task is asked for units, for which it must be imported
+    """
     try:
         loaded = params.load()
     except InputError as error:
         return Subject(problem=str(error))
+    if not described:
+        return Subject(task=loaded.task.name)
     try:
-        described = params.load_task(loaded.task).description
+        metrics = params.load_task(loaded.task).description.metrics
     except InputError as error:
         return Subject(task=loaded.task.name, problem=str(error))
-    return Subject(task=loaded.task.name, units={metric.name: metric.unit for metric in described.metrics})
+    return Subject(task=loaded.task.name, units={metric.name: metric.unit for metric in metrics})
