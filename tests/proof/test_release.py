@@ -227,7 +227,7 @@ def test_a_token_that_may_not_publish_is_named_and_never_shown(promoted, server,
     job.setenv("CI_JOB_TOKEN", "not-a-" + "token")
     said = promoted.run(capsys, "ci", "release")
     assert said.code == 2
-    assert "CI_JOB_TOKEN" in said.err
+    assert "(401 401 Unauthorized); CI_JOB_TOKEN may publish in its own project" in said.err
     assert "not-a-" not in said.err + said.out
 
 

@@ -58,3 +58,19 @@ def release() -> None:
     done = publishing.release(params.load(), settings())
     typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
     typer.echo(f"release of {done.tag} in GitLab: {done.made}")
+
+
+@app.command()
+def note(
+    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
+    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
+) -> None:
+    """Write the note of this merge request: decision, gates, differences, energy, pictures."""
+    from wattline.gitlab.note import job
+    from wattline.settings import settings
+
+    if preview is None:
+        typer.echo(job.write(settings()))
+    else:
+        job.preview(settings(), preview, target=target)
+        typer.echo(f"note: {preview}")

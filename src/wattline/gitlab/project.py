@@ -52,8 +52,9 @@ class Project:
         self._token = _checked_token(token)
         self._header = {header: f"Bearer {self._token}" if header == "Authorization" else self._token}
         self._trust = _trust(authority)
-        self.check = partial(answers.check, place=self.place, secret=self._token)
-        self._content = partial(answers.content, place=self.place, secret=self._token)
+        needed = answers.NEEDED if header == "Authorization" else answers.JOB_NEEDED
+        self.check = partial(answers.check, place=self.place, secret=self._token, needed=needed)
+        self._content = partial(answers.content, place=self.place, secret=self._token, needed=needed)
 
     @classmethod
     def of_job(cls, known: Settings) -> Self:
@@ -112,6 +113,16 @@ class Project:
         done: asked before another attempt, since a call without an answer may have had its effect
         """
         return self.repeated(lambda: self._content(self.client.request(method, self._url(path), json=body)), done=done)
+
+    def delete(self, path: str) -> None:
+        """Take something away. Raises AccessError of status 404 where it is not there."""
+        self.repeated(lambda: self.check(self.client.delete(self._url(path))))
+
+    def user(self) -> Reply:
+        """Whom the token belongs to; a project access token has a bot of its own."""
+        root = self.place.rpartition("/projects/")[0]
+        found: Reply = self.repeated(lambda: self._content(self.client.get(f"{root}/user"))) or {}
+        return found
 
     def upload(self, name: str, content: bytes, *, kind: str) -> str:
         """Keep a file in the project itself; the Markdown that shows it in a note of the project.
