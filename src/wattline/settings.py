@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
+    ci_job_status: str | None = Field(default=None, validation_alias="CI_JOB_STATUS")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
     ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
@@ -140,6 +141,11 @@ class Settings(BaseSettings):
             "WATTLINE_LEDGER_URI is not set; the audit log lies in the SQL database of the tracking server: set it to "
             "postgresql://USER@HOST/DATABASE, with the password in it or in a file that PGPASSFILE names"
         )
+
+    @property
+    def failed_status(self) -> str | None:
+        """How the job ended, for its `after_script`; None where it ended well or still runs."""
+        return self.ci_job_status if self.ci_job_status in ("failed", "canceled") else None
 
     @property
     def from_fork(self) -> bool:
