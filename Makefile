@@ -20,8 +20,10 @@ PIP_LOCK := $(PIP) --require-hashes --no-deps
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
+TESTS ?= tests/unit tests/gates
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test check fmt mlflow serve image bench
+.PHONY: help setup demo repro test unit check fmt mlflow serve image bench
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
@@ -44,6 +46,11 @@ repro: setup ## run what changed of the pipeline
 
 test: check ## checks and tests
 	tests/run
+
+unit: setup ## the quick tests, with reports for CI (TESTS: other folders)
+	mkdir -p reports/ci
+	python -m pytest --junitxml=reports/ci/junit.xml --cov --cov-fail-under=0 --cov-report=term \
+	    --cov-report=xml:reports/ci/coverage.xml $(TESTS)
 
 check: setup ## lint, types, layers, scripts
 	ruff check . && ruff format --check .
