@@ -4,16 +4,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from backends.postgres import Cluster
+from backends.tracking import Tracking
+from image.conftest import base, containers, wheels
+from image.containers import Containers
 
+from gitlab.execute import repository
 from gitlab.execute.events import Event
 from gitlab.execute.installation import Programs, programs
+from gitlab.execute.project import MADE, ROOT, prepare
 from gitlab.execute.repository import git
 from gitlab.execute.runner import Pipeline, environment
+from gitlab.execute.site import KEY, Site, site
+
+__all__ = ["base", "containers", "wheels"]
 
 
 @pytest.fixture(scope="session")
 def executor(cache: Path) -> Programs:
-    """gitlab-ci-local 4.75.1 with its Node, and a container registry. Without npm, root or apt: skipped, except in CI."""
+    """gitlab-ci-local with its Node, and a container registry. Without npm, root or apt: skipped, except in CI."""
     return programs(cache)
 
 
@@ -37,3 +46,25 @@ def pipeline(executor: Programs, tmp_path: Path) -> Iterator[Callable[..., Pipel
     for one in made:
         one.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="package")
+def place(
+    executor: Programs,
+    containers: Containers,
+    base: str,
+    wheels: Path,
+    auth_server: Tracking,
+    postgres: Cluster,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A site with the project in its GitLab, of which nothing ran yet."""
+    folder = tmp_path_factory.mktemp("site")
+    database = postgres.create()
+    ledger = postgres.url(database).replace("postgresql+psycopg:", "postgresql:")
+    public = KEY.public.pem()
+    with site(
+        folder, programs=executor, tracking=auth_server, ledger=ledger, containers=containers, wheels=wheels
+    ) as it:
+        repository.of_tree(ROOT, it.origin.folder, left_out=MADE, change=lambda desk: prepare(desk, public_key=public))
+        yield it

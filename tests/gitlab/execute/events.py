@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PROJECT, FORK = "forks/monitoring", "somebody/monitoring"
+PROJECT, FORK = ("42", "energy/models"), ("43", "somebody/models")
+"""Id and path: of the project, as the stand-in of GitLab knows it, and of somebody's fork."""
 DEFAULT_BRANCH = "main"
 
 
@@ -46,8 +47,10 @@ def merge_request(source: str, *, iid: int, fork: bool = False, variables: Mappi
             "CI_MERGE_REQUEST_ID": str(1000 + iid),
             "CI_MERGE_REQUEST_IID": str(iid),
             "CI_MERGE_REQUEST_EVENT_TYPE": "detached",
-            "CI_MERGE_REQUEST_PROJECT_PATH": PROJECT,
-            "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": FORK if fork else PROJECT,
+            "CI_MERGE_REQUEST_PROJECT_ID": PROJECT[0],
+            "CI_MERGE_REQUEST_PROJECT_PATH": PROJECT[1],
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": (FORK if fork else PROJECT)[0],
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": (FORK if fork else PROJECT)[1],
             "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": source,
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": DEFAULT_BRANCH,
             **(variables or {}),

@@ -1,4 +1,4 @@
-"""gitlab-ci-local and what it runs on, from the package indexes alone: Node from PyPI, the program from npm, pinned by hash."""
+"""gitlab-ci-local and what it runs on, from package indexes alone: Node from PyPI, the program from npm, by hash."""
 
 import fcntl
 import os

@@ -138,7 +138,7 @@ class Pipeline:
         # CLI variables do not reach child pipelines: right for this one, which GitLab sets anew there.
         unset = [] if self._variables["CI_COMMIT_BRANCH"] else ["--unset-variable", "CI_COMMIT_BRANCH"]
         source = ["--variable", f"CI_PIPELINE_SOURCE={self._event.source}"]
-        ignored = ",".join(name for name in ("CI_PIPELINE_SOURCE", *self._variables) if name.startswith("CI_"))
+        ignored = ",".join(("CI_PIPELINE_SOURCE", *self._variables))
         shared = ["--home", str(self._place), "--ignore-predefined-vars", ignored]
         return [*self._command, *options, *source, *unset, *shared]
 

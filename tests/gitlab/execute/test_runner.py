@@ -22,7 +22,9 @@ variables: {PLACE: default, KEPT: default}
 default: {image: "registry.example.org/python:3.11", services: [redis]}
 first job:
   stage: build
-  script: ['echo "$KIND at $PLACE, $KEPT, branch [$CI_COMMIT_BRANCH], ref $CI_COMMIT_REF_NAME"', 'echo 7 > made', 'echo V=8 > v.env']
+  script:
+    - 'echo "$KIND at $PLACE, $KEPT, branch [$CI_COMMIT_BRANCH], ref $CI_COMMIT_REF_NAME"'
+    - 'echo 7 > made; echo V=8 > v.env'
   artifacts: {paths: [made], reports: {dotenv: v.env}}
 only-on-branch:
   stage: test

@@ -1,0 +1,217 @@
+"""The site around a project: GitLab, tracking server, container registry, storage for data, and a runner's machine."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import yaml
+from backends.processes import free_port, serving
+from backends.tracking import Tracking
+from builders import signing_key
+from image.containers import Containers
+
+from gitlab import standin
+from gitlab.execute.events import FORK, PROJECT, Event
+from gitlab.execute.installation import Programs
+from gitlab.execute.repository import Repository, git
+from gitlab.execute.runner import Pipeline, environment
+
+KEY = signing_key()
+"""Signs versions and promotions; the project trusts its public half."""
+STORAGE = """[storage]
+driver = "overlay"
+graphroot = "{root}"
+runroot = "{run}"
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that a pipeline of the project talks to.
+
+    origin, fork: the project's repository, and somebody's fork of it
+    settings: CI variables of the project
+    protected: those that only protected branches are given
+    machine: what the runner gives to every job
+    registry: address of the container registry
+    remote: where DVC pushes
+    """
+
+    folder: Path
+    programs: Programs
+    gitlab: standin.Server
+    tracking: Tracking
+    containers: Containers
+    origin: Repository
+    fork: Repository
+    settings: dict[str, str]
+    protected: dict[str, str]
+    machine: dict[str, str]
+    registry: str
+    remote: Path
+    made: list[Pipeline] = field(default_factory=list)
+
+    def pipeline(self, event: Event, *, settings: Mapping[str, str] | None = None) -> Pipeline:
+        """The pipeline of the newest commit of the event's branch, in a clone that the runner made for it."""
+        number = len(self.made) + 1
+        folder = self.folder / f"pipeline-{number}"
+        source = self.origin if event.trusted else self.fork
+        git(self.folder, "clone", "--quiet", source.address, folder.name)
+        git(folder, "checkout", "--quiet", "--detach", f"origin/{event.ref}")
+        git(folder, "remote", "set-head", "origin", "--auto")
+        _age(folder)
+        given = self._predefined(source, number)
+        given |= self.settings if event.trusted else {}
+        given |= self.protected if event.protected else {}
+        made = Pipeline(
+            self.programs.command,
+            folder,
+            event=event,
+            settings=given | dict(settings or {}),
+            environment=self.machine,
+        )
+        self.made.append(made)
+        return made
+
+    def _predefined(self, source: Repository, number: int) -> dict[str, str]:
+        """What GitLab says of itself and of the project in which a pipeline runs."""
+        web = self.gitlab.root.removesuffix("/api/v4")
+        project = f"{web}/{source.path}"
+        return {
+            "CI_SERVER_URL": web,
+            "CI_API_V4_URL": self.gitlab.root,
+            "CI_PROJECT_ID": source.number,
+            "CI_PROJECT_PATH": source.path,
+            "CI_PROJECT_URL": project,
+            "CI_REPOSITORY_URL": source.address,
+            "CI_PIPELINE_ID": str(number),
+            "CI_PIPELINE_URL": f"{project}/-/pipelines/{number}",
+            "CI_JOB_TOKEN": standin.JOB if source is self.origin else "of-a-job-in-the-fork",
+            "CI_REGISTRY": self.registry,
+            "CI_REGISTRY_IMAGE": f"{self.registry}/{source.path}",
+            "GITLAB_USER_LOGIN": "ada",
+        }
+
+
+@contextmanager
+def site(
+    folder: Path, *, programs: Programs, tracking: Tracking, ledger: str, containers: Containers, wheels: Path
+) -> Iterator[Site]:
+    """Start what a site has, and end it with all that jobs have left running."""
+    with ExitStack() as stack:
+        gitlab = stack.enter_context(standin.running())
+        mirror = stack.enter_context(_files(wheels))
+        registry = stack.enter_context(_registry(folder, programs.registry))
+        remote = folder / "dvc-remote"
+        remote.mkdir()
+        (number, path), (other, elsewhere) = PROJECT, FORK
+        origin = Repository(folder / "origin.git", path=path, number=number)
+        fork = Repository(folder / "fork.git", path=elsewhere, number=other)
+        yield Site(
+            folder,
+            programs,
+            gitlab,
+            tracking,
+            containers,
+            origin,
+            fork,
+            settings={
+                "WATTLINE_DVC_REMOTE": str(remote),
+                "WATTLINE_GITLAB_TOKEN": standin.API,
+                **tracking.environment,
+            },
+            protected={"WATTLINE_LEDGER_URI": ledger, "WATTLINE_SIGNING_KEY": KEY.pem(None).decode()},
+            machine=_machine(folder, programs, containers, registry=registry, mirror=mirror),
+            registry=registry,
+            remote=remote,
+        )
+
+
+def _machine(folder: Path, programs: Programs, containers: Containers, *, registry: str, mirror: str) -> dict[str, str]:
+    """A runner's environment: the tools that are installed here, and a storage of images apart from everybody's."""
+    home = folder / "home"
+    home.mkdir()
+    storage = folder / "storage.conf"
+    storage.write_text(STORAGE.format(root=containers.folder / "storage", run=containers.folder / "run"))
+    registries = folder / "registries.conf"
+    registries.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    pip = folder / "pip.conf"
+    pip.write_text(f"[global]\nno-index = true\nfind-links = {mirror}\n")
+    return environment(
+        programs.node,
+        more={
+            "HOME": str(home),
+            "VENV": str(_linked_environment(folder / "venv")),
+            "PYTHONPATH": "src",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "MYPY_CACHE_DIR": str(folder / "mypy"),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder / "dvc-site"),
+            "OMP_NUM_THREADS": "1",
+            "CONTAINERS_CONF": str(containers.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(storage),
+            "CONTAINERS_REGISTRIES_CONF": str(registries),
+            "PIP_CONF": str(pip),
+        },
+    )
+
+
+def _linked_environment(folder: Path) -> Path:
+    """The environment of these tests under another name; `make setup` finds nothing to do in it."""
+    folder.mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (folder / name).symlink_to(Path(sys.prefix) / name)
+    (folder / ".ready").touch()
+    return folder
+
+
+def _age(clone: Path) -> None:
+    """Make what `make setup` reads older than the environment, which holds all of it."""
+    for path in (*clone.glob("requirements/*"), clone / "pyproject.toml"):
+        os.utime(path, (0, 0))
+
+
+@contextmanager
+def _registry(folder: Path, program: Path) -> Iterator[str]:
+    """A container registry on the loopback; its address."""
+    address = f"127.0.0.1:{free_port()}"
+    config = folder / "registry.yml"
+    storage = {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}}
+    config.write_text(
+        yaml.safe_dump({"version": 0.1, "log": {"level": "warn"}, "storage": storage, "http": {"addr": address}})
+    )
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://{address}/v2/", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    with serving([program, "serve", config], answers=answers, log=folder / "registry.log", environment={}):
+        yield address
+
+
+@contextmanager
+def _files(folder: Path) -> Iterator[str]:
+    """A mirror of packages, as a site without an index has one; its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
