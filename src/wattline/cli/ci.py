@@ -1,5 +1,7 @@
 """Verbs of a GitLab job."""
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(help="What jobs of the GitLab pipeline do.", no_args_is_help=True, rich_markup_mode=None)
@@ -8,3 +10,17 @@ app = typer.Typer(help="What jobs of the GitLab pipeline do.", no_args_is_help=T
 @app.callback()
 def group() -> None:
     """What jobs of the GitLab pipeline do."""
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="stages of dvc.yaml; all of them by default")] = None,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="bring what the targets write here, too, where nothing had to run")
+    ] = False,
+) -> None:
+    """Run what changed of the pipeline; the rest comes from what other jobs ran."""
+    from wattline.gitlab import repro as job
+    from wattline.settings import settings
+
+    raise typer.Exit(job.repro(targets or [], settings(), outputs=outputs, say=typer.echo))

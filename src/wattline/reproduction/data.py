@@ -68,7 +68,7 @@ def _lend_remotes(project: Path, place: Place, cache: Cache) -> bool:
 
     Paths become absolute: relative ones would lead elsewhere from the worktree.
     """
-    from dvc.config import Config  # type: ignore[import-untyped]
+    from dvc.config import Config
 
     known = Config(dvc_dir=str(project / ".dvc"))
     if not known["remote"]:
