@@ -27,3 +27,17 @@ def note(
     else:
         job.preview(settings(), preview, target=target)
         typer.echo(f"note: {preview}")
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="stages of dvc.yaml; all of them by default")] = None,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="bring what the targets write here, too, where nothing had to run")
+    ] = False,
+) -> None:
+    """Run what changed of the pipeline; the rest comes from what other jobs ran."""
+    from wattline.gitlab import repro as job
+    from wattline.settings import settings
+
+    raise typer.Exit(job.repro(targets or [], settings(), outputs=outputs, say=typer.echo))
