@@ -41,3 +41,37 @@ def repro(
     from wattline.settings import settings
 
     raise typer.Exit(job.repro(targets or [], settings(), outputs=outputs, say=typer.echo))
+
+
+@app.command()
+def reports(
+    stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
+    to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
+) -> None:
+    """Write what GitLab shows of a run, also of one that failed: tests, metrics, variables, bills of materials."""
+    from wattline import params
+    from wattline.gitlab import reports as written
+    from wattline.settings import settings
+
+    task = params.load().task.name
+    found = written.write(to, task=task, wanted=stages or (), job_status=settings().ci_job_status)
+    for problem in found.problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="where GitLab Pages looks; replaced as a whole")] = Path("public"),
+) -> None:
+    """Write the report site: pages that need no network, also after a run that failed."""
+    from wattline import params
+    from wattline.gitlab import site as pages
+    from wattline.settings import settings
+
+    loaded = params.load()
+    units = {metric.name: metric.unit for metric in params.load_task(loaded.task).description.metrics}
+    left = pages.write(folder, task=loaded.task.name, origin=pages.Origin.of_job(settings()), units=units)
+    typer.echo(
+        f"site: {folder}/index.html" + (f"; {len(left.problems)} reports are not of this run" if left.problems else "")
+    )
