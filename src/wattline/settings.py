@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     ci_server_host: the name of its machine
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    image_repository: where images go, without a tag; by default CI_REGISTRY_IMAGE/server
+    registry_user, registry_password: of that repository; by default CI_REGISTRY_USER and CI_REGISTRY_PASSWORD, which
+        are sent to CI_REGISTRY alone
+    registry_ca_file: certificates that vouch for that registry, besides those of the system
+    builder: docker, podman or buildah, or the path of one, that makes images
+    api_key: of the deployed servers, with the roles predict and audit, for their smoke and load tests
     redfish_user, redfish_password: of an account of the board management controller that may read power
     prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
     prometheus_user, prometheus_password
@@ -112,6 +118,16 @@ class Settings(BaseSettings):
     hpc_stages: str = Field(default="train", validation_alias="WATTLINE_HPC_STAGES")
     git_name: str = Field(default="Wattline CI", validation_alias="WATTLINE_GIT_NAME")
     git_email: str | None = Field(default=None, validation_alias="WATTLINE_GIT_EMAIL")
+    image_repository: str | None = Field(default=None, validation_alias="WATTLINE_IMAGE_REPOSITORY")
+    registry_user: str = Field(default="", validation_alias="WATTLINE_REGISTRY_USER")
+    registry_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_PASSWORD")
+    registry_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_CA_FILE")
+    ci_registry: str | None = Field(default=None, validation_alias="CI_REGISTRY")
+    ci_registry_image: str | None = Field(default=None, validation_alias="CI_REGISTRY_IMAGE")
+    ci_registry_user: str = Field(default="", validation_alias="CI_REGISTRY_USER")
+    ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
+    builder: str = Field(default="docker", validation_alias="BUILDER")
+    api_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_API_KEY")
     redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
     redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
     prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
