@@ -9,7 +9,7 @@ from wattline.records import Record
 
 State = Literal["ok", "missing", "wrong", "unknown"]
 PROBLEMS: tuple[State, ...] = ("missing", "wrong")
-WORDS = {"ok": "ok", "missing": "missing", "wrong": "wrong", "unknown": "cannot be known from here"}
+WORDS: dict[State, str] = {"ok": "ok", "missing": "missing", "wrong": "wrong", "unknown": "cannot be known from here"}
 
 
 class Finding(Record):
@@ -70,7 +70,7 @@ class Report(Record):
 class Subject:
     """What a check is about; it makes the check's findings.
 
-    need: what it serves; None where every pipeline needs it
+    need: what it serves; None where no job fails without it
     """
 
     group: str

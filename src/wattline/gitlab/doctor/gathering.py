@@ -11,7 +11,7 @@ from typing import Any
 from wattline import params
 from wattline.errors import InputError
 from wattline.gitlab.asking import Answer, ask, is_safe
-from wattline.gitlab.doctor.facts import Facts, Outcome
+from wattline.gitlab.doctor.facts import Facts, Keys, Outcome, Place
 from wattline.gitlab.doctor.needs import Kind
 from wattline.gitlab.doctor.probes import api, database, machine, registry, remote, tracking
 from wattline.settings import Settings
@@ -23,13 +23,14 @@ OUTCOMES = ("ledger", "remote", "registry")
 
 def gather(known: Settings, kind: Kind) -> Facts:
     """Ask everything that can be asked from here. A server that says nothing is a fact like any other."""
-    now, trouble, trusted = datetime.now(UTC), "", ()
+    now, trouble = datetime.now(UTC), ""
+    trusted: tuple[str, ...] = ()
     try:
         trusted = params.load().serving.model.trusted_keys
     except InputError as error:
         trouble = str(error)
     runners = {f"runner {tag}": question for tag, question in api.runner_questions(known).items()}
-    asked = {**_questions(known), **runners, "keys": partial(machine.keys, trusted)}
+    asked: dict[str, Callable[[], Any]] = {**_questions(known), **runners, "keys": partial(machine.keys, trusted)}
     answers = at_once(asked, seconds=SECONDS)
     found = {name: _late(name) if name not in answers else answers[name] for name in asked}
     tags = {name.removeprefix("runner "): found.pop(name) for name in runners}
@@ -45,7 +46,8 @@ def at_once(questions: Mapping[str, Callable[[], Any]], *, seconds: float) -> di
     answers: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     for name, question in questions.items():
         threading.Thread(target=_put, args=(answers, name, question), daemon=True).start()
-    until, found = time.monotonic() + seconds, {}
+    until = time.monotonic() + seconds
+    found: dict[str, Any] = {}
     while len(found) < len(questions):
         try:
             name, answer = answers.get(timeout=max(0.0, until - time.monotonic()))
@@ -81,7 +83,7 @@ def _questions(known: Settings) -> dict[str, Callable[[], Any]]:
 
 def _late(name: str) -> Any:
     if name == "place":
-        return machine.Place()
+        return Place()
     if name == "keys":
-        return machine.Keys(trouble="the key could not be read in time")
+        return Keys(trouble="the key could not be read in time")
     return Outcome("connect", trouble="silent") if name in OUTCOMES else Answer(trouble="silent")

@@ -41,9 +41,7 @@ def check(claims: Mapping[str, Any], *, now: float) -> None:
     if not isinstance(ends, int | float):
         raise InputError(f"{VARIABLE} says no time when it expires, so it is not GitLab's; {REMEDY}")
     if now > ends + SKEW_SECONDS:
-        raise InputError(
-            f"{VARIABLE} has expired at {_when(ends)}; log in at the beginning of the job, or run it again"
-        )
+        raise InputError(f"{VARIABLE} has expired at {_when(ends)}; log in when the job begins, or run it again")
     if isinstance(begins, int | float) and now < begins - SKEW_SECONDS:
         raise InputError(f"{VARIABLE} counts from {_when(begins)} on; the clock of this machine is behind GitLab's")
     if str(claims.get("ref_protected")).lower() != "true":

@@ -17,6 +17,14 @@ ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0
 AGAIN = frozenset({429, 500, 502, 504})
 SEALED = 503
+REMEDIES = {
+    "audience": "bound_audiences of the role must hold the `aud` of `id_tokens` in ci/base.yml, which is $VAULT_ADDR",
+    "expired": "log in when the job begins, or run it again",
+    "claim": "bound_claims of role {role!r} are for another project or other refs; ask who runs Vault",
+    "could not be found": "correct WATTLINE_VAULT_ROLE",
+    "signature": "Vault must fetch this GitLab's keys: oidc_discovery_url or jwks_url of its JWT method",
+}
+"""What a refused login says, and what to do. Vault and OpenBao say it with the same words."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Vault:
         if answer.done and isinstance(values, dict):
             return values
         remedy = (
-            f"write it with `vault kv put -mount={place.mount} {place.path} NAME=@FILE`, or correct WATTLINE_VAULT_PATH"
+            f"write it with `vault kv put -mount={place.mount} {place.path} NAME=@FILE`, or set WATTLINE_VAULT_PATH"
         )
         if answer.status == 403:
             remedy = f"the policy of the role must allow `read` on {place.mount}/data/{place.path}"
@@ -118,16 +126,7 @@ def _said(answer: Answer) -> str:
 
 def _login_remedy(answer: Answer, role: str) -> str:
     said = _said(answer)
-    if "audience" in said:
-        return "bound_audiences of the role must hold the `aud` of id_tokens in ci/base.yml, which is $VAULT_ADDR"
-    if "expired" in said:
-        return "log in at the beginning of the job, or run it again"
-    if "claim" in said:
-        return f"bound_claims of role {role!r} are for another project or other refs; ask who runs Vault"
-    if "role" in said and "found" in said:
-        return "correct WATTLINE_VAULT_ROLE"
-    if "signature" in said or "key" in said:
-        return "Vault must fetch GitLab's keys: oidc_discovery_url or jwks_url of its JWT method"
-    if answer.status in (403, 404):
-        return "no JWT method is mounted there, or it may not be asked: correct VAULT_AUTH_PATH or VAULT_NAMESPACE"
-    return "see docs/gitlab.md"
+    remedy = next((remedy for word, remedy in REMEDIES.items() if word in said), "see docs/gitlab.md")
+    if answer.status == 404 or (answer.status == 403 and "permission denied" in said):
+        remedy = "no JWT method is mounted there, or it may not be asked: correct VAULT_AUTH_PATH or VAULT_NAMESPACE"
+    return remedy.format(role=role)

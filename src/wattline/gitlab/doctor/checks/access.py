@@ -14,20 +14,16 @@ JOB = Subject(GROUP, "CI_JOB_TOKEN", "push")
 PUSH = Subject(GROUP, "push with CI_JOB_TOKEN", "push")
 FORK = Subject(GROUP, "secrets in a fork's merge request", "fork")
 DEVELOPER, MAINTAINER = 30, 40
-ROLES = {
-    5: "Minimal access",
-    10: "Guest",
-    15: "Planner",
-    20: "Reporter",
-    30: "Developer",
-    40: "Maintainer",
-    50: "Owner",
-}
+ROLES = {10: "Guest", 15: "Planner", 20: "Reporter", 30: "Developer", 40: "Maintainer", 50: "Owner"}
 DAYS_LEFT = 14
 MAKE = (
     "make a project access token of scope `api` and role Developer under Settings > Access tokens, and set it under "
     "Settings > CI/CD > Variables, masked and not protected"
 )
+REFUSALS = {
+    401: "is not accepted: revoked, expired, or of another GitLab (401)",
+    403: "has a scope that may not even ask about itself (403)",
+}
 ALLOW = "Settings > CI/CD > Job token permissions > Allow Git push requests to the repository"
 OWN = frozenset({"CI_JOB_TOKEN", "CI_REPOSITORY_URL", "CI_REGISTRY_PASSWORD", "VAULT_ID_TOKEN"})
 """Secrets that GitLab makes for the job itself; they open nothing once it has ended."""
@@ -58,21 +54,23 @@ def address(facts: Facts) -> Finding | None:
 def token(facts: Facts) -> Finding | None:
     """Is the token there, accepted, of the right scope, and not about to expire?"""
     if facts.known.gitlab_token is None:
-        if facts.kind == "fork":
-            return TOKEN.ok("is not given to a fork's merge request, as it must be")
-        if facts.in_vault:
-            return TOKEN.unknown("is not set here; Vault may hold it")
-        return TOKEN.missing(facts.needs, "is not set: no note, no settings to be seen", MAKE)
+        return _no_token(facts)
     answer = facts.token
     if answer is None or answer.trouble:
         return TOKEN.unknown("is set; GitLab was not reached to ask about it")
-    if answer.status == 401:
-        return TOKEN.wrong(facts.needs, "is not accepted: revoked, expired, or of another GitLab (401)", MAKE)
-    if answer.status == 403:
-        return TOKEN.wrong(facts.needs, "has a scope that may not even ask about itself (403)", MAKE)
+    if answer.status in REFUSALS:
+        return TOKEN.wrong(facts.needs, REFUSALS[answer.status], MAKE)
     if not answer.done or not isinstance(answer.get("scopes"), list):
         return TOKEN.unknown(f"is set; GitLab answered {answer.status} when asked about it")
     return _scopes(facts, answer)
+
+
+def _no_token(facts: Facts) -> Finding:
+    if facts.kind == "fork":
+        return TOKEN.ok("is not given to a fork's merge request, as it must be")
+    if facts.in_vault:
+        return TOKEN.unknown("is not set here; Vault may hold it")
+    return TOKEN.missing(facts.needs, "is not set: no note, no settings to be seen", MAKE)
 
 
 def _scopes(facts: Facts, answer: Answer) -> Finding:
@@ -107,17 +105,15 @@ def role(facts: Facts) -> Finding | None:
 
 def job_token(facts: Facts) -> Finding | None:
     """Is this a job, and does GitLab take its token?"""
+    if facts.known.ci_job_token is None and facts.kind == "none":
+        return JOB.unknown("there is none outside of a GitLab job")
     if facts.known.ci_job_token is None:
-        return (
-            JOB.unknown("there is none outside of a GitLab job")
-            if facts.kind == "none"
-            else JOB.missing(facts.needs, "is not set", "GitLab sets it for each job; look who unsets it")
-        )
+        return JOB.missing(facts.needs, "is not set", "GitLab sets it for each job; look who unsets it")
     if facts.job is None or facts.job.trouble:
         return JOB.unknown("is set; GitLab was not reached to ask about it")
     if facts.job.status in (401, 403):
         return JOB.wrong(
-            facts.needs, f"is not accepted ({facts.job.status})", "run the job again; its token ends with it"
+            facts.needs, f"is not accepted ({facts.job.status})", "run the job again: it ends with its job"
         )
     return JOB.ok("is accepted") if facts.job.done else JOB.unknown(f"GitLab answered {facts.job.status}")
 
@@ -145,7 +141,7 @@ def fork(facts: Facts) -> Finding | None:
     if given:
         return FORK.wrong(
             facts.needs,
-            f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} given to {known.ci_merge_request_source_project_path}",
+            f"{known.ci_merge_request_source_project_path} is given {', '.join(given)}",
             "somebody ran its pipeline in this project: read its change first, and clear Settings > CI/CD > General "
             "pipelines > Run pipelines in the parent project; protect what merge requests do not need",
         )

@@ -3,11 +3,12 @@
 from urllib.parse import urlsplit
 
 from wattline.gitlab.asking import TELLS
-from wattline.gitlab.doctor.facts import Facts
+from wattline.gitlab.doctor.facts import Facts, Outcome
 from wattline.gitlab.doctor.finding import Finding, Subject
 
 GROUP = "data"
 REMOTE = Subject(GROUP, "WATTLINE_DVC_REMOTE", "data works")
+ABSENT = Subject(GROUP, "WATTLINE_DVC_REMOTE")
 PLACE = "under Settings > CI/CD > Variables"
 KEYS = f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, masked, {PLACE}"
 CODES = {
@@ -29,24 +30,26 @@ def remote(facts: Facts) -> Finding | None:
     """Can outputs be read and written?"""
     url = facts.known.dvc_remote
     if not url:
-        return REMOTE.warning(
+        return ABSENT.missing(
+            facts.needs,
             "is not set: jobs share nothing but GitLab's cache, and nobody can pull what dvc.lock names",
             f"set it to s3://BUCKET/FOLDER, or to a folder that all runners mount, {PLACE}",
         )
     if facts.remote is None:
         return REMOTE.unknown(f"a remote of kind {urlsplit(url).scheme} is tried by DVC only")
     place = f"s3://{urlsplit(url).hostname}" if url.startswith("s3:") else "the folder"
-    outcome = facts.remote
-    if outcome.done:
+    if facts.remote.done:
         return REMOTE.ok(f"{place} can be read and written")
+    return REMOTE.wrong(facts.needs, *_sentence(place, facts.remote))
+
+
+def _sentence(place: str, outcome: Outcome) -> tuple[str, str]:
+    """What is wrong, and what to do."""
     if outcome.trouble:
-        remedy = (
-            "set AWS_CA_BUNDLE" if outcome.trouble == "certificate" else "correct AWS_ENDPOINT_URL, or start the server"
-        )
-        return REMOTE.wrong(facts.needs, f"the server of {place} {TELLS[outcome.trouble]}", remedy)
+        remedy = "correct AWS_ENDPOINT_URL, or start the server"
+        if outcome.trouble == "certificate":
+            remedy = "set AWS_CA_BUNDLE to a file with the certificate of who vouches for it"
+        return f"the server of {place} {TELLS[outcome.trouble]}", remedy
     reason, remedy = CODES.get(outcome.code, (f"the server says {outcome.code}", KEYS))
-    return REMOTE.wrong(facts.needs, f"{place} cannot be {_participle(outcome.step)}: {reason}", remedy)
-
-
-def _participle(step: str) -> str:
-    return {"connect": "opened", "read": "read", "write": "written"}[step]
+    done = {"connect": "opened", "read": "read", "write": "written"}[outcome.step]
+    return f"{place} cannot be {done}: {reason}", remedy

@@ -34,7 +34,14 @@ def _online(facts: Facts, subject: Subject, tag: str) -> Finding:
             f"whether a runner with the tag {tag} is online: this token may not see runners ({answer.status})",
             "look at Settings > CI/CD > Runners",
         )
-    if not answer.body:
+    online = [row for row in answer.body if not row.get("paused")]
+    if not online:
         return subject.wrong(facts.needs, f"no runner with the tag {tag} is online and takes jobs", REMEDY)
-    number = len(answer.body)
+    if not facts.known.ci_commit_ref_protected and all(row.get("access_level") == "ref_protected" for row in online):
+        return subject.wrong(
+            facts.needs,
+            f"every online runner with the tag {tag} is protected, and this ref is not",
+            "clear Protected of the runner under Settings > CI/CD > Runners, or unset the variable",
+        )
+    number = len(online)
     return subject.ok(f"{number} {'runner' if number == 1 else 'runners'} with the tag {tag} online")

@@ -13,7 +13,7 @@ LEDGER = Subject(GROUP, "WATTLINE_LEDGER_URI", "ledger")
 BROKEN_LEDGER = Subject(GROUP, "WATTLINE_LEDGER_URI", "ledger works")
 PLACE = "under Settings > CI/CD > Variables"
 VOUCH = "set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of who vouches for it"
-WHO = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN,"
+WHO = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 URI = "postgresql://USER@HOST/DATABASE"
 FAILURES = {
     "password": ("the database does not accept user and password", f"correct it {PLACE}, masked and protected"),
@@ -26,8 +26,11 @@ FAILURES = {
     "silent": ("the database does not answer in time", "check the runner's way to it"),
     "privilege": ("the audit log may be read and not be written", "GRANT INSERT ON wattline_audit to its user"),
     "damaged": ("the file is no database", "name another one"),
+    "unwritable": ("the file or its folder may not be written", "give the user of this job the right"),
     "kind": ("is neither PostgreSQL nor an SQLite file", f"set it to {URI} {PLACE}"),
 }
+
+OTHER = ("the database cannot be opened", "try it with psql from the runner")
 
 
 def tracking(facts: Facts) -> Finding | None:
@@ -38,7 +41,7 @@ def tracking(facts: Facts) -> Finding | None:
     if not uri:
         return TRACKING.missing(
             facts.needs,
-            "is not set: runs and versions stay on this machine, and nothing is compared",
+            "is not set: runs and versions stay here, and nothing is compared",
             f"set it {PLACE}",
         )
     if uri.startswith("sqlite:"):
@@ -54,16 +57,8 @@ def _server(facts: Facts, place: str, health: Answer, answer: Answer) -> Finding
     if answer.trouble:
         remedy = VOUCH if answer.trouble in ("certificate", "authority") else f"correct it {PLACE}, or start the server"
         return BROKEN.wrong(facts.needs, f"{place} {TELLS[answer.trouble]}", remedy)
-    if answer.status in (401, 403) and facts.in_vault:
-        return TRACKING.unknown(f"{place} answers {answer.status}; Vault may hold {WHO.rstrip(',')}")
-    if answer.status == 401:
-        return BROKEN.wrong(facts.needs, f"{place} does not know who we are (401)", f"set {WHO} {PLACE}, masked")
-    if answer.status == 403 and "host" in str(answer.body).lower():
-        return BROKEN.wrong(
-            facts.needs, f"{place} refuses the name by which it is called (403)", "start MLflow with --allowed-hosts"
-        )
-    if answer.status == 403:
-        return BROKEN.wrong(facts.needs, f"{place} forbids us to read (403)", f"give the user of {WHO} the right to")
+    if answer.status in (401, 403):
+        return _refused(facts, place, answer)
     if answer.status >= 500:
         return BROKEN.wrong(facts.needs, f"{place} answers {answer.status}", "look at the server's log")
     if "/ml/mlflow" in (facts.known.mlflow_tracking_uri or ""):
@@ -75,6 +70,18 @@ def _server(facts: Facts, place: str, health: Answer, answer: Answer) -> Finding
     if not answer.done or not isinstance(answer.body, dict) or not health.done:
         return BROKEN.wrong(facts.needs, f"{place} is no MLflow server ({answer.status})", f"correct it {PLACE}")
     return TRACKING.ok(f"{place} answers and lets us read")
+
+
+def _refused(facts: Facts, place: str, answer: Answer) -> Finding:
+    if answer.status == 403 and "host header" in str(answer.body).lower():
+        return BROKEN.wrong(
+            facts.needs, f"{place} refuses the name by which it is called (403)", "start MLflow with --allowed-hosts"
+        )
+    if facts.in_vault:
+        return TRACKING.unknown(f"{place} answers {answer.status}; Vault may hold {WHO}")
+    if answer.status == 403:
+        return BROKEN.wrong(facts.needs, f"{place} forbids us to read (403)", f"give the owner of {WHO} the right to")
+    return BROKEN.wrong(facts.needs, f"{place} does not know who we are (401)", f"set {WHO} {PLACE}, masked")
 
 
 def _file(facts: Facts, path: Path) -> Finding:
@@ -93,14 +100,12 @@ def ledger(facts: Facts) -> Finding | None:
     if not facts.known.has_ledger:
         return LEDGER.missing(
             facts.needs,
-            "is not set: the audit log of a tracking server lies in its database",
+            "is not set: a tracking server does not tell its database",
             f"set it to {URI} {PLACE}",
         )
     if facts.ledger is None:
         return None
     if facts.ledger.done:
         return LEDGER.ok("the database answers and may be written")
-    said, remedy = FAILURES.get(
-        facts.ledger.code or facts.ledger.trouble, ("the database cannot be opened", "try it with psql")
-    )
+    said, remedy = FAILURES.get(facts.ledger.code or facts.ledger.trouble, OTHER)
     return BROKEN_LEDGER.wrong(facts.needs, said, remedy)

@@ -7,40 +7,31 @@ GROUP = "signing"
 KEY = Subject(GROUP, "WATTLINE_SIGNING_KEY", "key")
 TRUSTED = Subject(GROUP, "serving.model.trusted_keys", "key")
 MAKE = "run `wattline keys new`, and set private.pem under Settings > CI/CD > Variables, protected and of type File"
+UMASK = "Docker's runners write File variables for everybody, so the job must do that first"
 
 
 def key(facts: Facts) -> Finding | None:
     """Can the key be read, and decrypted?"""
     if facts.keys.id is not None:
         return KEY.ok(f"can be read; its id is {facts.keys.id[:12]}")
-    if facts.known.signing_key is None and facts.in_vault:
+    if facts.known.signing_key is not None:
+        return KEY.wrong(facts.needs, facts.keys.trouble, UMASK if "chmod" in facts.keys.trouble else "")
+    if facts.in_vault:
         return KEY.unknown("is not set here; Vault may hold it")
-    if facts.known.signing_key is None:
-        if not facts.known.ci_commit_ref_protected and facts.kind not in ("branch", "release"):
-            return KEY.ok("is not given to this ref, as it must be")
-        more = (
-            ""
-            if facts.known.ci_commit_ref_protected
-            else " (this ref is not protected, so a protected one is not given)"
-        )
-        return KEY.missing(facts.needs, f"is not set{more}", MAKE)
-    return KEY.wrong(
-        facts.needs, facts.keys.trouble, "a File variable needs `chmod 600` first where the runner's umask is 0"
-    )
+    if KEY.need not in facts.needs:
+        return KEY.ok("is not set, and no job of this pipeline signs")
+    refused = "" if facts.known.ci_commit_ref_protected else ": this ref is not protected, so it gets no protected one"
+    return KEY.missing(facts.needs, f"is not set{refused}", MAKE)
 
 
 def trusted(facts: Facts) -> Finding | None:
     """Will servers believe what this key signs?"""
+    remedy = "commit the public half and name its file in params.yaml"
     if facts.keys.trusted_trouble:
-        return TRUSTED.wrong(
-            facts.needs, facts.keys.trusted_trouble, "commit the public half and name its file in params.yaml"
-        )
+        return TRUSTED.wrong(facts.needs, facts.keys.trusted_trouble, remedy)
     if facts.keys.id is None:
         return TRUSTED.unknown("the signing key is not here, to hold them against")
     if facts.keys.id not in facts.keys.trusted:
-        return TRUSTED.wrong(
-            facts.needs,
-            f"none of the {len(facts.keys.trusted)} keys there belongs to WATTLINE_SIGNING_KEY: no server would load it",
-            "commit its public half and name the file in params.yaml",
-        )
+        said = f"none of the {len(facts.keys.trusted)} belongs to WATTLINE_SIGNING_KEY: no server loads what it signs"
+        return TRUSTED.wrong(facts.needs, said, remedy)
     return TRUSTED.ok("the signing key is one of them")

@@ -51,20 +51,18 @@ def production(facts: Facts) -> Finding | None:
     answer = facts.environments
     guarded = facts.branch is not None and facts.branch.get("protected") is True
     by_branch = f"who may merge to {facts.known.ci_default_branch}, which is protected, may promote"
-    if answer is None or answer.trouble or answer.status in (401, 403):
+    if answer is None or answer.trouble or not (answer.done or answer.status == 404):
         return PRODUCTION.unknown(f"only a Maintainer's token may see it{f'; {by_branch} at most' if guarded else ''}")
-    rows = answer.body if isinstance(answer.body, list) else []
+    rows = answer.body if answer.done and isinstance(answer.body, list) else []
     if any(isinstance(row, dict) and row.get("name") == "production" for row in rows):
         return PRODUCTION.ok("is protected")
-    if answer.status == 404 and guarded:
-        return PRODUCTION.ok(f"this GitLab protects no environments (Premium); {by_branch}")
-    if answer.done and guarded:
-        return PRODUCTION.warning(f"is not protected; {by_branch}", "Settings > CI/CD > Protected environments")
-    if answer.done or answer.status == 404:
+    if not guarded:
         return PRODUCTION.wrong(
-            facts.needs, "anybody who may push may promote", PROTECT.replace("it", "the default branch")
+            facts.needs, "anybody who may push may promote", f"as for the default branch: {PROTECT}"
         )
-    return PRODUCTION.unknown(f"GitLab answered {answer.status}")
+    if answer.done:
+        return PRODUCTION.warning(f"is not protected; {by_branch}", "Settings > CI/CD > Protected environments")
+    return PRODUCTION.ok(f"this GitLab protects no environments (Premium); {by_branch}")
 
 
 def pages(facts: Facts) -> Finding | None:
@@ -78,9 +76,7 @@ def pages(facts: Facts) -> Finding | None:
     if facts.known.ci_pages_url:
         return PAGES.ok(f"{facts.known.ci_pages_url}")
     if facts.known.ci and facts.project is not None and facts.project.done:
-        return PAGES.warning(
-            "CI_PAGES_URL is not set: this GitLab has no Pages", "ask its administrator for gitlab_pages"
-        )
+        return PAGES.warning("CI_PAGES_URL is not set: this GitLab has no Pages", "ask who runs it")
     return PAGES.unknown("CI_PAGES_URL is set in jobs only")
 
 

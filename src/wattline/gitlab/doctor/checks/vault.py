@@ -41,9 +41,7 @@ def server(facts: Facts) -> Finding | None:
     if not address:
         return SERVER.ok("is not set: secrets are CI/CD variables")
     if not is_safe(address):
-        return SERVER.wrong(
-            facts.needs, f"{shown(address)} is not HTTPS", "correct it under Settings > CI/CD > Variables"
-        )
+        return SERVER.wrong(facts.needs, f"{shown(address)} is not HTTPS", "set it to https://...")
     answer = facts.sealed
     if answer is None or answer.trouble:
         said = TELLS[answer.trouble] if answer else "was not asked"

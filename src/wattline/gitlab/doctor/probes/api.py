@@ -10,6 +10,8 @@ KEPT = ("key", "masked", "protected", "variable_type", "environment_scope")
 """Members of a variable that are looked at. Its value is none of them."""
 PAGE = 100
 PAGES = 20
+RUNNERS = 10
+"""Looked at one by one."""
 
 
 def questions(known: Settings) -> Mapping[str, Callable[[], Answer]]:
@@ -45,7 +47,19 @@ def runner_questions(known: Settings) -> Mapping[str, Callable[[], Answer]]:
 
 def _asks_for(known: Settings, url: str, tag: str) -> Callable[[], Answer]:
     query = {"tag_list": tag, "status": "online", "paused": "false"}
-    return lambda: _with_token(known, url, query)
+    return lambda: _with_details(known, _with_token(known, url, query))
+
+
+def _with_details(known: Settings, listed: Answer) -> Answer:
+    """The same runners, with what GitLab shows of each alone: which refs it takes."""
+    if not listed.done or not isinstance(listed.body, list) or known.ci_api_v4_url is None:
+        return listed
+    root = known.ci_api_v4_url.rstrip("/")
+    rows = [row for row in listed.body[:RUNNERS] if isinstance(row, dict)]
+    details = [_with_token(known, f"{root}/runners/{row.get('id')}") for row in rows]
+    return Answer(
+        200, [{**row, "access_level": one.get("access_level")} for row, one in zip(rows, details, strict=True)]
+    )
 
 
 def _variables(known: Settings, url: str) -> Answer:

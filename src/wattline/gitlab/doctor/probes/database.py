@@ -1,5 +1,6 @@
 """Whether the database of the audit log lets us in, and write."""
 
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 from wattline.gitlab.doctor.facts import Outcome
 
 SECONDS = 5
+OPTIONS = f"-c statement_timeout={SECONDS}s"
 WRITABLE = """
 SELECT NOT pg_is_in_recovery() AND CASE WHEN to_regclass('wattline_audit') IS NULL
     THEN has_schema_privilege(current_schema(), 'CREATE')
@@ -42,28 +44,20 @@ def try_out(uri: str) -> Outcome:
 def _sqlite(path: Path) -> Outcome:
     existing = path if path.exists() else next((one for one in path.parents if one.exists()), path.parent)
     if not path.exists():
-        return Outcome() if _is_writable(existing) else Outcome("write", code="privilege")
+        return Outcome() if os.access(existing, os.W_OK) else Outcome("write", code="unwritable")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=SECONDS)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
-            return Outcome() if _is_writable(path) else Outcome("write", code="privilege")
+            return Outcome() if os.access(path, os.W_OK) else Outcome("write", code="unwritable")
     except sqlite3.Error:
         return Outcome("read", code="damaged")
-
-
-def _is_writable(path: Path) -> bool:
-    import os
-
-    return os.access(path, os.W_OK)
 
 
 def _postgresql(address: str) -> Outcome:
     import psycopg
 
     try:
-        with psycopg.connect(
-            address, connect_timeout=SECONDS, options=f"-c statement_timeout={SECONDS}s"
-        ) as connection:
+        with psycopg.connect(address, connect_timeout=SECONDS, options=OPTIONS) as connection:
             row = connection.execute(WRITABLE).fetchone()
     except psycopg.Error as error:
         code = next((word for text, word in KINDS.items() if text in str(error)), "other")

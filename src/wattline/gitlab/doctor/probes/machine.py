@@ -32,7 +32,8 @@ def place(known: Settings) -> Place:
 
 def keys(trusted: tuple[str, ...]) -> Keys:
     """The signing key, and the keys in the files `trusted`."""
-    identity, trouble, ids, trusted_trouble = None, "", (), ""
+    identity, trouble, trusted_trouble = None, "", ""
+    ids: tuple[str, ...] = ()
     try:
         identity = pairs.load_private().public.id
     except InputError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wattline.gitlab.asking import reason
+from wattline.gitlab.asking import Trouble, reason
 from wattline.gitlab.doctor.facts import Outcome
 
 SECONDS = 5
@@ -43,7 +43,7 @@ def _bucket(bucket: str, prefix: str) -> Outcome:
     from botocore.config import Config
     from botocore.session import Session
 
-    step = "connect"
+    step = "read"
     key = "/".join(part for part in (prefix, f".wattline-doctor-{uuid.uuid4().hex}") if part)
     try:
         session = Session()
@@ -51,15 +51,13 @@ def _bucket(bucket: str, prefix: str) -> Outcome:
             return Outcome("connect", code="NoCredentials")
         config = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries=ATTEMPTS, signature_version="s3v4")
         client: Any = session.create_client("s3", region_name=_region(session), config=config)
-        step = "read"
         client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         step = "write"
         client.put_object(Bucket=bucket, Key=key, Body=b"wattline")
         client.delete_object(Bucket=bucket, Key=key)
     except failures.ClientError as error:
-        return Outcome(
-            "write" if step == "write" else "read", code=str(error.response.get("Error", {}).get("Code", ""))
-        )
+        code = str(error.response.get("Error", {}).get("Code", "")) or "nothing"
+        return Outcome("write" if step == "write" else "read", code=code)
     except (failures.NoCredentialsError, failures.PartialCredentialsError):
         return Outcome("connect", code="NoCredentials")
     except (failures.HTTPClientError, failures.ConnectionError) as error:
@@ -73,10 +71,8 @@ def _region(session: Any) -> str:
     return str(session.get_config_variable("region") or "us-east-1")
 
 
-def _trouble(error: Exception) -> Any:
+def _trouble(error: Exception) -> Trouble:
     text = str(error)
-    if "SSL validation failed" in text and "CERTIFICATE_VERIFY_FAILED" in text:
-        return "certificate"
     if type(error).__name__ in ("ConnectTimeoutError", "ReadTimeoutError"):
         return "silent"
     if "resolve" in text or "Name or service" in text:
