@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
     pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
-    hpc_tag, deploy_tag: of the runner that trains on the cluster, and of the one that serves
+    runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
     dvc_remote, dvc_cache: where DVC's outputs go (a folder or s3://...), and a cache folder that jobs share
     image_repository: where images of the server go; by default `server` in the project's own registry
     mlflow_ca_file, requests_ca_file, curl_ca_file: certificates that MLflow's client trusts, under its own names
@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     pipeline_kind: str | None = Field(default=None, validation_alias="PIPELINE_KIND")
     schedule: str = Field(default="monitor", validation_alias="WATTLINE_SCHEDULE")
     hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
+    runner_tag: str | None = Field(default=None, validation_alias="WATTLINE_RUNNER_TAG")
+    data_tag: str | None = Field(default=None, validation_alias="WATTLINE_DATA_TAG")
+    validate_tag: str | None = Field(default=None, validation_alias="WATTLINE_VALIDATE_TAG")
+    build_tag: str | None = Field(default=None, validation_alias="WATTLINE_BUILD_TAG")
     deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
     dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
     dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")

@@ -55,6 +55,7 @@ class Place:
     free_bytes: left there; None where it is not known
     outputs_bytes: of everything that dvc.lock names; None where there is none
     builder: the first program found that builds images
+    installs: whether a job may install what is not here, as ci/setup.sh does
     """
 
     shallow: bool | None = None
@@ -62,6 +63,7 @@ class Place:
     free_bytes: int | None = None
     outputs_bytes: int | None = None
     builder: str | None = None
+    installs: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Facts:
     params_trouble: why params.yaml cannot be read
     token, project, branch, variables, environments, version, job: answers of GitLab's API; those to `variables` hold
         no values
-    runners: tag -> online runners of the project that have it
+    runners: variable that names a tag -> online runners that have what its jobs ask for
     health, tracking: of MLflow, asked without and with our credentials
     ledger, remote, registry: what came of trying them
     sealed: the health of Vault

@@ -29,13 +29,13 @@ def gather(known: Settings, kind: Kind) -> Facts:
         trusted = params.load().serving.model.trusted_keys
     except InputError as error:
         trouble = str(error)
-    runners = {f"runner {tag}": question for tag, question in api.runner_questions(known).items()}
+    runners = {f"runner {name}": question for name, question in api.runner_questions(known).items()}
     asked: dict[str, Callable[[], Any]] = {**_questions(known), **runners, "keys": partial(machine.keys, trusted)}
     answers = at_once(asked, seconds=SECONDS)
     found = {name: _late(name) if name not in answers else answers[name] for name in asked}
-    tags = {name.removeprefix("runner "): found.pop(name) for name in runners}
+    online = {name.removeprefix("runner "): found.pop(name) for name in runners}
     kept = {name: one for name, one in found.items() if one is not None}
-    return Facts(known=known, kind=kind, now=now, params_trouble=trouble, runners=tags, **kept)
+    return Facts(known=known, kind=kind, now=now, params_trouble=trouble, runners=online, **kept)
 
 
 def at_once(questions: Mapping[str, Callable[[], Any]], *, seconds: float) -> dict[str, Any]:

@@ -7,14 +7,16 @@ from wattline.errors import InputError
 from wattline.settings import Settings
 
 Kind = Literal["merge-request", "fork", "trial", "branch", "release", "monitor", "nightly", "none"]
-"""trial: `web` on another branch than the default one; branch: also web and retrain on the default one; none: no job"""
+"""branch: the protected default one, also by web and retrain; trial: any other branch; none: no job at all"""
 Need = Literal[
     "api", "push", "tracking", "tracking works", "ledger", "ledger works", "data works", "registry", "builder", "key",
-    "history", "train runner", "deploy runner", "protected", "clock", "disk", "params", "fork", "vault",
+    "history", "train runner", "data runner", "deploy runner", "protected", "clock", "disk", "params", "fork", "vault",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_DATA: frozenset[Need] = frozenset({"params", "history", "data works", "tracking works", "disk", "clock"})
+_DATA: frozenset[Need] = frozenset(
+    {"params", "history", "data works", "tracking works", "disk", "clock", "data runner"}
+)
 _SIGNED: frozenset[Need] = frozenset({"params", "tracking", "tracking works", "ledger", "ledger works", "key"})
 NEEDS: Mapping[Kind, frozenset[Need]] = {
     "merge-request": _DATA | {"api", "push", "train runner", "ledger works"},
@@ -38,9 +40,11 @@ def kind_of(known: Settings) -> Kind:
     found = known.pipeline_kind or _by_source(known)
     if found == "schedule":
         return "nightly" if known.schedule == "nightly" else "monitor"
-    if found == "web":
-        return "branch" if known.ci_commit_branch == known.ci_default_branch else "trial"
-    return named("branch" if found == "retrain" else found, variable="PIPELINE_KIND")
+    if found in ("branch", "web", "retrain"):
+        # As in ci/base.yml: nothing is registered from a ref that anybody may push to.
+        registers = known.ci_commit_ref_protected and known.ci_commit_branch == known.ci_default_branch
+        return "branch" if registers else "trial"
+    return named(found, variable="PIPELINE_KIND")
 
 
 def named(text: str, *, variable: str) -> Kind:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from wattline.errors import InputError
 
 VARIABLE = "VAULT_ID_TOKEN"
-REMEDY = "the job must have `id_tokens: {VAULT_ID_TOKEN: {aud: $VAULT_ADDR}}`"
+REMEDY = "the job must have `id_tokens: {VAULT_ID_TOKEN: {aud: $WATTLINE_VAULT_AUDIENCE}}`"
 SKEW_SECONDS = 30
 """Of clocks, allowed for."""
 

@@ -22,10 +22,14 @@ class Place:
 
 
 def places(text: str) -> tuple[Place, ...]:
-    """Those of WATTLINE_VAULT_PATH, which are separated by spaces. Raises InputError naming one that is none."""
+    """Those of WATTLINE_VAULT_PATH, which are separated by spaces; MOUNT/data/PATH, as in Vault's API, will do, too.
+
+    Raises InputError naming one that is none.
+    """
     found = []
     for one in text.split():
-        match = FORM.fullmatch(one)
+        mount, data, path = one.partition("/data/")
+        match = FORM.fullmatch(f"{path}@{mount}" if data and "@" not in one else one)
         if match is None or ".." in one:
             raise InputError(f"WATTLINE_VAULT_PATH holds {one!r}, which is no PATH@MOUNT; correct it")
         found.append(Place(match["path"].strip("/"), (match["mount"] or MOUNT).strip("/")))

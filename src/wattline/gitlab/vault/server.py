@@ -18,7 +18,7 @@ BACKOFF_SECONDS = 1.0
 AGAIN = frozenset({429, 500, 502, 504})
 SEALED = 503
 REMEDIES = {
-    "audience": "bound_audiences of the role must hold the `aud` of `id_tokens` in ci/base.yml, which is $VAULT_ADDR",
+    "audience": "bound_audiences of the role must hold the `aud` of this job, which is $WATTLINE_VAULT_AUDIENCE",
     "expired": "log in when the job begins, or run it again",
     "claim": "bound_claims of role {role!r} are for another project or other refs; ask who runs Vault",
     "could not be found": "correct WATTLINE_VAULT_ROLE",

@@ -46,13 +46,15 @@ def builder(facts: Facts) -> Finding | None:
     """Is there a program that builds images where images are built?"""
     if facts.place.builder:
         return BUILDER.ok(f"{facts.place.builder} is here")
-    tag = facts.known.deploy_tag
+    tag = facts.known.build_tag
     if tag and tag not in _tags(facts.known.ci_runner_tags):
         return BUILDER.unknown(f"images are built on the runner with the tag {tag}, which is another one")
+    if facts.place.installs:
+        return BUILDER.ok("none is here; ci/setup.sh installs one")
     return BUILDER.missing(
         facts.needs,
-        "there is neither buildah nor podman nor docker here",
-        "install one on the runner or in WATTLINE_CI_IMAGE, or name a runner that has one in WATTLINE_DEPLOY_TAG",
+        "there is neither buildah nor podman nor docker here, and this user may install none",
+        "install one on the runner or in WATTLINE_CI_IMAGE, or name a runner that has one in WATTLINE_BUILD_TAG",
     )
 
 

@@ -26,7 +26,7 @@ def login(facts: Facts) -> Finding | None:
         remedy = "set it under Settings > CI/CD > Variables; docs/gitlab.md says how"
         return LOGIN.missing(facts.needs, f"{' and '.join(absent)} not set beside VAULT_ADDR", remedy)
     if known.vault_id_token is None:
-        return LOGIN.unknown("is given to the jobs that log in, by `id_tokens` in ci/base.yml")
+        return LOGIN.unknown("is given to the jobs that log in, by `id_tokens` of the job")
     try:
         found = claims.read(known.vault_id_token)
         claims.check(found, now=facts.now.timestamp())

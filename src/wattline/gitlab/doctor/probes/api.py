@@ -36,17 +36,29 @@ def questions(known: Settings) -> Mapping[str, Callable[[], Answer]]:
     return asked
 
 
+def tags(known: Settings) -> dict[str, tuple[str, ...]]:
+    """For each variable that names a tag: the tags that its jobs ask for, all of them at once."""
+    more = {
+        "WATTLINE_DATA_TAG": known.data_tag,
+        "WATTLINE_VALIDATE_TAG": known.validate_tag,
+        "WATTLINE_BUILD_TAG": known.build_tag,
+        "WATTLINE_DEPLOY_TAG": known.deploy_tag,
+    }
+    shared = (known.runner_tag,) if known.runner_tag else ()
+    asked = {variable: (*shared, tag) for variable, tag in more.items() if tag}
+    return asked | ({"WATTLINE_HPC_TAG": (known.hpc_tag,)} if known.hpc_tag else {})
+
+
 def runner_questions(known: Settings) -> Mapping[str, Callable[[], Answer]]:
-    """For each tag that jobs ask for: which runners have it and take jobs."""
+    """For each variable that names a tag: which runners have what its jobs ask for, and take jobs."""
     project = known.gitlab_address
     if known.gitlab_token is None or project is None or not is_safe(project):
         return {}
-    tags = [tag for tag in (known.hpc_tag, known.deploy_tag) if tag]
-    return {tag: _asks_for(known, f"{project}/runners", tag) for tag in tags}
+    return {variable: _asks_for(known, f"{project}/runners", wanted) for variable, wanted in tags(known).items()}
 
 
-def _asks_for(known: Settings, url: str, tag: str) -> Callable[[], Answer]:
-    query = {"tag_list": tag, "status": "online", "paused": "false"}
+def _asks_for(known: Settings, url: str, wanted: tuple[str, ...]) -> Callable[[], Answer]:
+    query = {"tag_list": ",".join(wanted), "status": "online", "paused": "false"}
     return lambda: _with_details(known, _with_token(known, url, query))
 
 

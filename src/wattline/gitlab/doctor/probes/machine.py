@@ -1,5 +1,6 @@
 """What this machine has: history, room, a builder of images, keys."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ def place(known: Settings) -> Place:
         free_bytes=_free(cache),
         outputs_bytes=_outputs(),
         builder=next((name for name in BUILDERS if shutil.which(name)), None),
+        installs=os.getuid() == 0 and shutil.which("apt-get") is not None,
     )
 
 

@@ -12,8 +12,9 @@ CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 def repository(known: Settings) -> str | None:
     """Where images of the server go, as HOST/PATH; None where no registry is set."""
-    if known.image_repository:
-        return known.image_repository
+    place = known.image_repository or ""
+    if place and not place.startswith(("/", "$")):  # what ci/base.yml says where the project has no registry
+        return place
     return f"{known.ci_registry_image}/server" if known.ci_registry_image else None
 
 
