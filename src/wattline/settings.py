@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     registry_ca_file: certificates that vouch for that registry, besides those of the system
     builder: docker, podman or buildah, or the path of one, that makes images
     api_key: of the deployed servers, with the roles predict and audit, for their smoke and load tests
+    pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
+    runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
+    dvc_remote, dvc_cache: where DVC's outputs go (a folder or s3://...), and a cache folder that jobs share
+    image_repository: where images of the server go; by default `server` in the project's own registry
+    mlflow_ca_file, requests_ca_file, curl_ca_file: certificates that MLflow's client trusts, under its own names
+    vault_address, vault_role, vault_path: of a Vault or OpenBao that keeps secrets; see docs/gitlab.md
+    vault_auth_path, vault_namespace, vault_ca_file: where it takes a JWT, its namespace, who vouches for it
+    vault_id_token: the JWT that GitLab made for this job
+    secrets: folder of this job with what `wattline ci login` fetched; it sets this
     redfish_user, redfish_password: of an account of the board management controller that may read power
     prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
     prometheus_user, prometheus_password
@@ -128,6 +137,37 @@ class Settings(BaseSettings):
     ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
     builder: str = Field(default="docker", validation_alias="BUILDER")
     api_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_API_KEY")
+    ci_project_dir: Path | None = Field(default=None, validation_alias="CI_PROJECT_DIR")
+    ci_server_version: str | None = Field(default=None, validation_alias="CI_SERVER_VERSION")
+    ci_pages_url: str | None = Field(default=None, validation_alias="CI_PAGES_URL")
+    ci_runner_tags: str = Field(default="", validation_alias="CI_RUNNER_TAGS")
+    ci_debug_trace: bool = Field(default=False, validation_alias="CI_DEBUG_TRACE")
+    ci_registry: str | None = Field(default=None, validation_alias="CI_REGISTRY")
+    ci_registry_image: str | None = Field(default=None, validation_alias="CI_REGISTRY_IMAGE")
+    ci_registry_user: str | None = Field(default=None, validation_alias="CI_REGISTRY_USER")
+    ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
+    pipeline_kind: str | None = Field(default=None, validation_alias="PIPELINE_KIND")
+    schedule: str = Field(default="monitor", validation_alias="WATTLINE_SCHEDULE")
+    hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
+    runner_tag: str | None = Field(default=None, validation_alias="WATTLINE_RUNNER_TAG")
+    data_tag: str | None = Field(default=None, validation_alias="WATTLINE_DATA_TAG")
+    validate_tag: str | None = Field(default=None, validation_alias="WATTLINE_VALIDATE_TAG")
+    build_tag: str | None = Field(default=None, validation_alias="WATTLINE_BUILD_TAG")
+    deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
+    dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
+    dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
+    image_repository: str | None = Field(default=None, validation_alias="WATTLINE_IMAGE_REPOSITORY")
+    mlflow_ca_file: Path | None = Field(default=None, validation_alias="MLFLOW_TRACKING_SERVER_CERT_PATH")
+    requests_ca_file: Path | None = Field(default=None, validation_alias="REQUESTS_CA_BUNDLE")
+    curl_ca_file: Path | None = Field(default=None, validation_alias="CURL_CA_BUNDLE")
+    vault_address: str | None = Field(default=None, validation_alias="VAULT_ADDR")
+    vault_role: str | None = Field(default=None, validation_alias="WATTLINE_VAULT_ROLE")
+    vault_path: str | None = Field(default=None, validation_alias="WATTLINE_VAULT_PATH")
+    vault_auth_path: str = Field(default="jwt", validation_alias="VAULT_AUTH_PATH")
+    vault_namespace: str | None = Field(default=None, validation_alias="VAULT_NAMESPACE")
+    vault_ca_file: Path | None = Field(default=None, validation_alias="VAULT_CACERT")
+    vault_id_token: SecretStr | None = Field(default=None, validation_alias="VAULT_ID_TOKEN")
+    secrets: Path | None = Field(default=None, validation_alias="WATTLINE_SECRETS")
     redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
     redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
     prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
@@ -178,6 +218,14 @@ class Settings(BaseSettings):
         """Whether this job belongs to a merge request that comes from another project, which is given no secret."""
         source = self.ci_merge_request_source_project_path
         return source is not None and source != self.ci_merge_request_project_path
+
+    @property
+    def given(self) -> dict[str, SecretStr]:
+        """Every secret that is set, by the name of its variable."""
+        found = {str(field.validation_alias): getattr(self, name) for name, field in type(self).model_fields.items()}
+        return {
+            name: value for name, value in found.items() if isinstance(value, SecretStr) and value.get_secret_value()
+        }
 
     @property
     def gitlab_address(self) -> str | None:

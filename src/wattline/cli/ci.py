@@ -75,3 +75,40 @@ def site(
     typer.echo(
         f"site: {folder}/index.html" + (f"; {len(left.problems)} reports are not of this run" if left.problems else "")
     )
+
+
+@app.command()
+def doctor(
+    pipeline: Annotated[str | None, typer.Option(help="its kind; default: that of this job")] = None,
+    json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Check every variable, token and setting that this pipeline needs, and say what lacks."""
+    from wattline.gitlab.doctor import examine
+    from wattline.settings import settings
+
+    report = examine(settings(), kind=pipeline)
+    typer.echo(report.to_json() if json else "\n".join(report.lines()), nl=not json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def login() -> None:
+    """Fetch secrets from Vault into files, and print the script that exports them (to be sourced)."""
+    from wattline.gitlab import vault
+    from wattline.settings import settings
+
+    done = vault.login(settings())
+    if done.script == vault.NOTHING:
+        typer.echo("login: VAULT_ADDR is not set; secrets are CI/CD variables", err=True)
+    else:
+        typer.echo(f"login: {len(done.names)} secrets for {done.seconds} s: {', '.join(done.names)}", err=True)
+    typer.echo(done.script)
+
+
+@app.command()
+def logout() -> None:
+    """Revoke the token that Vault lent this job, and remove what was fetched."""
+    from wattline.gitlab import vault
+    from wattline.settings import settings
+
+    typer.echo(f"logout: {'token revoked, files removed' if vault.logout(settings()) else 'nothing to do'}")
