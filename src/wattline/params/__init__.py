@@ -23,6 +23,7 @@ from wattline.params.gates import (
     RobustnessLimits,
     SlicesLimits,
 )
+from wattline.params.monitoring import MonitoringParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
@@ -61,6 +62,7 @@ __all__ = [
     "IngestParams",
     "LatencyLimits",
     "MeasureParams",
+    "MonitoringParams",
     "Params",
     "Positive",
     "PrepareParams",
@@ -133,6 +135,7 @@ class Params(Section):
     seed: int = Field(ge=0)
     registry: RegistryParams
     serving: ServingParams
+    monitoring: MonitoringParams
     block: Block
 
     @property
@@ -142,7 +145,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving"):
+        if name in ("task", "seed", "registry", "serving", "monitoring"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 
