@@ -29,14 +29,14 @@ def next_state(
     now: datetime,
     counters: Counters | None,
 ) -> State:
-    """What the next look must know. It begins where this one did, unless this one had enough to say whether it drifted.
+    """What the next look must know. It begins where this one did until there are enough answers of the champion.
 
     since: where this look began
     """
-    drift = [one.outcome for one in signals if one.name in ("inputs", "scores")]
+    enough = any(one.name == "scores" and one.outcome != "unknown" for one in signals)
     return State(
         looked_at=now,
-        since=since if "unknown" in drift else now,
+        since=now if enough else since,
         digest=digest,
         streaks=streaks(signals, before, digest=digest),
         counters=counters,
@@ -67,11 +67,6 @@ def decide(signals: Sequence[Signal], state: State, rule: RetrainingParams) -> D
     if unknown:
         return Decision(retrain=False, reason=f"no alarm, and no answer on {', '.join(unknown)}{reported}")
     return Decision(retrain=False, reason=f"no alarm{reported}")
-
-
-def cooling(opened: datetime | None, *, now: datetime, hours: float) -> bool:
-    """Whether a retraining that was opened at `opened` still keeps the next one waiting."""
-    return opened is not None and now < opened + timedelta(hours=hours)
 
 
 def _looks(count: int) -> str:
