@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
+    ci_job_status: str | None = Field(default=None, validation_alias="CI_JOB_STATUS")
     ci_job_url: str | None = Field(default=None, validation_alias="CI_JOB_URL")
     ci_job_manual: bool = Field(default=False, validation_alias="CI_JOB_MANUAL")
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
