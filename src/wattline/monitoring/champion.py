@@ -83,7 +83,7 @@ def read(params: Params, *, prepared: Path) -> Reference | None:
         return None
     engine = Engine(files.CHAMPION)
     candidate = files.read_record(files.CHAMPION / "candidate.json", Candidate)
-    reference = Reference(
+    return Reference(
         version=champion.version,
         candidate=candidate,
         engine=engine,
@@ -91,7 +91,6 @@ def read(params: Params, *, prepared: Path) -> Reference | None:
         energy=_energy(params, candidate),
         prepared=prepared,
     )
-    return reference
 
 
 def _manifest(prepared: Path, candidate: Candidate, signature: Signature) -> Manifest:
@@ -117,5 +116,5 @@ def _energy(params: Params, candidate: Candidate) -> Energy | None:
     """What the version took when it was measured. Raises when a statement is there and does not hold."""
     if not (files.CHAMPION / signing.FILE).exists():
         return None
-    trusted = [signing.load_public(Path(name)) for name in params.serving.model.trusted_keys]
+    trusted = signing.load_public(params.serving.model.trusted_keys)
     return signing.verify_folder(files.CHAMPION, trusted, candidate=candidate).predicate.energy_per_1000

@@ -13,7 +13,9 @@ NAMED = 5
 """Columns that a sentence names."""
 
 
-def drift(reference: Rows, served: Rows, params: DriftParams, *, units: dict[str, str], minimum: int, seed: int) -> Drift:
+def drift(
+    reference: Rows, served: Rows, params: DriftParams, *, units: dict[str, str], minimum: int, seed: int
+) -> Drift:
     """Hold the rows of trained units against the reference. With fewer than `minimum` of them no column is compared.
 
     units: column -> unit of measure of its values
@@ -54,9 +56,7 @@ def signal(name: SignalName, found: Drift, params: DriftParams, *, minimum: int,
 
 
 def _named(found: Drift) -> str:
-    worst = sorted(
-        (column for column in found.columns if column.drifted), key=lambda one: one.limit - one.distance
-    )
+    worst = sorted((column for column in found.columns if column.drifted), key=lambda one: one.limit - one.distance)
     texts = [f"{one.name} ({_change(one)})" for one in worst[:NAMED]]
     return f": {', '.join(texts)}{', ...' if len(worst) > NAMED else ''}" if texts else ""
 

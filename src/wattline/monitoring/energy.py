@@ -11,7 +11,9 @@ def since(now: Counters, before: Counters | None) -> Counters:
     """What was counted after `before`. A counter that went back belongs to a server that was started anew."""
     if before is None or before.provenance != now.provenance:
         return now
-    pairs = [(getattr(now, name), getattr(before, name)) for name in ("inference_joules", "server_joules", "predictions")]
+    pairs = [
+        (getattr(now, name), getattr(before, name)) for name in ("inference_joules", "server_joules", "predictions")
+    ]
     if any(new < old for new, old in pairs):
         return now
     inference, server, predictions = (new - old for new, old in pairs)

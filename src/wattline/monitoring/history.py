@@ -59,4 +59,3 @@ def _left(project: Project, job: int) -> State | None:
     except ValidationError:
         pass
     return None
-

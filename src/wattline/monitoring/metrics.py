@@ -32,9 +32,7 @@ def parse(text: str) -> Counters:
     samples = list(_samples(text))
 
     def total(name: str, **wanted: str) -> float:
-        found = [
-            value for sample, labels, value in samples if sample == name and wanted.items() <= labels.items()
-        ]
+        found = [value for sample, labels, value in samples if sample == name and wanted.items() <= labels.items()]
         if not any(sample == name for sample, _, _ in samples):
             raise ValueError(f"{name} is not there")
         return sum(found)

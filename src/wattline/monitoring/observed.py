@@ -31,7 +31,9 @@ def read(path: Path, signature: Signature, *, since: datetime) -> Rows:
         raise InputError(f"{path} cannot be read as the server's file of samples: {error}") from None
     wanted = [(column.name, column.unit) for column in signature.columns]
     after = round(since.timestamp() * 1e6)
-    rows = {unit: _samples(Layout.from_json(layout), times, values, wanted, after) for unit, layout, times, values in found}
+    rows = {
+        unit: _samples(Layout.from_json(layout), times, values, wanted, after) for unit, layout, times, values in found
+    }
     return of_units([name for name, _ in wanted], rows)
 
 
@@ -47,9 +49,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _samples(
-    layout: Layout, times: bytes, rows: bytes, wanted: list[tuple[str, str]], after: int
-) -> FloatArray:
+def _samples(layout: Layout, times: bytes, rows: bytes, wanted: list[tuple[str, str]], after: int) -> FloatArray:
     """(samples, columns) of one unit by time."""
     instants = np.frombuffer(times, INSTANT)
     values = np.frombuffer(rows, VALUE).reshape(len(instants), len(layout.columns))

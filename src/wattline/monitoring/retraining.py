@@ -53,7 +53,9 @@ def open_one(
     there = found(project, ref=ref, since=since) or [_opened(made or {})]
     cancelled = _cancel(project, there[1:])
     first = there[0]
-    reason = f"on {ref}: {decision.reason}" + (f"; {len(cancelled)} more of the same moment cancelled" if cancelled else "")
+    reason = f"on {ref}: {decision.reason}" + (
+        f"; {len(cancelled)} more of the same moment cancelled" if cancelled else ""
+    )
     return Retraining(outcome="opened", reason=reason, pipeline=first.id, url=first.url, cancelled=cancelled)
 
 
@@ -87,7 +89,7 @@ def _post(project: Project, decision: Decision, *, ref: str, since: datetime) ->
     except RefusedError as error:
         if "pipeline variables" in str(error):
             raise InputError(
-                f"{project.place} lets nobody of this role set variables of a pipeline; set Settings > CI/CD > Variables "
+                f"{project.place} lets this role set no variables of a pipeline; set Settings > CI/CD > Variables "
                 "> Minimum role to use pipeline variables to Developer"
             ) from None
         if "permission to run a pipeline" in str(error):

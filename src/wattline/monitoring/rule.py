@@ -13,7 +13,7 @@ def streaks(signals: Sequence[Signal], before: State | None, *, digest: str) -> 
     An answer that is unknown neither counts nor breaks the row. Another champion begins anew.
     """
     former = before.streaks if before is not None and before.digest == digest else {}
-    counted = {}
+    counted: dict[str, int] = {}
     for one in signals:
         so_far = former.get(one.name, 0)
         counted[one.name] = {"alarm": so_far + 1, "quiet": 0, "unknown": so_far}[one.outcome]

@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wattline.errors import InputError
 from wattline.grid import on_grid
 from wattline.records import Signature
-from wattline.task import Series, Split
+from wattline.task import FloatArray, Series, Split
 
 if TYPE_CHECKING:
     import pyarrow
+
+Times = NDArray[np.datetime64]
+Part = tuple[Times, FloatArray]
 
 
 def read(folder: Path, signature: Signature) -> Split:
@@ -23,7 +27,7 @@ def read(folder: Path, signature: Signature) -> Split:
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise InputError(f"{folder} holds no Parquet file; name a folder with new rows, e.g. one file for each unit")
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}  # type: ignore[type-arg]
+    parts: dict[str, list[Part]] = {}
     for path in paths:
         units, times, values = _table(path, signature)
         for unit in sorted(set(units.tolist())):
@@ -31,7 +35,7 @@ def read(folder: Path, signature: Signature) -> Split:
     return {unit: _series(unit, found, signature) for unit, found in parts.items()}
 
 
-def _table(path: Path, signature: Signature) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":  # type: ignore[type-arg]
+def _table(path: Path, signature: Signature) -> tuple[NDArray[np.str_], Times, FloatArray]:
     import pyarrow
     from pyarrow import parquet
 
@@ -41,7 +45,9 @@ def _table(path: Path, signature: Signature) -> "tuple[np.ndarray, np.ndarray, n
         raise InputError(f"{path} is not Parquet: {str(error).splitlines()[0]}") from None
     names = [column.name for column in signature.columns]
     if "timestamp" not in table.column_names or not set(names) & set(table.column_names):
-        raise InputError(f"{path} must have `timestamp` and columns of the model, e.g. {names[0]}; it has {table.column_names}")
+        raise InputError(
+            f"{path} must have `timestamp` and columns of the model, e.g. {names[0]}; it has {table.column_names}"
+        )
     times = _instants(path, table["timestamp"])
     units = table["unit"].to_numpy() if "unit" in table.column_names else np.full(len(times), path.stem)
     values = np.full((len(times), len(names)), np.nan, np.float32)
@@ -51,16 +57,16 @@ def _table(path: Path, signature: Signature) -> "tuple[np.ndarray, np.ndarray, n
     return units.astype(str), times, values
 
 
-def _instants(path: Path, column: "pyarrow.ChunkedArray") -> np.ndarray:  # type: ignore[type-arg]
+def _instants(path: Path, column: "pyarrow.ChunkedArray") -> Times:
     import pyarrow
 
     if not pyarrow.types.is_timestamp(column.type) or column.null_count:
         raise InputError(f"{path}: timestamp must be an instant in every row, it is {column.type}")
-    instants: np.ndarray = column.to_numpy().astype("datetime64[ns]")  # type: ignore[type-arg]
+    instants: Times = column.to_numpy().astype("datetime64[ns]")
     return instants
 
 
-def _numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> np.ndarray:  # type: ignore[type-arg]
+def _numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> FloatArray:
     import pyarrow
 
     try:
@@ -70,7 +76,7 @@ def _numbers(path: Path, name: str, column: "pyarrow.ChunkedArray") -> np.ndarra
     return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float32)
 
 
-def _series(unit: str, parts: "list[tuple[np.ndarray, np.ndarray]]", signature: Signature) -> Series:  # type: ignore[type-arg]
+def _series(unit: str, parts: list[Part], signature: Signature) -> Series:
     times = np.concatenate([times for times, _ in parts])
     values = np.concatenate([values for _, values in parts])
     times, order = np.unique(times, return_index=True)
