@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
     prometheus_user, prometheus_password
     energy_ca_file: certificates that vouch for both, besides those of the system
+    served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
+    metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
     rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
         place: among all processes and among nodes, and which launch it belongs to
     slurm_*: what srun tells a process of the same, counted over all nodes of the step; a batch script is alone and
@@ -174,6 +176,8 @@ class Settings(BaseSettings):
     prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
     prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
     energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
+    served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
+    metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
     group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")

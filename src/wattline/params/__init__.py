@@ -24,6 +24,7 @@ from wattline.params.gates import (
     RobustnessLimits,
     SlicesLimits,
 )
+from wattline.params.monitoring import MonitoringParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
@@ -66,6 +67,7 @@ __all__ = [
     "LatencyLimits",
     "LoadParams",
     "MeasureParams",
+    "MonitoringParams",
     "Params",
     "Positive",
     "PrepareParams",
@@ -140,6 +142,7 @@ class Params(Section):
     registry: RegistryParams
     serving: ServingParams
     deployment: DeploymentParams | None = None
+    monitoring: MonitoringParams
     block: Block
 
     @property
@@ -150,6 +153,7 @@ class Params(Section):
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
         if name in ("task", "seed", "registry", "serving", "deployment"):
+        if name in ("task", "seed", "registry", "serving", "monitoring"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 
