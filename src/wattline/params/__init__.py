@@ -152,8 +152,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment"):
-        if name in ("task", "seed", "registry", "serving", "monitoring"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 
