@@ -66,5 +66,10 @@ def place(
     with site(
         folder, programs=executor, tracking=auth_server, ledger=ledger, containers=containers, wheels=wheels
     ) as it:
-        repository.of_tree(ROOT, it.origin.folder, left_out=MADE, change=lambda desk: prepare(desk, public_key=public))
+        repository.of_tree(
+            ROOT,
+            it.origin.folder,
+            left_out=MADE,
+            change=lambda desk: prepare(desk, public_key=public, serving=it.serving),
+        )
         yield it

@@ -1,5 +1,7 @@
 """The project whose pipeline is run: this one, with little of everything."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,19 @@ def small(tree: Any) -> None:
     gates["energy"] |= {"margin": 10.0, "budget_joules": 1e6, "training_budget_kwh": 100.0}
 
 
-def prepare(desk: Path, *, public_key: bytes) -> None:
-    """Make the checkout that project."""
+def prepare(desk: Path, *, public_key: bytes, serving: Mapping[str, Any]) -> None:
+    """Make the checkout that project.
+
+    serving: environment -> where it is served on this machine
+    """
     params(desk, small)
+    params(desk, partial(_served, serving=serving))
     (desk / PUBLIC_KEY).parent.mkdir(exist_ok=True)
     (desk / PUBLIC_KEY).write_bytes(public_key)
+
+
+def _served(tree: Any, *, serving: Mapping[str, Any]) -> None:
+    for name, place in serving.items():
+        tree["deployment"][name] |= place
+    tree["deployment"]["load"] |= {"requests": 100, "repeats": 2, "paced_requests": 100, "idle_seconds": 0.2}
+    tree["deployment"]["limits"] |= {"p99_ms": 10000.0, "throughput_per_second": 1.0, "budget_joules": 1e6}

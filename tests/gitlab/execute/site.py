@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
 from backends.processes import free_port, serving
+from backends.proxy import Faults, faults
 from backends.tracking import Tracking
 from builders import signing_key
 from image.containers import Containers
@@ -22,9 +24,14 @@ from gitlab.execute.events import FORK, PROJECT, Event
 from gitlab.execute.installation import Programs
 from gitlab.execute.repository import Repository, git
 from gitlab.execute.runner import Pipeline, environment
+from wattline.serving.access.keys import add_key, new_key
 
 KEY = signing_key()
 """Signs versions and promotions; the project trusts its public half."""
+IMAGE_USER = (10001, 10001)
+"""As whom the server runs inside of its image."""
+QUICK_TESTS = "tests/unit/test_intervals.py"
+"""Whether all of them pass is asked elsewhere."""
 STORAGE = """[storage]
 driver = "overlay"
 graphroot = "{root}"
@@ -42,6 +49,8 @@ class Site:
     machine: what the runner gives to every job
     registry: address of the container registry
     remote: where DVC pushes
+    serving: environment -> the knobs that say where it is served
+    front: the proxy in front of production
     """
 
     folder: Path
@@ -56,6 +65,8 @@ class Site:
     machine: dict[str, str]
     registry: str
     remote: Path
+    serving: Mapping[str, Mapping[str, Any]]
+    front: Faults
     made: list[Pipeline] = field(default_factory=list)
 
     def pipeline(self, event: Event, *, settings: Mapping[str, str] | None = None) -> Pipeline:
@@ -114,6 +125,10 @@ def site(
         (number, path), (other, elsewhere) = PROJECT, FORK
         origin = Repository(folder / "origin.git", path=path, number=number)
         fork = Repository(folder / "fork.git", path=elsewhere, number=other)
+        key, keys_file = _api_key(folder)
+        serving = {name: _environment(folder, name, keys_file) for name in ("staging", "production")}
+        front = stack.enter_context(faults(f"http://127.0.0.1:{serving['production']['port']}"))
+        serving["production"]["url"] = front.url
         yield Site(
             folder,
             programs,
@@ -125,13 +140,44 @@ def site(
             settings={
                 "WATTLINE_DVC_REMOTE": str(remote),
                 "WATTLINE_GITLAB_TOKEN": standin.API,
+                "WATTLINE_TESTS": QUICK_TESTS,
                 **tracking.environment,
             },
-            protected={"WATTLINE_LEDGER_URI": ledger, "WATTLINE_SIGNING_KEY": KEY.pem(None).decode()},
+            protected={
+                "WATTLINE_LEDGER_URI": ledger,
+                "WATTLINE_SIGNING_KEY": KEY.pem(None).decode(),
+                "WATTLINE_API_KEY": key,
+            },
             machine=_machine(folder, programs, containers, registry=registry, mirror=mirror),
             registry=registry,
             remote=remote,
+            serving=serving,
+            front=front,
         )
+
+
+def _api_key(folder: Path) -> tuple[str, Path]:
+    """What the deployed servers are asked with, and the file that they know it from."""
+    key, entry = new_key("pipeline", ["predict", "audit"])
+    path = folder / "keys" / "wattline_api_keys"
+    path.parent.mkdir()
+    add_key(path, entry)
+    for place in (path.parent, path):
+        os.chown(place, *IMAGE_USER)
+    return key, path
+
+
+def _environment(folder: Path, name: str, keys_file: Path) -> dict[str, Any]:
+    data = folder / f"{name}-data"
+    data.mkdir()
+    os.chown(data, *IMAGE_USER)
+    return {
+        "name": f"wattline-test-{name}",
+        "port": free_port(),
+        "state": str(folder / f"{name}-state"),
+        "data": str(data),
+        "keys_file": str(keys_file),
+    }
 
 
 def _machine(folder: Path, programs: Programs, containers: Containers, *, registry: str, mirror: str) -> dict[str, str]:
