@@ -23,7 +23,7 @@ export DVC_NO_ANALYTICS := 1
 TESTS ?= tests/unit tests/gates
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test unit check fmt mlflow serve image bench
+.PHONY: help setup demo repro test unit judge staging promote archive monitor nightly check fmt mlflow serve image bench
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
@@ -68,6 +68,34 @@ mlflow: setup ## open the MLflow UI
 
 serve: setup ## serve the champion
 	wattline serve
+
+judge: setup ## what CI does of a model: the champion, the pipeline, reports of it
+	wattline champion
+	code=0; wattline ci repro --outputs || code=$$?; wattline ci reports; exit $$code
+
+staging: setup ## register what was accepted, build its image once, deploy it to staging, test it there
+	wattline register
+	wattline ci image --dotenv reports/ci/image.env
+	. ./reports/ci/image.env && wattline deploy staging "$$WATTLINE_IMAGE"
+	wattline acceptance staging
+
+promote: setup ## test staging once more, and make its image production's
+	wattline ci image --dotenv reports/ci/image.env
+	wattline acceptance staging
+	. ./reports/ci/image.env && wattline ci promote "$$WATTLINE_IMAGE"
+
+archive: setup ## one signed archive of the champion, in build/
+	wattline champion
+	mkdir -p build
+	wattline export "$$(python -c 'import json; print(json.load(open("champion/champion.json"))["version"])')" --to build
+
+monitor: setup ## look at production
+	wattline champion
+	wattline ci repro --outputs prepare
+	wattline monitor
+
+nightly: setup ## make the champion again, bit for bit
+	wattline ci nightly
 
 image: setup ## build the image of the server with the champion in it
 	docker/build.sh

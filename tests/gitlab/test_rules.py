@@ -110,7 +110,9 @@ def test_what_a_stage_depends_on_trains_when_it_changes():
 def test_rules_speak_only_of_variables_that_exist():
     predefined = {name for event in EVENTS.values() for name in event.variables} | {"PIPELINE_KIND"}
     rules = [rule for job in PIPELINE.jobs.values() for rule in job["rules"]] + PIPELINE.workflow["rules"]
-    assert {name for rule in rules if "if" in rule for name in names(rule["if"])} <= predefined | set(PIPELINE.variables)
+    assert {name for rule in rules if "if" in rule for name in names(rule["if"])} <= predefined | set(
+        PIPELINE.variables
+    )
 
 
 def test_every_event_whose_needs_are_met_stays_so_without_a_stage():

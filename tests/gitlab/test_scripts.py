@@ -1,4 +1,4 @@
-"""What the jobs type: shellcheck has nothing to say, commands exist, images are pinned, nothing secret is in the argument list."""
+"""What the jobs type: shellcheck has nothing to say, commands exist, images are pinned, no secret is an argument."""
 
 import re
 import shutil
@@ -16,7 +16,8 @@ def test_shellcheck_has_nothing_to_say(tmp_path):
     written = [tmp_path / f"{name}.sh" for name, job in PIPELINE.jobs.items() if lines(job)]
     for path in written:
         path.write_text(script(PIPELINE.jobs[path.stem]), encoding="utf-8")
-    command = [shutil.which("shellcheck") or "shellcheck", "--severity=style", *written, *sorted((ROOT / "ci").glob("*.sh"))]
+    # SC1090: what a job sources is the file that `wattline ci login` has just written.
+    command = ["shellcheck", "--severity=style", "--exclude=SC1090", *written, *sorted((ROOT / "ci").glob("*.sh"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -31,10 +32,9 @@ def test_shellcheck_finds_what_is_wrong_in_a_job(tmp_path):
 
 def test_every_command_of_wattline_and_make_exists():
     asked = list(commands(PIPELINE))
-    assert [words for _, words in asked if words[0] == "wattline"]
-    assert {f"{name}: {' '.join(words)}": unknown(words[1:]) for name, words in asked if words[0] == "wattline"} == {
-        f"{name}: {' '.join(words)}": None for name, words in asked if words[0] == "wattline"
-    }
+    ours = [(name, words) for name, words in asked if words[0] == "wattline"]
+    assert len(ours) > 10
+    assert [f"{name}: {' '.join(words)}" for name, words in ours if unknown(words[1:])] == []
     verbs = {word for _, words in asked if words[0] == "make" for word in words[1:] if "=" not in word}
     assert verbs <= targets()
 

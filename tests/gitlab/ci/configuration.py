@@ -9,8 +9,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYWORDS = frozenset(
-    ("after_script", "before_script", "cache", "default", "image", "include", "services", "spec", "stages", "types")
-    + ("variables", "workflow")
+    {"default", "include", "spec", "stages", "types", "variables", "workflow"}
+    | {"after_script", "before_script", "cache", "image", "services"}
 )
 """What is no job on the top level, and may not be the name of one."""
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "array": list, "boolean": bool, "number": (int, float)}
@@ -54,7 +54,7 @@ class Pipeline:
 
 def documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs that the file declares, and what it says below."""
-    found = list(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506
+    found = list(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))
     header = found.pop(0)["spec"].get("inputs", {}) if "spec" in found[0] else {}
     return header, found[0]
 

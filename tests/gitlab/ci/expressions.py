@@ -1,7 +1,7 @@
 """GitLab's `rules:if` expressions, evaluated: ==, !=, =~, !~, &&, ||, parentheses, null, strings, patterns, variables.
 
-After GitLab's own evaluator (lib/gitlab/ci/pipeline/expression): && binds tighter than ||, a variable that does not exist is
-null, null and "" are false, and a pattern never matches null.
+After GitLab's own evaluator (lib/gitlab/ci/pipeline/expression): && binds tighter than ||, a variable that does not
+exist is null, null and "" are false, and a pattern never matches null.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline whatever the event: stages, needs, circles, jobs that do nothing, expressions that are none."""
+"""What is wrong with a pipeline whatever the event: stages, needs, circles, empty jobs, bad expressions."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -29,7 +29,9 @@ def commands(pipeline: Pipeline) -> Iterator[tuple[str, list[str]]]:
     for name, job in pipeline.jobs.items():
         for line in lines(job):
             words: list[str] = []
-            for word in [*shlex.shlex(inner(line), posix=True, punctuation_chars=True), ";"]:
+            lexer = shlex.shlex(inner(line), posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            for word in [*lexer, ";"]:
                 if set(word) <= set("();<>|&"):
                     if words:
                         yield name, words
