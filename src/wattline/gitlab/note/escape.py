@@ -45,7 +45,6 @@ def commandless(body: str) -> str:
 
 def _line(text: str) -> str:
     """Without line breaks and what cannot be seen, which may turn the reading direction."""
-    seen = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text)
-    shown = "".join(one for one in seen if unicodedata.category(one) not in ("Cf", "Cs", "Co"))
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ... (cut, {len(shown):,} characters)"
+    seen = (" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text[: 2 * LONGEST])
+    shown = " ".join("".join(one for one in seen if unicodedata.category(one) not in ("Cf", "Cs", "Co")).split())
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ... (cut, {len(text):,} characters)"

@@ -17,8 +17,8 @@ from wattline.settings import Settings
 
 RUNS = files.REPORTS / "ci" / "stages.json"
 """Stage -> "ran" or "cache", where `wattline ci repro` left it."""
-JUDGED = ("validate", "collect", "dvc-stages")
-"""Jobs whose artifacts are the reports, the likeliest first."""
+JUDGED = "validate"
+"""The job whose artifacts are the reports, in every form of the pipeline."""
 
 
 def gather(known: Settings, jobs: Jobs, *, branch: str) -> Known:
@@ -63,7 +63,7 @@ def leftover(jobs: Jobs, change: Touched | None) -> frozenset[str]:
 
 def places(known: Settings, jobs: Jobs) -> Places:
     """Where to look further. The commit is that of the source branch, also where GitLab judged its merge."""
-    judged = jobs.named(*JUDGED)
+    judged = jobs.named(JUDGED)
     return Places(
         commit=known.ci_merge_request_source_branch_sha or known.ci_commit_sha,
         project=known.ci_project_url,

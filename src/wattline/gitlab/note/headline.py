@@ -135,9 +135,7 @@ def _ended(status: str) -> str:
 
 def _unchanged(known: Known) -> str:
     changed = len(known.base.changed or ())
-    what = (
-        f"{changed:,} file{'s' if changed != 1 else ''} changed, none of them an input of a stage of `dvc.yaml`"
-    )
+    what = f"{changed:,} file{'s' if changed != 1 else ''} changed, none of them an input of a stage of `dvc.yaml`"
     decision = known.now.decision
     if decision is None:
         return f"{what}, so nothing was trained. There is no decision on the target branch either.{_failures(known)}"

@@ -57,9 +57,8 @@ class Jobs:
         found = [job for job in self.failed if job.makes_the_candidate]
         return tuple(sorted(found, key=lambda job: job.status == "skipped"))
 
-    def named(self, *names: str) -> Job | None:
-        """The first that has one of the names."""
-        return next((job for name in names for job in self.all if job.name == name), None)
+    def named(self, name: str) -> Job | None:
+        return next((job for job in self.all if job.name == name), None)
 
 
 def of_pipeline(project: Project, pipeline: str | None) -> Jobs:

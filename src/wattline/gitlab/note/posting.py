@@ -9,7 +9,7 @@ from wattline.gitlab.note import marker
 from wattline.gitlab.note.marker import Marker, Upload
 from wattline.gitlab.project import Project
 
-ROUNDS = 5
+ROUNDS = 10
 """How often a job looks whether another one wrote between its look and its own writing."""
 
 
@@ -62,6 +62,7 @@ def post(project: Project, iid: str, *, mine: Marker, write: Writer) -> Result:
 
     if created:
         add()
+    sent = created
     for _ in range(ROUNDS):
         found = find()
         if not found:  # somebody deleted it a moment ago
@@ -70,9 +71,10 @@ def post(project: Project, iid: str, *, mine: Marker, write: Writer) -> Result:
         first, *others = found
         newest = max(found, key=lambda note: note.marker.age)
         if newest.marker.age > written.age:
-            body, written = newest.body, newest.marker
-        if first.marker.age != written.age:
+            body, written, sent = newest.body, newest.marker, True
+        if first.marker.age != written.age or not sent:
             _replaced(project, iid, first, body)
+            sent = True
             continue
         for note in others:
             _deleted(project, iid, note)
