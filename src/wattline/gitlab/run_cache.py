@@ -183,3 +183,19 @@ def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None
         sent = [shared.send(md5) for md5, _ in unsound]
         if not outputs or not all(sent):
             shared.remove(key, value)
+
+
+def complete() -> None:
+    """Make sure that the remote has all data that dvc.lock names. Raises WattlineError when nobody has some of it."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        for wanted in repo.used_objs().values():
+            found = repo.cloud.status(wanted)
+            if found.new and repo.cloud.push(found.new).failed:
+                raise WattlineError("not all data reached the DVC remote; look at its space and at who may write there")
+            if found.missing:
+                raise WattlineError(
+                    f"{len(found.missing)} objects that dvc.lock names are neither here nor in the DVC remote, such as "
+                    f"{min(one.value for one in found.missing)}; nothing was pushed: run the pipeline again"
+                )
