@@ -33,9 +33,8 @@ def child(known: Settings, *, include: str, say: Say) -> str:
     found = plan()
     for name, reason in found.to_run.items():
         say(f"child: {name} is a job: {reason}")
-    say(
-        f"child: from the run cache: {', '.join(found.restored) or 'nothing'}; unchanged: {len(found.unchanged)} stages"
-    )
+    for kind, names in (("from the run cache", found.restored), ("unchanged", found.unchanged)):
+        say(f"child: {kind}: {', '.join(names) or 'nothing'}")
     return yaml.safe_dump(pipeline(found, include=include, hpc=hpc_stages(known)), sort_keys=False, width=120)
 
 

@@ -85,9 +85,9 @@ def _attempt(result: Made, branch: Branch, accounts: list[Account], *, known: Se
     touched = made.changed_inputs(result, tip)
     if touched:
         raise SupersededError(
-            f"'{branch.name}' is at {tip[:12]}, where {touched[0]} is not as in {result.head[:12]}: this dvc.lock is not "
-            "of that tree and was not pushed. A newer commit has a pipeline of its own; where this one ran on the merge "
-            "with the target branch, merge that into the source branch"
+            f"'{branch.name}' is at {tip[:12]}, where {touched[0]} is not as in {result.head[:12]}: this dvc.lock is "
+            "not of that tree and was not pushed. A newer commit has a pipeline of its own; where this one ran on the "
+            "merge with the target branch, merge that into the source branch"
         )
     if made.replaced(result, tip):
         return f"'{branch.name}' has a dvc.lock for these inputs already, in {tip[:12]}; nothing to commit"
@@ -109,9 +109,9 @@ def _allowed(accounts: list[Account], branch: Branch, act: Callable[[Account], R
         except DeniedError as error:
             reasons.append(f"{account.variable or 'git'}: {error}")
     raise InputError(
-        f"'{branch.name}' was refused ({'; '.join(reasons)}); allow 'Git push requests to the repository' in Settings > "
-        "CI/CD > Job token permissions (GitLab 18.4 and later), or set WATTLINE_GITLAB_TOKEN to a project access token of "
-        "scope `api` and role Developer; protected branches stay closed"
+        f"'{branch.name}' was refused ({'; '.join(reasons)}); allow 'Git push requests to the repository' in "
+        "Settings > CI/CD > Job token permissions (GitLab 18.4 and later), or set WATTLINE_GITLAB_TOKEN to a project "
+        "access token of scope `api` and role Developer; protected branches stay closed"
     )
 
 

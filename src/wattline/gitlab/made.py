@@ -123,7 +123,7 @@ def _paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
         inputs |= {_relative(stage.path, root) for stage in stages} | {".dvcignore"}
         # Values in dvc.yaml come from here, whether or not a stage names them.
         inputs.add("params.yaml")
-    ignored = set(_names(call(git_command("check-ignore", "-z", "--", *sorted(outputs), "."))[1]))
+    ignored = set(_names(call(git_command("check-ignore", "--stdin", "-z"), standard_input="\0".join(outputs))[1]))
     return tuple(sorted(outputs - ignored)), tuple(sorted(inputs))
 
 
