@@ -109,9 +109,7 @@ class Branch:
         reason = " ".join(error.split())[-300:]
         if PASSING.search(error):
             raise PassingError(reason)
-        if re.search(
-            r"denied|declined|not allowed|40[13]|uthenti|could not read (User|Pass)|protected|Forbidden", error
-        ):
+        if DENIED.search(error):
             raise DeniedError(reason)
         raise WattlineError(f"git could not reach the branch '{self.name}': {reason}")
 
