@@ -112,3 +112,25 @@ def logout() -> None:
     from wattline.settings import settings
 
     typer.echo(f"logout: {'token revoked, files removed' if vault.logout(settings()) else 'nothing to do'}")
+
+
+@app.command()
+def child(
+    include: Annotated[
+        str, typer.Option(help="the file of this repository with the templates of the jobs")
+    ] = "/ci/dvc-stage.yml",
+) -> None:
+    """Print a child pipeline: one job for each stage of DVC that has to run, and one that collects."""
+    from wattline.gitlab import child as job
+    from wattline.settings import settings
+
+    typer.echo(job.child(settings(), include=include, say=lambda line: typer.echo(line, err=True)), nl=False)
+
+
+@app.command()
+def lock() -> None:
+    """Commit dvc.lock, reports and cards to the source branch of the merge request."""
+    from wattline.gitlab import lock as job
+    from wattline.settings import settings
+
+    job.lock(settings(), say=typer.echo)

@@ -77,16 +77,20 @@ class Shared:
                 if state != "there":
                     yield found.value, state
 
-    def drop(self, md5: str, state: str) -> None:
-        """Remove an object whose bytes are not what its name says, so that the right one can be sent.
+    def drop(self, md5: str) -> None:
+        """Remove an object whose bytes are not what its name says."""
+        self.objects.fs.remove(self.objects.oid_to_path(md5))
 
-        state: as `state` gave it; what is missing is removed from what DVC remembers of the remote
+    def send(self, md5: str) -> bool:
+        """Send one object, whether or not DVC believes that it is there; False when the local cache has it not.
+
+        DVC does not look for the files of a folder whose listing is there.
         """
-        from dvc_data.hashfile.db import get_index
-
-        if state == "damaged":
-            self.objects.fs.remove(self.objects.oid_to_path(md5))
-        get_index(self.objects).clear()
+        cache = self.repo.cache.local
+        if not cache.exists(md5):
+            return False
+        self.objects.add(cache.oid_to_path(md5), cache.fs, md5, check_exists=False)
+        return True
 
     def _run(self, key: str, *value: str) -> str:
         return str(self.runs.fs.join(self.runs.path, RUNS, key[:2], key, *value))
@@ -136,7 +140,8 @@ def lost(*, say: Say) -> list[str]:
                 continue
             for md5, state in unsound:
                 say(f"repro: the remote's object {md5} of {stage.addressing} is {state}")
-                shared.drop(md5, state)
+                if state == "damaged":
+                    shared.drop(md5)
             if not stage.cmd:
                 raise InputError(
                     f"{wanted[0]} is in no cache and no stage makes it; `dvc push` it from where it still is"
@@ -165,7 +170,7 @@ def local_run(repo: Any, key: str, value: str) -> str:
 def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None:
     """A stage that ran although the remote has a run with its inputs: take away what kept it from being used.
 
-    Objects that are damaged go, so that ours take their places. A run goes when what it names is not here either.
+    Objects that are damaged go, and ours take their places. A run goes when what it names is not here either.
     """
     key, _ = ours
     for value in shared.values(key):
@@ -173,6 +178,24 @@ def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None
         unsound = list(shared.unsound(outputs))
         for md5, state in unsound:
             say(f"repro: the remote's object {md5} of {name} was {state}; the stage ran again")
-            shared.drop(md5, state)
-        if not outputs or any(not shared.repo.cache.local.exists(md5) for md5, _ in unsound):
+            if state == "damaged":
+                shared.drop(md5)
+        sent = [shared.send(md5) for md5, _ in unsound]
+        if not outputs or not all(sent):
             shared.remove(key, value)
+
+
+def complete() -> None:
+    """Make sure that the remote has all data that dvc.lock names. Raises WattlineError when nobody has some of it."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        for wanted in repo.used_objs().values():
+            found = repo.cloud.status(wanted)
+            if found.new and repo.cloud.push(found.new).failed:
+                raise WattlineError("not all data reached the DVC remote; look at its space and at who may write there")
+            if found.missing:
+                raise WattlineError(
+                    f"{len(found.missing)} objects that dvc.lock names are neither here nor in the DVC remote, such as "
+                    f"{min(one.value for one in found.missing)}; nothing was pushed: run the pipeline again"
+                )
