@@ -210,6 +210,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def failed_status(self) -> str | None:
+        """How the job ended, for its `after_script`; None where it ended well or still runs."""
+        return self.ci_job_status if self.ci_job_status in ("failed", "canceled") else None
+
+    @property
     def from_fork(self) -> bool:
         """Whether this job belongs to a merge request that comes from another project, which is given no secret."""
         source = self.ci_merge_request_source_project_path

@@ -47,6 +47,7 @@ def repro(
 def reports(
     stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
     to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
+    code: Annotated[int, typer.Option(help="exit code of what ran before")] = 0,
 ) -> None:
     """Write what GitLab shows of a run, also of one that failed: tests, metrics, variables, bills of materials."""
     from wattline import params
@@ -54,7 +55,8 @@ def reports(
     from wattline.settings import settings
 
     task = params.load().task.name
-    found = written.write(to, task=task, wanted=stages or (), job_status=settings().ci_job_status)
+    status = f"failed with exit code {code}" if code else settings().failed_status
+    found = written.write(to, task=task, wanted=stages or (), failure=status)
     for problem in found.problems:
         typer.echo(problem, err=True)
     typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
@@ -134,3 +136,15 @@ def lock() -> None:
     from wattline.settings import settings
 
     job.lock(settings(), say=typer.echo)
+
+
+@app.command()
+def release() -> None:
+    """Publish the champion under the tag of this pipeline: files, digests and a GitLab release, once."""
+    from wattline import params
+    from wattline import release as publishing
+    from wattline.settings import settings
+
+    done = publishing.release(params.load(), settings())
+    typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
+    typer.echo(f"release of {done.tag} in GitLab: {done.made}")

@@ -39,14 +39,18 @@ class Project:
     place: its address
     """
 
-    def __init__(self, address: str, token: SecretStr, *, authority: Path | None = None) -> None:
+    def __init__(
+        self, address: str, token: SecretStr, *, authority: Path | None = None, header: str = "Authorization"
+    ) -> None:
         """Take the address `<GitLab>/api/v4/projects/<id>`.
 
         authority: a PEM file with certificates to trust besides those of the system
+        header: that the token goes into; a job's own goes into JOB-TOKEN
         Raises InputError when the address, the token or the file cannot be used.
         """
         self.place = _checked_address(address)
         self._token = _checked_token(token)
+        self._header = {header: f"Bearer {self._token}" if header == "Authorization" else self._token}
         self._trust = _trust(authority)
         self.check = partial(answers.check, place=self.place, secret=self._token)
         self._content = partial(answers.content, place=self.place, secret=self._token)
@@ -57,15 +61,33 @@ class Project:
         address, token = access(known)
         return cls(address, token, authority=known.ci_server_tls_ca_file)
 
+    @classmethod
+    def with_job_token(cls, known: Settings) -> Self:
+        """The same with the job's own token, which ends with the job and may publish packages and releases.
+
+        Raises InputError naming the variables that are not set.
+        """
+        values = {
+            "CI_API_V4_URL": known.ci_api_v4_url,
+            "CI_PROJECT_ID": known.ci_project_id,
+            "CI_JOB_TOKEN": known.ci_job_token,
+        }
+        address, token = known.gitlab_address, known.ci_job_token
+        if address is None or token is None:
+            absent = ", ".join(name for name, value in values.items() if not value)
+            raise InputError(f"{absent} not set, so there is no way to GitLab; run this in a job of GitLab's")
+        return cls(address, token, authority=known.ci_server_tls_ca_file, header="JOB-TOKEN")
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        client = self.__dict__.pop("client", None)
-        if client is not None:
-            client.close()
+        for name in ("client", "elsewhere"):
+            client = self.__dict__.pop(name, None)
+            if client is not None:
+                client.close()
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What the project answers to `path`, as JSON. Raises AccessError of status 404 where it is not there."""
@@ -116,8 +138,15 @@ class Project:
         """The connection, which every request to the project goes through."""
         import httpx
 
-        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
+        headers = {**self._header, "Accept-Encoding": "identity"}
         return httpx.Client(timeout=TIMEOUT_SECONDS, verify=self._trust, headers=headers)
+
+    @cached_property
+    def elsewhere(self) -> "httpx.Client":
+        """A connection without the token: for object storage, to which GitLab sends who asks for a file."""
+        import httpx
+
+        return httpx.Client(timeout=TIMEOUT_SECONDS, verify=self._trust, headers={"Accept-Encoding": "identity"})
 
     def repeated(self, once: Callable[[], Result], *, done: Callable[[], bool] | None = None) -> Result | None:
         """What `once` gives, tried again while GitLab is not in a state to answer; None where it was `done` before."""

@@ -23,6 +23,9 @@ def put_file(state: State, call: Call) -> Answer:
 def get_file(state: State, call: Call) -> Answer:
     if _key(call) not in state.packages:
         raise absent()
+    if state.object_storage:
+        port = call.host.rpartition(":")[2]
+        return Answer(302, b"", {"Location": f"http://localhost:{port}/storage/generic/{_key(call)}"})
     return Answer(200, state.packages[_key(call)], {"Content-Type": "application/octet-stream"})
 
 
@@ -84,6 +87,13 @@ def write_link(state: State, call: Call) -> Answer:
         raise RefusedError(400, {"message": {"name": ["has already been taken"]}})
     held.append(made)
     return Answer(201, made)
+
+
+@route("PUT", "releases/{tag}/assets/links/{id}", role=DEVELOPER_ROLE, job=True)
+def change_link(state: State, call: Call) -> Answer:
+    found = only(_release(state, call)["assets"]["links"], id=call.named["id"])
+    found |= call.body()
+    return Answer(200, found)
 
 
 def _link(number: int, said: Json) -> Json:

@@ -42,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, content: bytes) -> None:
         state, parts = self.server.state, urlsplit(self.path)
         if parts.path.startswith("/storage/"):
-            state.seen_by_storage.append(self.headers.get("Authorization"))
+            state.seen_by_storage.append(tokens.given(self.headers) or None)
+            if parts.path.startswith("/storage/generic/"):
+                return self._reply(Answer(200, state.packages[parts.path.removeprefix("/storage/generic/")]))
             return self._reply(Answer(200, state.get_file(*parts.path.removeprefix("/storage/").split("/", 1))))
         place = self._place(parts.path)
         state.calls.append((self.command, place))

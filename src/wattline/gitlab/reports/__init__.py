@@ -16,12 +16,12 @@ BILLS = {"{}.cdx.json": "bom.cdx.json", "{}.sbom.cdx.json": "software.cdx.json"}
 """Bill that the card stage writes -> where GitLab reads it."""
 
 
-def write(folder: Path, *, task: str, wanted: Sequence[str] = (), job_status: str | None = None) -> Left:
+def write(folder: Path, *, task: str, wanted: Sequence[str] = (), failure: str | None = None) -> Left:
     """Write every report that can be made to `folder`, whatever a failed run left; what it was made from.
 
     task: whose bills are handed on
     wanted: stages that should have run, with all that they rest on; default: every stage
-    job_status: CI_JOB_STATUS of an `after_script`
+    failure: how the job ended, such as "failed with exit code 2", where it did not end well
     Raises InputError when `folder` is a file, or dvc.yaml cannot be read.
     """
     if folder.exists() and not folder.is_dir():
@@ -30,7 +30,7 @@ def write(folder: Path, *, task: str, wanted: Sequence[str] = (), job_status: st
     lock = Path("dvc.lock")
     digest = files.sha256(lock) if lock.is_file() else None
     texts = {
-        GATES: junit.render(cases.cases(found, job_status=job_status), name=f"wattline {task}"),
+        GATES: junit.render(cases.cases(found, failure=failure), name=f"wattline {task}"),
         METRICS: openmetrics.render(metrics.families(found)),
         VARIABLES: dotenv.render(dotenv.variables(found, lock_sha256=digest)),
     }

@@ -9,8 +9,6 @@ from wattline.gitlab.reports.left import Left
 from wattline.records import Decision, Finding, Validation, Verdict
 
 Kind = Literal["passed", "failure", "error"]
-STATES_AFTER_FAILURE = ("failed", "canceled")
-"""What CI_JOB_STATUS is in the `after_script` of a job that did not come to its end."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,15 @@ class Case:
     properties: tuple[tuple[str, str], ...] = ()
 
 
-def cases(left: Left, *, job_status: str | None = None) -> Iterator[Case]:
-    """All test cases, those of the stages first."""
-    if job_status in STATES_AFTER_FAILURE:
-        yield Case("stages", "job", "error", "job", f"the job ended as {job_status}; what is missing was not made")
+def cases(left: Left, *, failure: str | None = None) -> Iterator[Case]:
+    """All test cases, those of the stages first.
+
+    failure: how the job ended, where it did not end well
+    """
+    if failure:
+        yield Case(
+            "stages", "job", "error", "job", f"the job {failure}; its log says why, reports tell how far it came"
+        )
     for one in left.reports:
         kind: Kind = "error" if one.problem else "passed"
         text = one.problem or f"{one.path} is of this run"
@@ -52,7 +55,11 @@ def expectations(validation: Validation) -> Iterator[Case]:
     rows = f"{validation.rows:,} rows of {validation.units} units"
     if validation.expectations:
         yield Case(
-            "expectations", "all others", "passed", "met", f"{met} of {validation.expectations} are met by {rows}"
+            "expectations",
+            "all others",
+            "passed",
+            "met",
+            f"{met} of {validation.expectations} expectations are met by {rows}",
         )
     else:
         yield Case("expectations", "all", "error", "none", f"no expectation was asked of {rows}")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -90,8 +90,17 @@ def left(wanted: Sequence[str] = ()) -> Left:
     found: dict[str, list[Report]] = {}
     for name, stage in upstream(known, wanted or tuple(known)).items():
         behind = next((one for other in stage.upstream for one in found.get(other, []) if one.state != "current"), None)
-        found[name] = [_report(stage, path, lock, behind) for path in stage.reports]
+        found[name] = _together([_report(stage, path, lock, behind) for path in stage.reports])
     return Left(tuple(one for reports in found.values() for one in reports))
+
+
+def _together(reports: list[Report]) -> list[Report]:
+    """Reports of one stage: it ended well with all of them, or with none."""
+    first = next((one for one in reports if one.state != "current"), None)
+    if first is None:
+        return reports
+    why = f"does not count: {first.path}, of the same stage, is {first.state}"
+    return [one if one.problem else replace(one, state="unfinished", problem=f"{one.path} {why}") for one in reports]
 
 
 def _report(stage: Stage, path: Path, lock: Mapping[str, Locked], behind: Report | None) -> Report:

@@ -29,7 +29,6 @@ def write(folder: Path, *, task: str, origin: Origin, units: Mapping[str, str] |
     """
     _check(folder)
     left = reports.left()
-    # GitLab may look for the folder by name: it is replaced, and whatever else the name points to is not touched.
     with files.replace_directory(folder) as fresh:
         _copy(left, task, fresh)
         pages = dict(_pages(left, task))

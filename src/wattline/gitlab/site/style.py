@@ -34,6 +34,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9375rem; }
 th, td { text-align: left; padding: .45rem .75rem; vertical-align: top; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; } thead th { color: var(--soft); font-size: .8125rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tbody th { min-width: 9rem; } .text > h1 { margin-top: 1.25rem; }
 .reason { min-width: 18rem; overflow-wrap: anywhere; } .reason div + div { margin-top: .35rem; }
 .figure { font-variant-numeric: tabular-nums; min-width: 6rem; } .with { color: var(--soft); font-size: .8125rem; }
 .plots { display: grid; align-items: start;
