@@ -15,11 +15,11 @@ __all__ = ["empty_store", "project"]
 
 
 @pytest.fixture
-def world(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The project of the registry's tests as one that deploys."""
-    found = World(project)
+    found = World(tmp_path_factory.mktemp("host"), project)
     monkeypatch.setenv("WATTLINE_API_KEY", found.build())
-    monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{found.folder / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("STUB", str(found.stub))
     for name in ("WATTLINE_REGISTRY_USER", "WATTLINE_REGISTRY_PASSWORD", "WATTLINE_IMAGE_REPOSITORY", "CI_REGISTRY"):
         monkeypatch.delenv(name, raising=False)

@@ -23,9 +23,7 @@ def main() -> int:
     with (HERE / "calls").open("a") as calls:
         print(verb, *arguments, file=calls)
     kill("before", verb, name)
-    code = {"image": image, "container": inspect, "ps": ps, "pull": pull, "create": create}.get(verb, globals()[verb])(
-        arguments
-    )
+    code = VERBS[verb](arguments)
     kill("after", verb, name)
     return int(code or 0)
 
@@ -45,7 +43,7 @@ def image(arguments):
     found = images().get(arguments[-1])
     if found is None:
         return 1
-    print(json.dumps([{"Config": {"Labels": found["labels"]}}]))
+    return print(json.dumps([{"Config": {"Labels": found["labels"]}}]))
 
 
 def pull(arguments):
@@ -141,4 +139,16 @@ def logs(arguments):
     print(path.read_text() if path.exists() else "")
 
 
+VERBS = {
+    "container": inspect,
+    "cp": cp,
+    "create": create,
+    "image": image,
+    "logs": logs,
+    "ps": ps,
+    "pull": pull,
+    "rm": rm,
+    "run": run,
+    "stop": stop,
+}
 sys.exit(main())

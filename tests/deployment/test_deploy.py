@@ -59,7 +59,9 @@ def test_a_deployment_its_repetition_the_next_one_and_the_way_back(world: World)
 def test_one_that_cannot_start_changes_nothing_and_one_that_fails_in_its_place_is_taken_back(world: World):
     version = world.version(b"one")
     good, bad = world.image(version), world.image(version, wrong="everywhere")
-    with pytest.raises(DeploymentError, match="nothing ran before: container .*-trial ended; it said: it cannot start"):
+    with pytest.raises(
+        DeploymentError, match=r"nothing ran before: container .*-trial ended; it said: it cannot start"
+    ):
         deploy(world, bad)
     worse = world.image(version, wrong="in place")
     with pytest.raises(DeploymentError, match="nothing ran before it, so nothing runs now"):
@@ -95,7 +97,7 @@ def test_killed_anywhere_it_can_be_undone_and_repeated(world: World, moment: str
 
 def test_an_image_that_is_not_what_it_says_is_not_even_started(world: World):
     version = world.version(b"one")
-    with pytest.raises(IntegrityError, match="its label io.wattline.model.version says 7"):
+    with pytest.raises(IntegrityError, match=r"its label io.wattline.model.version says 7"):
         deploy(world, world.image(version, **{"io.wattline.model.version": "7"}))
     altered = world.image(version)
     graph = world.folder / "fetched" / version / "model.onnx"

@@ -17,9 +17,8 @@ from wattline.deployment.state import Place, State
 from wattline.deployment.target import environment_of
 from wattline.params import Params
 from wattline.records import Champion
-from wattline.registry import fetching, model, registration
+from wattline.registry import fetching, lookup, model, registration
 from wattline.registry.model import CHAMPION
-from wattline.registry import lookup
 from wattline.serving.access import keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,9 +38,9 @@ SMALL = {
 class World:
     """What a test does with it."""
 
-    def __init__(self, folder: Path, *, host: str = "127.0.0.1:9") -> None:
-        self.folder, self.stub = folder, folder / "stub"
-        self.repository = Repository(host, "wattline/server")
+    def __init__(self, folder: Path, project: Path) -> None:
+        self.folder, self.project, self.stub = folder, project, folder / "stub"
+        self.repository = Repository("127.0.0.1:9", "wattline/server")
         self.images: dict[str, Any] = {}
 
     def build(self) -> str:
@@ -49,7 +48,7 @@ class World:
         for name in ("bin", "stub/server", "stub/containers", "keys"):
             (self.folder / name).mkdir(parents=True)
         program = self.folder / "bin" / "podman"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {STUB} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {STUB} "$@"\n')
         program.chmod(0o755)
         key, entry = keys.new_key("smoke", ["predict", "audit"])
         keys.add_key(self.folder / "keys" / "wattline_api_keys", entry)
@@ -64,13 +63,17 @@ class World:
             tree["deployment"][name] |= {"port": free_port(), "state": str(self.folder / name), "keys_file": secrets}
         tree["deployment"] |= {"ready_seconds": 120.0, "load": {**SMALL, "timeout_seconds": 60.0}}
         tree["deployment"]["limits"] = {
-            "p99_ms": 1e6, "maximum_error_rate": 0.0, "throughput_per_second": 0.01, "budget_joules": 1e6, "evidence": "estimated",
-        }  # fmt: skip
+            "p99_ms": 1e6,
+            "maximum_error_rate": 0.0,
+            "throughput_per_second": 0.01,
+            "budget_joules": 1e6,
+            "evidence": "estimated",
+        }
         tree["registry"] |= {"lock_seconds": 2.0, "wait_seconds": 30.0}
         tree["node_anomaly"]["energy"]["meter"] = "estimate"
         Path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         tree["serving"]["auth"] |= {"mode": "keys", "keys_file": secrets}
-        tree["serving"]["model"]["trusted_keys"] = [str(self.folder / ".wattline/keys/public.pem")]
+        tree["serving"]["model"]["trusted_keys"] = [str(self.project / ".wattline/keys/public.pem")]
         tree["serving"]["drain_seconds"] = 0.0
         (self.stub / "server" / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         commit("params.yaml")
