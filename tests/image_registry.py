@@ -32,7 +32,7 @@ class ImageRegistry:
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": dict(labels)}}).encode()
         digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
         place = self.client.post(f"/{path}/blobs/uploads/").raise_for_status().headers["location"]
-        self.client.put(place, params={"digest": digest}, content=config).raise_for_status()
+        self.client.put(f"{place}&digest={digest}", content=config).raise_for_status()
         described = {"mediaType": CONFIG, "size": len(config), "digest": digest}
         manifest = json.dumps({"schemaVersion": 2, "mediaType": KIND, "config": described, "layers": []}).encode()
         headers = {"Content-Type": KIND}

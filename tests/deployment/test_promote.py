@@ -87,39 +87,30 @@ def test_what_fails_in_production_takes_container_alias_and_tag_back(pushed: Wor
     assert all_are(world, images, second, "2")
 
 
-@pytest.mark.parametrize(
-    ("moment", "ends"), [(f"before run {PRODUCTION}-trial", "first"), (f"after run {PRODUCTION}", "first")]
-)
-def test_killed_anywhere_it_is_undone_or_goes_on(pushed: World, images: ImageRegistry, moment: str, ends: str):
+def test_killed_anywhere_it_is_undone_or_goes_on(pushed: World, images: ImageRegistry, monkeypatch: pytest.MonkeyPatch):
     world = pushed
     first = release(world, images, b"one")
     promote(world, first)
     second = release(world, images, b"two")
-    world.kill_at(moment)
-    assert wattline("ci", "promote", str(second)).returncode == -9
-    assert world.alias() == "2"
-    verbs.recover(world.loaded, say=said.append)
-    assert all_are(world, images, first, "1")
-    world.kill_at(moment)
-    assert wattline("ci", "promote", str(second)).returncode == -9
-    promote(world, second)
-    assert all_are(world, images, second, "2")
-
-
-def test_killed_before_the_tag_it_goes_on(pushed: World, images: ImageRegistry, monkeypatch: pytest.MonkeyPatch):
-    world = pushed
-    first = release(world, images, b"one")
-    promote(world, first)
-    second = release(world, images, b"two")
+    for moment in (f"before run {PRODUCTION}-trial", f"after run {PRODUCTION}"):
+        world.kill_at(moment)
+        assert wattline("ci", "promote", str(second)).returncode == -9
+        assert world.alias() == "2"
+        verbs.recover(world.loaded, say=said.append)
+        assert all_are(world, images, first, "1")
     with monkeypatch.context() as patch:
-        patch.setattr("wattline.deployment.promoting._tag", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            promote(world, second)
-        with pytest.raises(KeyboardInterrupt):
-            verbs.recover(world.loaded, say=said.append)
+        patch.setattr("wattline.deployment.promoting._tag", interrupted)
+        for verb in (lambda: promote(world, second), lambda: verbs.recover(world.loaded, say=said.append)):
+            with pytest.raises(KeyboardInterrupt):
+                verb()
     assert images.digest(world.repository.path, "production") == first.digest
     verbs.recover(world.loaded, say=said.append)
     assert all_are(world, images, second, "2")
+
+
+def interrupted(*_: object) -> None:
+    """Stand in for a step at which somebody presses Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def test_no_evidence_no_promotion(pushed: World, images: ImageRegistry):

@@ -11,8 +11,8 @@ import pytest
 from image_registry import PASSWORD, USER, ImageRegistry, image_registry
 
 from image.conftest import BASE
-from image.containers import CA_BUNDLE, Containers
-from image.project import NEEDED, ROOT
+from image.containers import CA_BUNDLE, ROOT, Containers
+from image.project import NEEDED
 from tests.deployment.reports import write_acceptance
 from tests.deployment.world import PRODUCTION, World, commit, wattline
 from tests.registry.conftest import empty_store, project
@@ -45,13 +45,16 @@ def site(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """A checkout, a real registry of models and one of images, and a host with podman."""
-    for name in (*NEEDED, ".gitignore"):
-        if name != "params.yaml":
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            ignored = shutil.ignore_patterns("__pycache__", "secrets", ".env")
-            (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(
-                ROOT / name, project / name, **({"ignore": ignored} if (ROOT / name).is_dir() else {})
+    for name in NEEDED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "secrets", ".env")
             )
+        elif name != "params.yaml":
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, project / name)
+    with (project / ".gitignore").open("a") as ignored:
+        ignored.write("/build/\n")
     found = World(tmp_path_factory.mktemp("host"), project)
     variables = {
         "WATTLINE_API_KEY": found.build(),
