@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|pipeline|postgres|slurm. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
 # pipeline: rsync, which gitlab-ci-local needs, and a container registry, unpacked since its package would start a daemon.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
+# registry: a registry of images, unpacked for the same reason.
 # slurm: Slurm with accounting, and MariaDB for it; installed, as Slurm looks for its plugins in /usr/lib. Daemons are not started.
 set -euo pipefail
 folder=$1
@@ -50,6 +52,10 @@ pipeline() {
         apt update
         unpack docker-registry
     fi
+registry() {
+    if command -v docker-registry > /dev/null || [ -x "$folder/tools/usr/bin/docker-registry" ]; then return; fi
+    apt update
+    unpack docker-registry
 }
 
 postgres() {

@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     registry_user, registry_password: of that repository; by default CI_REGISTRY_USER and CI_REGISTRY_PASSWORD, which
         are sent to CI_REGISTRY alone
     registry_ca_file: certificates that vouch for that registry, besides those of the system
-    builder: docker, podman or buildah, or the path of one, that makes images
+    builder: docker, podman or buildah, or the path of one, that makes images; image_base: what they are based on,
+        instead of what docker/build.sh pins
     api_key: of the deployed servers, with the roles predict and audit, for their smoke and load tests
     pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
     runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
     ci_registry_user: str = Field(default="", validation_alias="CI_REGISTRY_USER")
     ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
     builder: str = Field(default="docker", validation_alias="BUILDER")
+    image_base: str | None = Field(default=None, validation_alias="BASE")
     api_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_API_KEY")
     ci_project_dir: Path | None = Field(default=None, validation_alias="CI_PROJECT_DIR")
     ci_server_version: str | None = Field(default=None, validation_alias="CI_SERVER_VERSION")

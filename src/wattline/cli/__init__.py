@@ -5,6 +5,7 @@ import sys
 import typer
 
 from wattline.cli import ci, energy, monitoring, pipeline, registry, server
+from wattline.cli import ci, deployment, energy, pipeline, registry, server
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -15,8 +16,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs 0.1 s at every start
 )
 for part in (pipeline.app, registry.app, server.app, monitoring.app):
+for part in (pipeline.app, registry.app, server.app, deployment.app):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():
     app.add_typer(group, name=name)

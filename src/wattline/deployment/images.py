@@ -116,7 +116,7 @@ class Images:
         if found is None or found.digest != manifest.digest:
             named = found.digest if found is not None else "nothing"
             raise DeploymentError(
-                f"{self.repository}:{tag} names {named} after it was given {manifest.digest}: somebody else moves it, or "
+                f"{self.repository}:{tag} names {named}, not {manifest.digest}: somebody else moves it, or "
                 "the registry forbids to overwrite tags; look at its protected tags"
             )
 

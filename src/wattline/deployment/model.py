@@ -1,4 +1,4 @@
-"""The model in an image: taken out of it, and verified here by the keys that this project trusts, not by the image's."""
+"""The model in an image: taken out of it, and verified by the keys that this project trusts, not the image's own."""
 
 import tempfile
 from collections.abc import Iterator

@@ -17,8 +17,8 @@ class EnvironmentParams(Section):
     memory: most that the container may use, as the engine spells it
     state: folder that remembers what runs and what ran before; outside the checkout, which CI cleans
     data: a volume's name, or an absolute folder, for predictions and newest samples; they outlive a container
-    keys_file: the API keys on the host, in a folder that is mounted, so that a key that is revoked is revoked at once; "":
-        the image asks for none
+    keys_file: API keys on the host. Its folder is mounted, so that a key that is revoked is revoked at once. "": the
+        image asks for none
     user: who runs the server inside, number:number; "": as the image says
     """
 
