@@ -3,7 +3,6 @@
 # Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
-# pipeline: rsync, which gitlab-ci-local needs, and a container registry, unpacked since its package would start a daemon.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
 # registry: a registry of images, unpacked for the same reason.
 # slurm: Slurm with accounting, and MariaDB for it; installed, as Slurm looks for its plugins in /usr/lib. Daemons are not started.
@@ -14,7 +13,7 @@ apt() { apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-unsafe
 
 containers() {
     local absent=()
-    for command in buildah podman runc skopeo mmdebstrap catatonit netavark; do
+    for command in buildah podman runc mmdebstrap catatonit netavark; do
         [ -e "/usr/lib/podman/$command" ] || command -v "$command" > /dev/null || absent+=("$command")
     done
     [ ${#absent[@]} -gt 0 ] || return 0

@@ -101,7 +101,7 @@ def login() -> None:
 
     done = vault.login(settings())
     if done.script == vault.NOTHING:
-        typer.echo("login: VAULT_ADDR is not set; secrets are CI/CD variables", err=True)
+        typer.echo("login: WATTLINE_VAULT_ROLE is not set; secrets are CI/CD variables", err=True)
     else:
         typer.echo(f"login: {len(done.names)} secrets for {done.seconds} s: {', '.join(done.names)}", err=True)
     typer.echo(done.script)

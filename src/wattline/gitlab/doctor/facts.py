@@ -109,7 +109,7 @@ class Facts:
     @property
     def in_vault(self) -> bool:
         """Whether what is not set here may be in a Vault that this job has not logged in to."""
-        return self.known.vault_address is not None and self.known.secrets is None
+        return self.known.vault_role is not None and self.known.secrets is None
 
     @property
     def role(self) -> int | None:

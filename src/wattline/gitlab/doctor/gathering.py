@@ -76,7 +76,7 @@ def _questions(known: Settings) -> dict[str, Callable[[], Any]]:
     if known.dvc_remote:
         asked["remote"] = partial(remote.try_out, known.dvc_remote)
     vault = known.vault_address
-    if vault and is_safe(vault):
+    if known.vault_role and vault and is_safe(vault):
         asked["sealed"] = lambda: ask(f"{vault.rstrip('/')}/v1/sys/health", authority=known.vault_ca_file)
     return asked
 

@@ -33,12 +33,12 @@ class Login:
 
 
 def login(known: Settings) -> Login:
-    """Fetch the secrets of WATTLINE_VAULT_PATH into files; without VAULT_ADDR there are none to fetch.
+    """Fetch the secrets of WATTLINE_VAULT_PATH into files; without WATTLINE_VAULT_ROLE there are none to fetch.
 
     Raises InputError saying what is missing or what Vault refuses, WattlineError where it is sealed. Then nothing is
     left behind, and the token, if there was one, is revoked.
     """
-    if not known.vault_address:
+    if not known.vault_role:
         return Login(NOTHING)
     fork.refuse("ci login")
     if known.ci_debug_trace:
@@ -76,15 +76,15 @@ def logout(known: Settings) -> bool:
 
 def _given(known: Settings) -> tuple[SecretStr, str, tuple[paths.Place, ...]]:
     wanted = {
-        "WATTLINE_VAULT_ROLE": known.vault_role,
+        "VAULT_ADDR": known.vault_address,
         "WATTLINE_VAULT_PATH": known.vault_path,
         "VAULT_ID_TOKEN": known.vault_id_token,
     }
     absent = [name for name, value in wanted.items() if not value]
-    if known.vault_id_token is None or known.vault_role is None or known.vault_path is None:
+    if absent or known.vault_id_token is None or known.vault_role is None or known.vault_path is None:
         raise InputError(
-            f"VAULT_ADDR is set and {', '.join(absent)} not; set the variables under Settings > CI/CD > Variables, "
-            f"and VAULT_ID_TOKEN by `id_tokens` of the job"
+            f"with WATTLINE_VAULT_ROLE goes {', '.join(absent)}; set variables under Settings > CI/CD > Variables, "
+            "and VAULT_ID_TOKEN by `id_tokens` of the job"
         )
     return known.vault_id_token, known.vault_role, paths.places(known.vault_path)
 

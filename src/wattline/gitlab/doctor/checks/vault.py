@@ -7,6 +7,7 @@ from wattline.gitlab.doctor.finding import Finding, Subject
 from wattline.gitlab.vault import claims
 
 GROUP = "Vault"
+PATH = Subject(GROUP, "WATTLINE_VAULT_PATH", "vault")
 LOGIN = Subject(GROUP, "VAULT_ID_TOKEN", "vault")
 SERVER = Subject(GROUP, "VAULT_ADDR", "vault")
 STATES = {501: "is not initialised", 503: "is sealed", 472: "is a standby of another region", 473: "is a standby"}
@@ -15,21 +16,15 @@ STATES = {501: "is not initialised", 503: "is sealed", 472: "is a standby of ano
 def login(facts: Facts) -> Finding | None:
     """Can this job prove to Vault who it is?"""
     known = facts.known
-    if not known.vault_address or facts.kind == "fork":
+    if not known.vault_role or facts.kind == "fork":
         return None
-    absent = [
-        name
-        for name, value in {"WATTLINE_VAULT_ROLE": known.vault_role, "WATTLINE_VAULT_PATH": known.vault_path}.items()
-        if not value
-    ]
-    if absent:
-        remedy = "set it under Settings > CI/CD > Variables; docs/gitlab.md says how"
-        return LOGIN.missing(facts.needs, f"{' and '.join(absent)} not set beside VAULT_ADDR", remedy)
+    if not known.vault_path:
+        remedy = "set it to PATH@MOUNT under Settings > CI/CD > Variables"
+        return PATH.missing(facts.needs, "is not set beside WATTLINE_VAULT_ROLE", remedy)
     if known.vault_id_token is None:
-        return LOGIN.unknown("is given to the jobs that log in, by `id_tokens` of the job")
+        return LOGIN.unknown("is given to the jobs that log in, by their `id_tokens`")
     try:
-        found = claims.read(known.vault_id_token)
-        claims.check(found, now=facts.now.timestamp())
+        claims.check(claims.read(known.vault_id_token), now=facts.now.timestamp())
     except InputError as error:
         return LOGIN.wrong(facts.needs, str(error), "see docs/gitlab.md")
     return LOGIN.ok("has not expired, and is that of a protected ref")
@@ -38,8 +33,11 @@ def login(facts: Facts) -> Finding | None:
 def server(facts: Facts) -> Finding | None:
     """Is Vault there, and open?"""
     address = facts.known.vault_address
+    if not facts.known.vault_role:
+        return SERVER.ok("is not used, as WATTLINE_VAULT_ROLE is not set: secrets are CI/CD variables")
     if not address:
-        return SERVER.ok("is not set: secrets are CI/CD variables")
+        remedy = "set it to https://... under Settings > CI/CD > Variables, or unset WATTLINE_VAULT_ROLE"
+        return SERVER.missing(facts.needs, "is not set", remedy)
     if not is_safe(address):
         return SERVER.wrong(facts.needs, f"{shown(address)} is not HTTPS", "set it to https://...")
     answer = facts.sealed
