@@ -29,7 +29,12 @@ class Settings(BaseSettings):
         started a manual job. https://docs.gitlab.com/ci/variables/predefined_variables tells them all
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     offline: whether a training is kept in the state folder, to be sent later, and no store is asked
+    dvc_remote, dvc_cache: where the jobs of a pipeline keep data and runs for each other: a folder or s3://..., and
+        a folder that is DVC's cache on this runner
+    hpc_tag, hpc_stages: tag of the runner at the HPC centre, and the stages of DVC that it runs
+    git_name, git_email: who commits dvc.lock
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
+    ci_server_host: the name of its machine
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
     redfish_user, redfish_password: of an account of the board management controller that may read power
@@ -84,6 +89,9 @@ class Settings(BaseSettings):
     ci_merge_request_target_branch: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
     )
+    ci_merge_request_source_branch_protected: bool | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED"
+    )
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
@@ -93,8 +101,15 @@ class Settings(BaseSettings):
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
     ci_api_v4_url: str | None = Field(default=None, validation_alias="CI_API_V4_URL")
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
+    ci_server_host: str | None = Field(default=None, validation_alias="CI_SERVER_HOST")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
+    dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
+    hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
+    hpc_stages: str = Field(default="train", validation_alias="WATTLINE_HPC_STAGES")
+    git_name: str = Field(default="Wattline CI", validation_alias="WATTLINE_GIT_NAME")
+    git_email: str | None = Field(default=None, validation_alias="WATTLINE_GIT_EMAIL")
     redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
     redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
     prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")

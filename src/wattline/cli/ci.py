@@ -28,3 +28,33 @@ def reports(
     for problem in found.problems:
         typer.echo(problem, err=True)
     typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="stages of dvc.yaml; all of them by default")] = None,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="bring what the targets write here, too, where nothing had to run")
+    ] = False,
+) -> None:
+    """Run what changed of the pipeline; the rest comes from what other jobs ran."""
+    from wattline.gitlab import repro as job
+    from wattline.settings import settings
+
+    raise typer.Exit(job.repro(targets or [], settings(), outputs=outputs, say=typer.echo))
+
+
+@app.command()
+def nightly(
+    environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
+    to: Annotated[Path, typer.Option(help="write the comparison as JSON here")] = Path("reports/ci/reproduce.json"),
+) -> None:
+    """Make the champion again, and compare every byte."""
+    from wattline import params
+    from wattline.monitoring import nightly as job
+    from wattline.reproduction import Options
+    from wattline.settings import settings
+
+    options = params.typed(Options, {"environment": environment}, where="wattline ci nightly")
+    result = job.run(params.load(), settings(), options, to=to, say=typer.echo)
+    raise typer.Exit(0 if result is None else result.exit_code)

@@ -60,6 +60,7 @@ def run(params: Params, known: Settings, options: Options) -> Look | None:
     now = datetime.now(UTC)
     reference = champion.read(params, prepared=options.reference)
     if reference is None:
+        check_registry(known)
         return None
     with ExitStack() as stack:
         project = stack.enter_context(Project.of_job(known)) if has_gitlab(known) else None
