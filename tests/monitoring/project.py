@@ -37,7 +37,7 @@ Change = Callable[[str, FloatArray], FloatArray]
 """What happened to the values of a unit, (rows, columns)."""
 
 
-def unchanged(unit: str, values: FloatArray) -> FloatArray:  # noqa: ARG001
+def unchanged(unit: str, values: FloatArray) -> FloatArray:
     return values
 
 

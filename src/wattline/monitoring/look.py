@@ -9,6 +9,7 @@ from wattline import files
 from wattline.gitlab.project import Project
 from wattline.monitoring import champion, drift, energy, history, labels, metrics, report, retraining, rule, served
 from wattline.monitoring.champion import Reference
+from wattline.monitoring.nightly import check_registry
 from wattline.monitoring.records import (
     Counters,
     Decision,

@@ -40,7 +40,7 @@ def run(params: Params, known: Settings, options: Options, *, to: Path, say: Say
 
 
 def check_registry(known: Settings) -> None:
-    """Raise InputError in a job that would look for the champion in an empty file of its own, and find none for ever."""
+    """Raise InputError in a job that would look for the champion in a file of its own, and find none for ever."""
     if known.ci and known.mlflow_tracking_uri is None and store.is_empty():
         raise InputError(
             "MLFLOW_TRACKING_URI is not set, and this runner keeps no registry of its own; set it to that of the "
