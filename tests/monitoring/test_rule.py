@@ -7,14 +7,13 @@ import pyarrow as pa
 import pytest
 from builders import energy as energy_of
 
+from tests.monitoring.project import settings
 from wattline.errors import InputError
 from wattline.monitoring import energy, labels, rule
 from wattline.monitoring.metrics import parse, read
 from wattline.monitoring.records import Counters, Signal, State
 from wattline.params import typed
 from wattline.params.monitoring import DriftParams, LabelsParams, ProductionEnergyParams, RetrainingParams
-
-from tests.monitoring.project import settings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RULE = RetrainingParams(signals=("inputs", "scores"), looks=2, cool_down_hours=72)
