@@ -17,6 +17,12 @@ def group() -> None:
 def note(
     preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
     target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
+
+
+@app.command()
+def reports(
+    stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
+    to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
 ) -> None:
     """Write the note of this merge request: decision, gates, differences, energy, pictures."""
     from wattline.gitlab.note import job
@@ -27,6 +33,11 @@ def note(
     else:
         job.preview(settings(), preview, target=target)
         typer.echo(f"note: {preview}")
+    task = params.load().task.name
+    found = written.write(to, task=task, wanted=stages or (), job_status=settings().ci_job_status)
+    for problem in found.problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
 
 
 @app.command()
@@ -148,3 +159,19 @@ def release() -> None:
     done = publishing.release(params.load(), settings())
     typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
     typer.echo(f"release of {done.tag} in GitLab: {done.made}")
+
+
+@app.command()
+def nightly(
+    environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
+    to: Annotated[Path, typer.Option(help="write the comparison as JSON here")] = Path("reports/ci/reproduce.json"),
+) -> None:
+    """Make the champion again, and compare every byte."""
+    from wattline import params
+    from wattline.monitoring import nightly as job
+    from wattline.reproduction import Options
+    from wattline.settings import settings
+
+    options = params.typed(Options, {"environment": environment}, where="wattline ci nightly")
+    result = job.run(params.load(), settings(), options, to=to, say=typer.echo)
+    raise typer.Exit(0 if result is None else result.exit_code)

@@ -9,6 +9,7 @@ from wattline import files
 from wattline.gitlab.project import Project
 from wattline.monitoring import champion, drift, energy, history, labels, metrics, report, retraining, rule, served
 from wattline.monitoring.champion import Reference
+from wattline.monitoring.nightly import check_registry
 from wattline.monitoring.records import (
     Counters,
     Decision,
@@ -60,6 +61,7 @@ def run(params: Params, known: Settings, options: Options) -> Look | None:
     now = datetime.now(UTC)
     reference = champion.read(params, prepared=options.reference)
     if reference is None:
+        check_registry(known)
         return None
     with ExitStack() as stack:
         project = stack.enter_context(Project.of_job(known)) if has_gitlab(known) else None

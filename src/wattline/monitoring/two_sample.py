@@ -43,7 +43,7 @@ def compare(reference: Rows, sample: Rows, *, splits: int, risk: float, seed: in
     weights = {unit: len(rows) / len(sample) for unit, rows in sample.values.items()}
     totals = {unit: _counts(codes) for unit, codes in known.items()}
     found = {unit: _counts(_codes(rows, edges)) for unit, rows in sample.values.items()}
-    sizes = {unit: _block(len(sample.values[unit]), len(known[unit])) for unit in known}
+    sizes = {unit: _block(len(sample.values[unit]), len(known[unit]), risk) for unit in known}
     null = np.stack([
         _distances(*_split(known, totals, sizes, where), weights)
         for where in np.random.default_rng(seed).random(splits)
@@ -51,9 +51,9 @@ def compare(reference: Rows, sample: Rows, *, splits: int, risk: float, seed: in
     return Comparison(_distances(found, totals, weights), _limits(null, risk=risk, smallest=1 / len(sample)))
 
 
-def _block(wanted: int, rows: int) -> int:
-    """Rows of a part of the reference: never more than half of it."""
-    return max(1, min(wanted, rows // 2, LONGEST_BLOCK))
+def _block(wanted: int, rows: int, risk: float) -> int:
+    """Rows of a part of the reference: so that it has 1 / risk parts that do not overlap."""
+    return max(1, min(wanted, int(rows * risk), LONGEST_BLOCK))
 
 
 def _edges(values: FloatArray) -> list[FloatArray]:
