@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|pipeline|postgres|slurm. Quiet, and quick where all is there.
-# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER containers|executor|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
@@ -42,15 +41,12 @@ monitoring() {
     unpack "${absent[@]}"
 }
 
-pipeline() {
-    if ! command -v rsync > /dev/null; then
-        apt update
-        apt install -y --no-install-recommends rsync > /dev/null
-    fi
-    if ! command -v docker-registry > /dev/null && [ ! -x "$folder/tools/usr/bin/docker-registry" ]; then
-        apt update
-        unpack docker-registry
-    fi
+executor() {
+    if command -v rsync > /dev/null; then return; fi
+    apt update
+    apt install -y --no-install-recommends rsync > /dev/null
+}
+
 registry() {
     if command -v docker-registry > /dev/null || [ -x "$folder/tools/usr/bin/docker-registry" ]; then return; fi
     apt update

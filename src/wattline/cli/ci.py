@@ -17,12 +17,6 @@ def group() -> None:
 def note(
     preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
     target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
-
-
-@app.command()
-def reports(
-    stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
-    to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
 ) -> None:
     """Write the note of this merge request: decision, gates, differences, energy, pictures."""
     from wattline.gitlab.note import job
@@ -33,11 +27,6 @@ def reports(
     else:
         job.preview(settings(), preview, target=target)
         typer.echo(f"note: {preview}")
-    task = params.load().task.name
-    found = written.write(to, task=task, wanted=stages or (), job_status=settings().ci_job_status)
-    for problem in found.problems:
-        typer.echo(problem, err=True)
-    typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
 
 
 @app.command()
@@ -52,6 +41,28 @@ def repro(
     from wattline.settings import settings
 
     raise typer.Exit(job.repro(targets or [], settings(), outputs=outputs, say=typer.echo))
+
+
+@app.command()
+def child(
+    include: Annotated[
+        str, typer.Option(help="the file of this repository with the templates of the jobs")
+    ] = "/ci/dvc-stage.yml",
+) -> None:
+    """Print a child pipeline: one job for each stage of DVC that has to run, and one that collects."""
+    from wattline.gitlab import child as job
+    from wattline.settings import settings
+
+    typer.echo(job.child(settings(), include=include, say=lambda line: typer.echo(line, err=True)), nl=False)
+
+
+@app.command()
+def lock() -> None:
+    """Commit dvc.lock, reports and cards to the source branch of the merge request."""
+    from wattline.gitlab import lock as job
+    from wattline.settings import settings
+
+    job.lock(settings(), say=typer.echo)
 
 
 @app.command()
@@ -91,6 +102,18 @@ def site(
 
 
 @app.command()
+def release() -> None:
+    """Publish the champion under the tag of this pipeline: files, digests and a GitLab release, once."""
+    from wattline import params
+    from wattline import release as publishing
+    from wattline.settings import settings
+
+    done = publishing.release(params.load(), settings())
+    typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
+    typer.echo(f"release of {done.tag} in GitLab: {done.made}")
+
+
+@app.command()
 def doctor(
     pipeline: Annotated[str | None, typer.Option(help="its kind; default: that of this job")] = None,
     json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
@@ -125,40 +148,6 @@ def logout() -> None:
     from wattline.settings import settings
 
     typer.echo(f"logout: {'token revoked, files removed' if vault.logout(settings()) else 'nothing to do'}")
-
-
-@app.command()
-def child(
-    include: Annotated[
-        str, typer.Option(help="the file of this repository with the templates of the jobs")
-    ] = "/ci/dvc-stage.yml",
-) -> None:
-    """Print a child pipeline: one job for each stage of DVC that has to run, and one that collects."""
-    from wattline.gitlab import child as job
-    from wattline.settings import settings
-
-    typer.echo(job.child(settings(), include=include, say=lambda line: typer.echo(line, err=True)), nl=False)
-
-
-@app.command()
-def lock() -> None:
-    """Commit dvc.lock, reports and cards to the source branch of the merge request."""
-    from wattline.gitlab import lock as job
-    from wattline.settings import settings
-
-    job.lock(settings(), say=typer.echo)
-
-
-@app.command()
-def release() -> None:
-    """Publish the champion under the tag of this pipeline: files, digests and a GitLab release, once."""
-    from wattline import params
-    from wattline import release as publishing
-    from wattline.settings import settings
-
-    done = publishing.release(params.load(), settings())
-    typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
-    typer.echo(f"release of {done.tag} in GitLab: {done.made}")
 
 
 @app.command()

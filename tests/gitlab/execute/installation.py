@@ -35,8 +35,9 @@ class Programs:
 def programs(cache: Path) -> Programs:
     """Install what is missing into `cache`. Without npm, root or apt the test is skipped, except in CI."""
     tools = Tools(cache / "tools" / "usr" / "bin")
-    if not all(tools.has(name) for name in ("rsync", "docker-registry")):
-        install(cache, "pipeline")
+    for name, group in {"rsync": "executor", "docker-registry": "registry"}.items():
+        if not tools.has(name):
+            install(cache, group)
     node, npm = _node()
     return Programs(node, _gitlab_ci_local(cache, node=node, npm=npm), Path(tools.path("docker-registry")))
 

@@ -52,6 +52,8 @@ def bridges(state: State, call: Call) -> Answer:
     number = _pipeline(state, call)["id"]
     rows = (one for one in state.jobs if one["pipeline"]["id"] == number)
     return paged(call, (one for one in rows if "downstream_pipeline" in one))
+
+
 @route("GET", "jobs/{job}/artifacts/{path+}", role=REPORTER_ROLE, job=True)
 def artifact(state: State, call: Call) -> Answer:
     """One file among the artifacts of a job."""
