@@ -50,9 +50,9 @@ class Repository:
         """A file of a branch."""
         return git(self.folder, "show", f"{branch}:{path}")
 
-    def author(self, branch: str) -> str:
-        """Who made the newest commit of a branch."""
-        return git(self.folder, "log", "-1", "--format=%an", branch).strip()
+    def subject(self, branch: str) -> str:
+        """First line of the newest commit of a branch."""
+        return git(self.folder, "log", "-1", "--format=%s", branch).strip()
 
     def commit(self, branch: str, change: Callable[[Path], None], *, onto: str | None = None) -> None:
         """Somebody's commit on top of a branch, or on top of `onto` where there is no such branch yet."""

@@ -23,13 +23,16 @@ from gitlab import standin
 from gitlab.execute.events import FORK, PROJECT, Event
 from gitlab.execute.installation import Programs
 from gitlab.execute.repository import Repository, git
-from gitlab.execute.runner import Pipeline, environment
+from gitlab.execute.runner import Pipeline, Result, environment
+from gitlab.standin.state import merge_request
 from wattline.serving.access.keys import add_key, new_key
 
 KEY = signing_key()
 """Signs versions and promotions; the project trusts its public half."""
 IMAGE_USER = (10001, 10001)
 """As whom the server runs inside of its image."""
+IMAGES = f"{PROJECT[1]}/server"
+"""Where images go in the registry when nothing else is set."""
 QUICK_TESTS = "tests/unit/test_intervals.py"
 """Whether all of them pass is asked elsewhere."""
 STORAGE = """[storage]
@@ -91,6 +94,58 @@ class Site:
         self.made.append(made)
         return made
 
+    def once(self, event: Event, *, settings: Mapping[str, str] | None = None) -> Result:
+        """Run a pipeline whose manual jobs nobody presses."""
+        made = self.pipeline(event, settings=settings)
+        try:
+            return made.run()
+        finally:
+            made.close()
+
+    def open_merge_request(self, iid: int, source: str) -> None:
+        """As somebody does in GitLab."""
+        state, sha = self.gitlab.state, self.origin.head(source)
+        with self.gitlab.lock:
+            state.branches.append({"name": source, "commit": {"id": sha}, "default": False})
+            state.merge_requests = [row for row in state.merge_requests if row["iid"] != iid]
+            state.merge_requests.append(merge_request(iid, source_branch=source, sha=sha))
+
+    def secrets(self) -> list[str]:
+        """What no log may show: single lines, as a log has lines."""
+        known = [self.settings["WATTLINE_GITLAB_TOKEN"], self.tracking.password, self.protected["WATTLINE_API_KEY"]]
+        return [*known, self.protected["WATTLINE_SIGNING_KEY"].splitlines()[1]]
+
+    def notes(self, iid: int) -> list[str]:
+        """What is to be read below a merge request."""
+        with self.gitlab.lock:
+            return [row["body"] for row in self.gitlab.state.notes if row["noteable_iid"] == iid]
+
+    def aliases(self, name: str = "node_anomaly-simulator") -> dict[str, str]:
+        """Alias -> version, as the tracking server tells."""
+        answer = httpx.get(
+            f"{self.tracking.url}/api/2.0/mlflow/registered-models/get",
+            params={"name": name},
+            auth=(self.tracking.user, self.tracking.password),
+        )
+        rows = answer.json().get("registered_model", {}).get("aliases", [])
+        return {row["alias"]: str(row["version"]) for row in rows}
+
+    def running(self, environment: str) -> str:
+        """Digest of the image that runs there."""
+        name = self.serving[environment]["name"]
+        return self.containers.podman("inspect", "--format={{.ImageDigest}}", name).stdout.strip()
+
+    def pushed(self) -> set[str]:
+        """Digests of all images in the registry that have a tag."""
+        tags = httpx.get(f"http://{self.registry}/v2/{IMAGES}/tags/list").json().get("tags") or []
+        return {self.tagged(tag) for tag in tags}
+
+    def tagged(self, tag: str) -> str:
+        """Digest of the image that a tag names; empty where there is none."""
+        kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+        answer = httpx.head(f"http://{self.registry}/v2/{IMAGES}/manifests/{tag}", headers={"Accept": kinds})
+        return answer.headers.get("Docker-Content-Digest", "")
+
     def _predefined(self, source: Repository, number: int) -> dict[str, str]:
         """What GitLab says of itself and of the project in which a pipeline runs."""
         web = self.gitlab.root.removesuffix("/api/v4")
@@ -105,6 +160,7 @@ class Site:
             "CI_PIPELINE_ID": str(number),
             "CI_PIPELINE_URL": f"{project}/-/pipelines/{number}",
             "CI_JOB_TOKEN": standin.JOB if source is self.origin else "of-a-job-in-the-fork",
+            "CI_PAGES_URL": f"{web}/pages/{source.path}",
             "CI_REGISTRY": self.registry,
             "CI_REGISTRY_IMAGE": f"{self.registry}/{source.path}",
             "GITLAB_USER_LOGIN": "ada",
@@ -118,6 +174,7 @@ def site(
     """Start what a site has, and end it with all that jobs have left running."""
     with ExitStack() as stack:
         gitlab = stack.enter_context(standin.running())
+        gitlab.state.project["ci_allow_fork_pipelines_to_run_in_parent_project"] = False
         mirror = stack.enter_context(_files(wheels))
         registry = stack.enter_context(_registry(folder, programs.registry))
         remote = folder / "dvc-remote"
