@@ -104,6 +104,7 @@ def push(ran: Collection[str], *, say: Say) -> None:
     from dvc.repo import Repo
 
     with Repo(".") as repo:
+        _keep(repo, ran)
         shared = Shared(repo)
         kept = dict(local_runs(repo))
         new = {name: (key, value) for name, (key, value) in kept.items() if value not in shared.values(key)}
@@ -121,6 +122,14 @@ def push(ran: Collection[str], *, say: Say) -> None:
         for key, value in new.values():
             if not shared.values(key):
                 shared.add(key, value)
+
+
+def _keep(repo: Any, ran: Collection[str]) -> None:
+    """Record the runs that DVC leaves out: of a stage with an output without cache that is neither metric nor plot."""
+    with repo.lock:
+        for stage in repo.index.stages:
+            if stage.addressing in ran:
+                repo.stage_cache.save(stage)
 
 
 def lost(*, say: Say) -> list[str]:

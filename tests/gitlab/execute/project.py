@@ -19,7 +19,7 @@ def small(tree: Any) -> None:
     block = tree["node_anomaly"]
     block["ingest"] = {"source": "simulator", "options": {"simulator": {"nodes": 4, "nodes_per_rack": 2, "days": 2}}}
     block["profile"]["rows"] = 1000
-    block["train"]["model"] = "linear"
+    block["train"]["model"] = "pca"
     block["evaluate"]["resamples"] = 100
     block["measure"] |= {"windows": 100, "repeats": 3}
     block["measure"]["session"] |= {"maximum_blocks": 6, "sample_seconds": 0.05, "idle_seconds": 0.2}

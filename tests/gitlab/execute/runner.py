@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,15 @@ class Pipeline:
         settings: Mapping[str, str],
         environment: Mapping[str, str],
         concurrency: int = 2,
-        configuration: str = ".gitlab-ci.yml",
+        left_out: Collection[str] = (),
     ) -> None:
         """Take a clone with a checked-out commit in it.
 
+        left_out: jobs that are not run, to save time
         settings: the project's CI variables, which win over those of the configuration
         environment: what a runner gives its jobs: programs, places
         """
-        self.folder, self._event, self._configuration = folder, event, configuration
+        self.folder, self._event = folder, event
         self._command, self._concurrency = command, concurrency
         self._place = folder.with_name(f"{folder.name}.runner")
         self._place.mkdir()
@@ -81,7 +82,7 @@ class Pipeline:
         }
         self._variables = {**settings, **event.predefined}
         self._write_variables()
-        self._triggers = self._expand()
+        self._triggers = self._expand(left_out)
 
     def listed(self) -> list[dict[str, Any]]:
         """Every job of the configuration and when this event starts it."""
@@ -150,9 +151,10 @@ class Pipeline:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump({"global": values}), encoding="utf-8")
 
-    def _expand(self) -> list[str]:
+    def _expand(self, left_out: Collection[str]) -> list[str]:
         """Write the pipeline as it is after includes, without what the program cannot run; names of its triggers."""
-        tree = yaml.safe_load(self._read("--preview", "--file", self._configuration))
+        tree = yaml.safe_load(self._read("--preview"))
+        tree = {name: job for name, job in tree.items() if name not in left_out}
         for job in tree.values():
             if isinstance(job, dict):
                 for key in REMOVED:

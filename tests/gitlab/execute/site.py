@@ -72,8 +72,12 @@ class Site:
     front: Faults
     made: list[Pipeline] = field(default_factory=list)
 
-    def pipeline(self, event: Event, *, settings: Mapping[str, str] | None = None) -> Pipeline:
-        """The pipeline of the newest commit of the event's branch, in a clone that the runner made for it."""
+    def pipeline(self, event: Event, *, settings: Mapping[str, str] | None = None, whole: bool = False) -> Pipeline:
+        """The pipeline of the newest commit of the event's branch, in a clone that the runner made for it.
+
+        settings: variables that win over those of the project
+        whole: with the jobs that look at the sources alone; else they are left out, since they take a minute
+        """
         number = len(self.made) + 1
         folder = self.folder / f"pipeline-{number}"
         source = self.origin if event.trusted else self.fork
@@ -90,13 +94,14 @@ class Site:
             event=event,
             settings=given | dict(settings or {}),
             environment=self.machine,
+            left_out=() if whole else ("lint", "unit"),
         )
         self.made.append(made)
         return made
 
-    def once(self, event: Event, *, settings: Mapping[str, str] | None = None) -> Result:
+    def once(self, event: Event, *, settings: Mapping[str, str] | None = None, whole: bool = False) -> Result:
         """Run a pipeline whose manual jobs nobody presses."""
-        made = self.pipeline(event, settings=settings)
+        made = self.pipeline(event, settings=settings, whole=whole)
         try:
             return made.run()
         finally:
