@@ -71,7 +71,7 @@ serve: setup ## serve the champion
 
 judge: setup ## what CI does of a model: the champion, the pipeline, reports of it
 	wattline champion
-	code=0; wattline ci repro --outputs || code=$$?; wattline ci reports; exit $$code
+	code=0; wattline ci repro --outputs || code=$$?; wattline ci reports --code $$code; exit $$code
 
 staging: setup ## register what was accepted, build its image once, deploy it to staging, test it there
 	wattline register

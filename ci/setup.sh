@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Sets up the environment of a job, in a bare image of Python or on a machine that has everything: ci/setup.sh [containers]
-# containers: what builds, moves and runs images, too.
+# containers: what builds images, too: BUILDER, or else buildah.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A packages=([git]=git [make]=make)
-if [ "${1:-}" = containers ]; then packages+=([buildah]=buildah [skopeo]=skopeo); fi
+if [ "${1:-}" = containers ]; then
+    builder=${BUILDER:-buildah}
+    case ${builder##*/} in docker) packages[$builder]=docker.io ;; *) packages[$builder]=${builder##*/} ;; esac
+fi
 absent=()
 for command in "${!packages[@]}"; do
     command -v "$command" > /dev/null || absent+=("${packages[$command]}")

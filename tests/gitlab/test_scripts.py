@@ -7,6 +7,7 @@ import subprocess
 import yaml
 
 from gitlab.ci.configuration import ROOT, read
+from gitlab.ci.graph import findings
 from gitlab.ci.scripts import commands, lines, script, targets, unknown
 
 PIPELINE = read(ROOT / ".gitlab-ci.yml")
@@ -44,6 +45,23 @@ def test_a_command_that_does_not_exist_is_found():
     assert unknown(["regster"]) == "regster"
     assert unknown(["keys", "old"]) == "old"
     assert unknown(["card", "--chek"]) == "--chek"
+
+
+def test_the_templates_of_the_child_pipeline_are_checked_alike(tmp_path):
+    names = ("dvc-stage", "dvc-stage-hpc", "dvc-collect")
+    jobs = {name: {"extends": f".{name}", "variables": {"DVC_STAGE": "train"}} for name in names}
+    child = tmp_path / "child.yml"
+    child.write_text(yaml.safe_dump({"include": [{"local": "/ci/dvc-stage.yml"}], "stages": ["test"], **jobs}))
+    found = read(child)
+    assert findings(found) == []
+    assert [words for _, words in commands(found) if words[0] == "wattline" and unknown(words[1:])] == []
+    for name, job in found.jobs.items():
+        (tmp_path / f"{name}.sh").write_text(script(job), encoding="utf-8")
+    command = ["shellcheck", "--exclude=SC2154", *tmp_path.glob("*.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "SITE_ID_TOKEN" in found.jobs["dvc-stage-hpc"]["id_tokens"]
+    assert found.jobs["dvc-stage-hpc"]["variables"].keys() == {"DVC_STAGE", "SCHEDULER_PARAMETERS"}
 
 
 def test_jobs_type_one_line_and_leave_logic_to_python():

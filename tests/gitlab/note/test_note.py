@@ -9,6 +9,7 @@ import pytest
 from gitlab.note.conftest import PIPELINE, MergeRequest
 from gitlab.standin import GUEST, JOB, READER, Fault
 from gitlab.standin.merge_requests import added
+from gitlab.standin.pipelines import job
 from gitlab.standin.tokens import Token
 from wattline import cli
 from wattline.errors import InputError
@@ -56,6 +57,13 @@ class TestTheAnswer:
         merge_request.server.state.jobs.clear()
         merge_request.write()
         assert "Not judged: no job of this pipeline made a candidate" in lines(merge_request.body)[0]
+
+    def test_is_no_decision_where_gitlab_does_not_tell_how_the_jobs_ended(self, merge_request: MergeRequest):
+        merge_request.write()
+        assert "Not judged: GitLab does not tell how the jobs ended" in lines(merge_request.body)[0]
+        merge_request.judge(failed=("quality",))  # what is not the commit's was made here
+        merge_request.write()
+        assert "Rejected by `quality`" in lines(merge_request.body)[0]
 
     def test_stands_where_another_job_failed_and_names_it(self, merge_request: MergeRequest):
         merge_request.pipeline(validate="failed")
@@ -139,6 +147,38 @@ class TestComparisons:
         merge_request.write()
         assert "| rows | 1,500 | 1,000 | +500 |" in merge_request.body
         assert "| span [d] | 7 | 6 | +1 |" in merge_request.body
+
+
+class TestThePipeline:
+    def test_shows_what_ran_and_what_came_from_the_cache(self, merge_request: MergeRequest):
+        merge_request.pipeline()
+        merge_request.judge()
+        merge_request.write()
+        assert "which came from the cache was not recorded" in merge_request.body
+        folder = merge_request.folder / "reports" / "ci"
+        folder.mkdir()
+        (folder / "stages-train.json").write_text('{"ingest": "unchanged", "prepare": "cache", "train": "ran"}')
+        (folder / "stages-validate.json").write_text('{"train": "cache", "decide": "ran", "card": "strange"}')
+        (folder / "stages-broken.json").write_text("[")
+        merge_request.write()
+        ran = "Ran: `train`, `decide`; From the run cache: `prepare`; As dvc.lock says already: `ingest`."
+        assert ran in merge_request.body
+
+    def test_names_a_child_pipeline_that_failed(self, merge_request: MergeRequest):
+        merge_request.pipeline()
+        more = {"downstream_pipeline": {"id": 700}}
+        job(merge_request.server.state, "dvc-stages", pipeline=PIPELINE, stage="train", status="failed", **more)
+        merge_request.write()
+        assert lines(merge_request.body)[0] == "## \u26a0\ufe0f Not judged: job `dvc-stages` failed"
+
+    def test_names_the_knobs_that_were_turned(self, merge_request: MergeRequest):
+        params = (merge_request.folder / "params.yaml").read_text()
+        merge_request.commit("params.yaml", params.replace("seed: 7", "seed: 8"))
+        merge_request.pipeline()
+        merge_request.judge()
+        merge_request.write()
+        assert "1 parameter changed in params.yaml" in merge_request.body
+        assert "| `seed` | `7` | `8` |" in merge_request.body
 
 
 class TestTheOneNote:

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from gitlab.standin.merge_requests import QUICK_ACTION
-from wattline.gitlab.note.escape import code, link, plain
+from wattline.gitlab.note.escape import code, commandless, link, plain
 from wattline.gitlab.note.headline import short
 from wattline.gitlab.note.jobs import Job, Jobs
 from wattline.gitlab.note.known import Known, Picture, Places
@@ -33,6 +33,7 @@ EVIL = (
     "</details>\n\n| a |\n| - |",
     "\u202eright to left\u2066",
     "\\| \\` \\<b>",
+    "x` @all | <b> `y",
 )
 
 
@@ -109,6 +110,10 @@ def table_rows(tokens: list[Token]) -> Iterator[list[Token]]:
         row = [] if one.type == "tr_open" else [*row, one]
         if one.type == "tr_close":
             yield row
+
+
+def test_a_line_is_no_command_even_where_we_begin_it_with_foreign_text():
+    assert not QUICK_ACTION.search(commandless("a\n/close\n/merge"))
 
 
 def test_names_with_slashes_and_spaces_stay_readable():

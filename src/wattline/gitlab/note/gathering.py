@@ -9,14 +9,14 @@ from wattline.errors import InputError
 from wattline.gitlab.note import repository
 from wattline.gitlab.note.inputs import Touched, touched
 from wattline.gitlab.note.jobs import Jobs
-from wattline.gitlab.note.known import Known, Places
+from wattline.gitlab.note.known import HOW, Known, Places
 from wattline.gitlab.note.pictures import pictures
 from wattline.gitlab.note.reports import STAGES, from_tree, read
 from wattline.records import Champion, Metric
 from wattline.settings import Settings
 
-RUNS = files.REPORTS / "ci" / "stages.json"
-"""Stage -> "ran" or "cache", where `wattline ci repro` left it."""
+RUNS = "ci/stages*.json"
+"""Below reports/: stage -> how it came about, as each job of the pipeline left it; see `known.HOW`."""
 JUDGED = "validate"
 """The job whose artifacts are the reports, in every form of the pipeline."""
 
@@ -51,7 +51,7 @@ def leftover(jobs: Jobs, change: Touched | None) -> frozenset[str]:
     """
     made = any(job.makes_the_candidate for job in jobs.all)
     needed = change is None or change.any
-    if not jobs.known or not (jobs.broken or (needed and not made)):
+    if not jobs.asked or not (jobs.broken or (needed and not made)):
         return frozenset()
     paths = {stage: str(files.report_path(stage)) for stage in STAGES}
     return frozenset(
@@ -98,8 +98,18 @@ def _champion() -> Champion | None:
 
 
 def _runs() -> dict[str, str]:
+    """What all jobs say together: a stage that ran in one of them was taken from the cache by those after it."""
+    said: dict[str, str] = {}
+    for path in sorted(files.REPORTS.glob(RUNS)):
+        for stage, how in _object(path).items():
+            if how in HOW:
+                said[stage] = min(how, said.get(stage, how), key=HOW.index)
+    return said
+
+
+def _object(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(RUNS.read_bytes())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return {str(stage): str(how) for stage, how in found.items()} if isinstance(found, dict) else {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -115,6 +115,8 @@ def _obstacle(known: Known) -> str:
     if known.now.decision is not None:
         return "no gate was asked"
     if "decide" in known.leftover:
+        if not known.jobs.known:
+            return f"GitLab does not tell how the jobs ended, and {code('reports/decide.json')} is as the commit has it"
         return f"no job of this pipeline made a candidate, and {code('reports/decide.json')} is an earlier one's"
     return f"{code('reports/decide.json')} is missing"
 

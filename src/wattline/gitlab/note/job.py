@@ -36,7 +36,7 @@ def write(known: Settings) -> str:
     iid, mine = _subject(known)
     access(known)
     with Project.of_job(known) as project:
-        found = gather(known, of_pipeline(project, known.ci_pipeline_id), branch=_target(known))
+        found = gather(known, of_pipeline(project, str(mine.pipeline)), branch=_target(known))
 
         def written(before: Mapping[str, Upload]) -> tuple[str, Marker]:
             shown, uploads = upload(project, found.pictures, folder=Path(), known=before)

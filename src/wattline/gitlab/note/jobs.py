@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wattline.errors import WattlineError
-from wattline.gitlab.answers import Reply
+from wattline.gitlab.answers import AccessError, Reply
 from wattline.gitlab.project import Project
 
 MODEL = ("data_prep", "train", "validate")
@@ -40,10 +39,11 @@ class Job:
 class Jobs:
     """All jobs of a pipeline, child pipelines as one job each.
 
-    known: whether GitLab told
+    asked: whether GitLab was asked, which a preview does not; known: whether it told
     """
 
     all: tuple[Job, ...] = ()
+    asked: bool = False
     known: bool = False
 
     @property
@@ -61,15 +61,18 @@ class Jobs:
         return next((job for job in self.all if job.name == name), None)
 
 
-def of_pipeline(project: Project, pipeline: str | None) -> Jobs:
-    """The jobs of a pipeline; not known where GitLab does not tell them to this token."""
-    if not pipeline:
-        return Jobs()
+def of_pipeline(project: Project, pipeline: str) -> Jobs:
+    """The jobs of a pipeline; not known where GitLab has no such one, as under a runner that is not GitLab's.
+
+    Raises as the calls of `Project` do: without knowing what failed, an older decision could pass for this one.
+    """
     try:
         rows = [row for kind in ("jobs", "bridges") for row in project.rows(f"pipelines/{pipeline}/{kind}")]
-    except WattlineError:
-        return Jobs()
-    return Jobs(tuple(_jobs(rows)), known=True)
+    except AccessError as error:
+        if error.status != 404:
+            raise
+        return Jobs(asked=True)
+    return Jobs(tuple(_jobs(rows)), asked=True, known=True)
 
 
 def _jobs(rows: Iterable[Reply]) -> Iterable[Job]:

@@ -9,6 +9,9 @@ from wattline.gitlab.note.reports import Reports
 from wattline.gitlab.note.repository import Base
 from wattline.records import Champion, Metric
 
+HOW = ("ran", "cache", "unchanged")
+"""How the outputs of a stage came about: here, in an earlier run with the same inputs, or as dvc.lock says already."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -46,7 +49,7 @@ class Known:
     touched: None where it cannot be told which files changed
     metrics: of the task, by name; empty where the task cannot be imported
     champion: that lies in champion/, None where there is no such folder
-    runs: stage -> "ran" or "cache"; empty where that is not known
+    runs: stage -> one of HOW; empty where that is not known
     """
 
     now: Reports

@@ -1,9 +1,11 @@
 """Pictures of the reports: which there are, and which of them are in the project already."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from wattline.errors import WattlineError
 from wattline.gitlab.note.known import Picture
 from wattline.gitlab.note.marker import Upload
 from wattline.gitlab.project import Project
@@ -20,6 +22,7 @@ TITLES: Mapping[str, str] = {
 }
 """Below reports/, in the order in which they are shown. A stage draws them; its folder has its name."""
 KIND = "image/png"
+ADDRESS = re.compile(r"\((/uploads/[\w.+/-]+)\)")
 LARGEST = 10 * 2**20
 """Bytes: what is larger is not uploaded, GitLab may take no more than that."""
 
@@ -59,8 +62,11 @@ def upload(
 def _sent(project: Project, picture: Picture, content: bytes, digest: str) -> Upload:
     """GitLab's Markdown for it is `![name](/uploads/...)`."""
     name = picture.path.removeprefix("reports/").replace("/", "-")
-    address = project.upload(name, content, kind=KIND).rpartition("(")[2].removesuffix(")")
-    return Upload(sha256=digest, url=address)
+    said = project.upload(name, content, kind=KIND)
+    address = ADDRESS.search(said)
+    if address is None:
+        raise WattlineError(f"{project.place} took {picture.path} but does not say where it is; check CI_API_V4_URL")
+    return Upload(sha256=digest, url=address[1])
 
 
 def _fits(path: Path) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from wattline.gitlab.note.escape import code, link, plain
 from wattline.gitlab.note.inputs import Touched
-from wattline.gitlab.note.known import Known
+from wattline.gitlab.note.known import HOW, Known
 from wattline.gitlab.note.tables import folded, table
 
 KNOBS = 40
@@ -58,9 +58,9 @@ def _runs(known: Known) -> Iterator[str]:
         if not known.needs_no_candidate:
             yield "Which stages ran and which came from the cache was not recorded."
         return
-    for word, title in (("ran", "Ran"), ("cache", "From the cache")):
-        stages = [stage for stage, how in known.runs.items() if how == word]
-        yield f"{title}: {_names(stages) if stages else 'none'}."
+    titles = {"ran": "Ran", "cache": "From the run cache", "unchanged": "As dvc.lock says already"}
+    lists = {titles[how]: [stage for stage, found in known.runs.items() if found == how] for how in HOW}
+    yield "; ".join(f"{title}: {_names(stages)}" for title, stages in lists.items() if stages) + "."
 
 
 def _names(stages: Iterable[str]) -> str:
