@@ -67,8 +67,12 @@ def _run(targets: Sequence[str], *, remote: str | None, say: Say) -> Outcome:
 
 def _made_again(*, say: Say) -> list[Outcome]:
     """Run the stages whose outputs the remote has lost, in this order, and nothing else."""
-    options = [*SHARED, "--force", "--single-item"]
-    return [dvc_commands.repro([*options, stage], say=say) for stage in run_cache.lost(say=say)]
+    outcomes = []
+    for stage, reads in run_cache.lost(say=say):
+        if reads:
+            dvc_commands.run(["pull", *reads], say=say)  # which DVC leaves out where it is to run a stage in any case
+        outcomes.append(dvc_commands.repro(["--force", "--single-item", stage], say=say))
+    return outcomes
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -123,8 +123,10 @@ def push(ran: Collection[str], *, say: Say) -> None:
                 shared.add(key, value)
 
 
-def lost(*, say: Say) -> list[str]:
-    """Stages whose outputs nobody has any more, in the order of the pipeline. Damaged objects are removed.
+def lost(*, say: Say) -> list[tuple[str, list[str]]]:
+    """Stages whose outputs nobody has any more, with what they read and is not here, in the order of the pipeline.
+
+    Damaged objects are removed from the remote.
 
     Raises InputError when something is lost that no stage makes.
     """
@@ -132,7 +134,8 @@ def lost(*, say: Say) -> list[str]:
     from dvc.repo.reproduce import plan_repro
 
     with Repo(".") as repo:
-        shared, found = Shared(repo), []
+        shared = Shared(repo)
+        found: list[tuple[str, list[str]]] = []
         for stage in plan_repro(repo.index.graph):
             wanted = [out for out in stage.outs if out.use_cache and out.hash_info and out.changed_cache()]
             unsound = list(shared.unsound([out.hash_info.value for out in wanted]))
@@ -146,7 +149,7 @@ def lost(*, say: Say) -> list[str]:
                 raise InputError(
                     f"{wanted[0]} is in no cache and no stage makes it; `dvc push` it from where it still is"
                 )
-            found.append(stage.addressing)
+            found.append((stage.addressing, [dep.def_path for dep in stage.deps if not dep.exists]))
         return found
 
 
