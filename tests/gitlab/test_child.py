@@ -83,7 +83,7 @@ class Graph:
             stages[name] = {
                 "cmd": [
                     f"mkdir -p {Path(target).parent} reports && {make} > {target}",
-                    f"echo {name} > reports/{name}.json",
+                    f"echo {name} >> {target} && echo {name} > reports/{name}.json",
                 ],
                 "deps": deps,
                 "params": [name],
@@ -106,7 +106,7 @@ class Graph:
             new = {
                 "param": re.sub(rf"^{name}: .*$", f"{name}: {choose.random()}", text, flags=re.MULTILINE),
                 "source": f"{choose.random()}\n",
-                "command": re.sub(rf"echo {name} .*?>", f"echo {name} with {choose.random()} >", text),
+                "command": re.sub(rf"echo {name} .*?>>", f"echo {name} with {choose.random()} >>", text),
             }[kind]
             (one.folder / path).write_text(new)
 

@@ -190,10 +190,19 @@ def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None
 
 def complete() -> None:
     """Make sure that the remote has all data that dvc.lock names. Raises WattlineError when nobody has some of it."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo(".") as repo:
-        for wanted in repo.used_objs().values():
+        try:
+            used = repo.used_objs()
+        except DvcException as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise WattlineError(
+                f"the listing of a folder that dvc.lock names is neither here nor in the DVC remote ({reason}); nothing "
+                "was pushed: run the pipeline again"
+            ) from None
+        for wanted in used.values():
             found = repo.cloud.status(wanted)
             if found.new and repo.cloud.push(found.new).failed:
                 raise WattlineError("not all data reached the DVC remote; look at its space and at who may write there")
