@@ -83,7 +83,7 @@ def measured_anew(one, text):
     """As if the last stage had measured something else from the same inputs."""
     one.write(reports__decide_dot_json=text)
     entries = yaml.safe_load(one.text("dvc.lock"))
-    entries["stages"]["decide"]["outs"][0] |= {
+    entries["stages"]["decide"]["outs"][1] |= {
         "md5": objects.digest(one.folder / "reports/decide.json"),
         "size": len(text),
     }
@@ -109,7 +109,7 @@ def test_it_commits_what_stages_made_and_nothing_else(everything, bare, job):
     changed = tiny.git(bare, "diff", "--name-status", f"{BRANCH}~1", BRANCH).split()
     names = [
         "dvc.lock",
-        *(f"reports/{name}" for name in ("decide.json", "ingest.json", "joules.json", "train/curve.csv")),
+        *(f"reports/{name}" for name in ("card.md", "decide.json", "ingest.json", "joules.json", "train/curve.csv")),
     ]
     assert changed == [word for name in names for word in ("A", name)]
     assert tiny.git(bare, "show", f"{BRANCH}:dvc.lock") == everything.text("dvc.lock").strip("\n")

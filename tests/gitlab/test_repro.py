@@ -14,7 +14,7 @@ import pytest
 
 from gitlab import tiny
 from wattline.errors import InputError, IntegrityError
-from wattline.gitlab import dvc_commands, dvc_remote
+from wattline.gitlab import dvc_commands, dvc_remote, repro
 from wattline.settings import Settings
 
 # What DVC uses is going to change, says what it uses.
@@ -58,6 +58,16 @@ def test_a_clone_with_the_remote_alone_runs_nothing_and_has_the_same_bytes(ran, 
     assert "s beyond the" in said
     for path in ("dvc.lock", "reports/joules.json", "reports/train/curve.csv", "reports/decide.json", "models/model"):
         assert fresh.text(path) == ran.text(path), path
+
+
+def test_a_cache_that_runners_share_lends_data_but_no_report(ran, fresh, tmp_path):
+    """Reports are files of their own there, since artifacts cannot hold what a link leads to."""
+    with tiny.inside(fresh, WATTLINE_DVC_CACHE=str(tmp_path / "cache")) as known:
+        assert repro.repro([], known, say=lambda line: None) == 0
+    assert list((tmp_path / "cache/files/md5").iterdir())
+    for path in ("reports/joules.json", "reports/train/curve.csv", "reports/card.md"):
+        assert not (fresh.folder / path).is_symlink()
+        assert fresh.text(path) == ran.text(path)
 
 
 def test_what_nobody_needs_stays_in_the_remote_unless_it_is_asked_for(ran, locked):

@@ -35,6 +35,8 @@ def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say
             outcome = _with_outputs(outcome, targets, remote=remote, say=say)
         ended = outcome.ran[:-1] if outcome.code else outcome.ran
         _check(None if outputs else [*ended, *outcome.restored])
+        if ended or outcome.restored:
+            run_cache.remember(ended)
         if remote is not None and (ended or outcome.restored):
             run_cache.push(ended, say=say)
     say(summary(outcome, seconds=time.monotonic() - begin, shared=remote is not None or known.dvc_cache is not None))

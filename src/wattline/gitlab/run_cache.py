@@ -7,6 +7,7 @@ the later one would replace what other jobs have begun to work with.
 
 import hashlib
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -94,6 +95,32 @@ class Shared:
 
     def _run(self, key: str, *value: str) -> str:
         return str(self.runs.fs.join(self.runs.path, RUNS, key[:2], key, *value))
+
+
+def remember(ran: Collection[str]) -> None:
+    """Put the stages `ran` on record in the local cache, and give the workspace files of its own for what git keeps.
+
+    DVC itself records no run with an output that is neither cached nor a metric or plot, such as a model card, though it
+    can restore one; and it restores links to the cache where that is configured, which artifacts cannot hold.
+    """
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        kept = dict(local_runs(repo))
+        for stage in repo.index.stages:
+            if stage.addressing in ran and stage.addressing not in kept:
+                repo.stage_cache.save(stage)
+            for out in stage.outs:
+                if not out.use_cache:
+                    _own_files(Path(out.fs_path))
+
+
+def _own_files(output: Path) -> None:
+    for path in [output, *output.rglob("*")] if output.exists() else []:
+        if path.is_symlink():
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
 
 
 def push(ran: Collection[str], *, say: Say) -> None:
@@ -199,8 +226,8 @@ def complete() -> None:
         except DvcException as error:
             reason = " ".join(str(error.__cause__ or error).split())
             raise WattlineError(
-                f"the listing of a folder that dvc.lock names is neither here nor in the DVC remote ({reason}); nothing "
-                "was pushed: run the pipeline again"
+                f"the listing of a folder that dvc.lock names is neither here nor in the DVC remote ({reason}); "
+                "nothing was pushed: run the pipeline again"
             ) from None
         for wanted in used.values():
             found = repo.cloud.status(wanted)
