@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from wattline.gitlab import repro
 from wattline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-IDENTITY = {
-    f"GIT_{who}_{what}": f"{what.lower()}@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-}
-PLAIN = IDENTITY | {
+NAMES = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+PLAIN = dict.fromkeys(NAMES, "tests") | {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     "DVC_NO_ANALYTICS": "1",
@@ -24,22 +23,28 @@ PLAIN = IDENTITY | {
 WIRING = """\
 stages:
   ingest:
-    cmd: mkdir -p data/raw && cat source.txt params.yaml > data/raw/rows.txt && md5sum < data/raw/rows.txt > reports/ingest.json
+    cmd:
+      - mkdir -p data/raw && cat source.txt params.yaml > data/raw/rows.txt
+      - md5sum < data/raw/rows.txt > reports/ingest.json
     deps: [source.txt]
     params: [rows]
     outs: [data/raw]
     metrics: [reports/ingest.json: {cache: false}]
   train:
-    cmd: mkdir -p models reports/train && sh train.sh && md5sum < data/raw/rows.txt > models/model && date +%N > reports/joules.json && echo 1 > reports/train/curve.csv
+    cmd:
+      - mkdir -p models reports/train && sh train.sh
+      - md5sum < data/raw/rows.txt > models/model && cat train.sh >> models/model
+      - date +%N > reports/joules.json && echo 1 > reports/train/curve.csv
     deps: [data/raw, train.sh]
     params: [epochs]
     outs: [models/model]
     metrics: [reports/joules.json: {cache: false, meta: {measured: true}}]
     plots: [reports/train: {cache: false}]
   decide:
-    cmd: cat models/model reports/joules.json > reports/decide.json
+    cmd: cat models/model reports/joules.json > reports/decide.json && echo card > reports/card.md
     deps: [models/model, reports/joules.json]
     metrics: [reports/decide.json: {cache: false, meta: {measured: true}}]
+    outs: [reports/card.md: {cache: false}]
 """
 FILES = {
     "dvc.yaml": WIRING,
@@ -64,6 +69,13 @@ class Clone:
         shared = {} if self.remote is None else {"WATTLINE_DVC_REMOTE": str(self.remote)}
         path = {"PYTHONPATH": str(ROOT / "src"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         return kept | PLAIN | path | shared | {"DVC_SITE_CACHE_DIR": f"{self.folder}.site"} | more
+
+    def repro(self, *targets: str, outputs: bool = False) -> tuple[int, str]:
+        """`wattline ci repro` in this process; exit code, and what it said."""
+        lines: list[str] = []
+        with inside(self) as known:
+            code = repro.repro(targets, known, outputs=outputs, say=lines.append)
+        return code, "\n".join(lines)
 
     def wattline(self, *arguments: str, **variables: str) -> tuple[int, str]:
         """Run `wattline ci ...`: exit code, and what it said."""
@@ -130,10 +142,10 @@ def clone(origin: Path, folder: Path, *, remote: Path | None, branch: str = "mai
 
 
 @contextmanager
-def inside(one: Clone) -> Iterator[Settings]:
+def inside(one: Clone, **variables: str) -> Iterator[Settings]:
     """This process as a job in a clone; the settings of that job."""
     former, before = Path.cwd(), dict(os.environ)
-    environment = one.environment()
+    environment = one.environment(**variables)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(one.folder)

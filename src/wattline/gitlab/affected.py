@@ -129,6 +129,7 @@ class Walk:
     def _changes(self, stage: Any) -> Iterator[str]:
         """What differs from dvc.lock, dependency by dependency; each is given its digest of now."""
         from dvc.dependency import ParamsDependency
+        from dvc_data.hashfile.meta import Meta
 
         for dep in stage.deps:
             if isinstance(dep, ParamsDependency):
@@ -138,7 +139,7 @@ class Walk:
             elif makers := [path for path in self.known if _overlap(dep.fs_path, path)]:
                 now = self._digest(dep.fs_path, makers)
                 if now is None or now != dep.hash_info.value:
-                    dep.hash_info = _hash_info(now)
+                    dep.meta, dep.hash_info = Meta(), _hash_info(now)  # the digest of dvc.lock is in both
                     yield f"{dep} {'may change' if now is None else 'changed'}"
             else:
                 former = dep.hash_info

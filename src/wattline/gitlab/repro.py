@@ -35,6 +35,8 @@ def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say
             outcome = _with_outputs(outcome, targets, remote=remote, say=say)
         ended = outcome.ran[:-1] if outcome.code else outcome.ran
         _check(None if outputs else [*ended, *outcome.restored])
+        if ended or outcome.restored:
+            run_cache.remember(ended)
         if remote is not None and (ended or outcome.restored):
             run_cache.push(ended, say=say)
     say(summary(outcome, seconds=time.monotonic() - begin, shared=remote is not None or known.dvc_cache is not None))
@@ -67,8 +69,12 @@ def _run(targets: Sequence[str], *, remote: str | None, say: Say) -> Outcome:
 
 def _made_again(*, say: Say) -> list[Outcome]:
     """Run the stages whose outputs the remote has lost, in this order, and nothing else."""
-    options = [*SHARED, "--force", "--single-item"]
-    return [dvc_commands.repro([*options, stage], say=say) for stage in run_cache.lost(say=say)]
+    outcomes = []
+    for stage, reads in run_cache.lost(say=say):
+        if reads:
+            dvc_commands.run(["pull", *reads], say=say)  # which DVC leaves out where it is to run a stage in any case
+        outcomes.append(dvc_commands.repro(["--force", "--single-item", stage], say=say))
+    return outcomes
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -7,6 +7,7 @@ the later one would replace what other jobs have begun to work with.
 
 import hashlib
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -96,6 +97,32 @@ class Shared:
         return str(self.runs.fs.join(self.runs.path, RUNS, key[:2], key, *value))
 
 
+def remember(ran: Collection[str]) -> None:
+    """Put the stages `ran` on record in the local cache, and give the workspace files of its own for what git keeps.
+
+    DVC itself records no run with an output that is neither cached nor a metric or plot, such as a model card, though it
+    can restore one; and it restores links to the cache where that is configured, which artifacts cannot hold.
+    """
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        kept = dict(local_runs(repo))
+        for stage in repo.index.stages:
+            if stage.addressing in ran and stage.addressing not in kept:
+                repo.stage_cache.save(stage)
+            for out in stage.outs:
+                if not out.use_cache:
+                    _own_files(Path(out.fs_path))
+
+
+def _own_files(output: Path) -> None:
+    for path in [output, *output.rglob("*")] if output.exists() else []:
+        if path.is_symlink():
+            content = path.read_bytes()
+            path.unlink()
+            path.write_bytes(content)
+
+
 def push(ran: Collection[str], *, say: Say) -> None:
     """Send what the stages `ran` have made, and the runs that the remote does not know.
 
@@ -134,6 +161,10 @@ def _keep(repo: Any, ran: Collection[str]) -> None:
 
 def lost(*, say: Say) -> list[str]:
     """Stages whose outputs nobody has any more, in the order of the pipeline. Damaged objects are removed.
+def lost(*, say: Say) -> list[tuple[str, list[str]]]:
+    """Stages whose outputs nobody has any more, with what they read and is not here, in the order of the pipeline.
+
+    Damaged objects are removed from the remote.
 
     Raises InputError when something is lost that no stage makes.
     """
@@ -141,7 +172,8 @@ def lost(*, say: Say) -> list[str]:
     from dvc.repo.reproduce import plan_repro
 
     with Repo(".") as repo:
-        shared, found = Shared(repo), []
+        shared = Shared(repo)
+        found: list[tuple[str, list[str]]] = []
         for stage in plan_repro(repo.index.graph):
             wanted = [out for out in stage.outs if out.use_cache and out.hash_info and out.changed_cache()]
             unsound = list(shared.unsound([out.hash_info.value for out in wanted]))
@@ -155,7 +187,7 @@ def lost(*, say: Say) -> list[str]:
                 raise InputError(
                     f"{wanted[0]} is in no cache and no stage makes it; `dvc push` it from where it still is"
                 )
-            found.append(stage.addressing)
+            found.append((stage.addressing, [dep.def_path for dep in stage.deps if not dep.exists]))
         return found
 
 
@@ -196,10 +228,19 @@ def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None
 
 def complete() -> None:
     """Make sure that the remote has all data that dvc.lock names. Raises WattlineError when nobody has some of it."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo(".") as repo:
-        for wanted in repo.used_objs().values():
+        try:
+            used = repo.used_objs()
+        except DvcException as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise WattlineError(
+                f"the listing of a folder that dvc.lock names is neither here nor in the DVC remote ({reason}); "
+                "nothing was pushed: run the pipeline again"
+            ) from None
+        for wanted in used.values():
             found = repo.cloud.status(wanted)
             if found.new and repo.cloud.push(found.new).failed:
                 raise WattlineError("not all data reached the DVC remote; look at its space and at who may write there")
