@@ -240,7 +240,18 @@ def test_the_verb_says_what_is_missing_and_knows_that_the_job_failed(root, monke
     out, err = capsys.readouterr()
     assert err == "reports/card.json is missing: stage card did not write it\n"
     assert out == "reports: 9 of 10 are of this run, in reports/ci/\n"
-    assert shown()["stages/job"][1].startswith("the job failed with exit code 1")
+    assert shown()["stages/job"][1].endswith("failed with exit code 1")
+
+
+def test_a_params_file_that_nobody_can_read_leaves_reports_too(root, monkeypatch, capsys):
+    run_of(root)
+    files.write_text(root / "params.yaml", "task: {name: [")
+    monkeypatch.setattr(sys, "argv", ["wattline", "ci", "reports"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "params.yaml" in capsys.readouterr().err
+    kind, text = shown()["stages/job"]
+    assert (kind, "params.yaml" in text) == ("error", True)
 
 
 WIRING = """

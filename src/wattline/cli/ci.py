@@ -72,14 +72,14 @@ def reports(
     code: Annotated[int, typer.Option(help="exit code of what ran before")] = 0,
 ) -> None:
     """Write what GitLab shows of a run, also of one that failed: tests, metrics, variables, bills of materials."""
-    from wattline import params
     from wattline.gitlab import reports as written
+    from wattline.gitlab.subject import subject
     from wattline.settings import settings
 
-    task = params.load().task.name
-    status = f"failed with exit code {code}" if code else settings().failed_status
-    found = written.write(to, task=task, wanted=stages or (), failure=status)
-    for problem in found.problems:
+    about = subject()
+    failure = f"failed with exit code {code}" if code else settings().failed_status
+    found = written.write(to, task=about.task, wanted=stages or (), failure=failure or about.problem)
+    for problem in filter(None, (about.problem, *found.problems)):
         typer.echo(problem, err=True)
     typer.echo(f"reports: {len(found.reports) - len(found.problems)} of {len(found.reports)} are of this run, in {to}/")
 
@@ -89,16 +89,15 @@ def site(
     folder: Annotated[Path, typer.Argument(help="where GitLab Pages looks; replaced as a whole")] = Path("public"),
 ) -> None:
     """Write the report site: pages that need no network, also after a run that failed."""
-    from wattline import params
     from wattline.gitlab import site as pages
+    from wattline.gitlab.subject import subject
     from wattline.settings import settings
 
-    loaded = params.load()
-    units = {metric.name: metric.unit for metric in params.load_task(loaded.task).description.metrics}
-    left = pages.write(folder, task=loaded.task.name, origin=pages.Origin.of_job(settings()), units=units)
-    typer.echo(
-        f"site: {folder}/index.html" + (f"; {len(left.problems)} reports are not of this run" if left.problems else "")
-    )
+    about = subject(described=True)
+    left = pages.write(folder, task=about.task, origin=pages.Origin.of_job(settings()), units=about.units)
+    for problem in filter(None, (about.problem, *left.problems)):
+        typer.echo(problem, err=True)
+    typer.echo(f"site: {folder}/index.html, of {len(left.reports) - len(left.problems)} of {len(left.reports)} reports")
 
 
 @app.command()
@@ -117,6 +116,12 @@ def release() -> None:
 def doctor(
     pipeline: Annotated[str | None, typer.Option(help="its kind; default: that of this job")] = None,
     json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+
+
+@app.command()
+def note(
+    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
+    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
 ) -> None:
     """Check every variable, token and setting that this pipeline needs, and say what lacks."""
     from wattline.gitlab.doctor import examine
@@ -164,3 +169,5 @@ def nightly(
     options = params.typed(Options, {"environment": environment}, where="wattline ci nightly")
     result = job.run(params.load(), settings(), options, to=to, say=typer.echo)
     raise typer.Exit(0 if result is None else result.exit_code)
+        job.preview(settings(), preview, target=target)
+        typer.echo(f"note: {preview}")

@@ -14,6 +14,11 @@ NEEDED = (
     "(a CI_JOB_TOKEN is not enough)"
 )
 
+JOB_NEEDED = (
+    "CI_JOB_TOKEN may publish in its own project while who started the pipeline is a Developer, and packages and "
+    "releases are on and not taken from it in Settings > CI/CD > Job token permissions"
+)
+
 Reply = Mapping[str, Any]
 
 
@@ -51,9 +56,10 @@ class AccessError(InputError):
         self.status = status
 
 
-def check(answer: "httpx.Response", *, place: str, secret: str) -> None:
+def check(answer: "httpx.Response", *, place: str, secret: str, needed: str = NEEDED) -> None:
     """Raise unless an answer says that the call was done; the body of one that says no must have been read.
 
+    needed: what the token must be, in words
     Raises TransientError, RefusedError, or AccessError where the token or the address is wrong.
     """
     status = answer.status_code
@@ -67,13 +73,13 @@ def check(answer: "httpx.Response", *, place: str, secret: str) -> None:
     code = str(said.get("error_code", ""))
     reason = cleaned(str(said.get("message") or said.get("error_description") or said.get("error") or code), secret)
     if status == 401:
-        raise AccessError(f"{place} did not accept the token (401 {reason}); {NEEDED}", status=status)
+        raise AccessError(f"{place} did not accept the token (401 {reason}); {needed}", status=status)
     if status == 403:
-        raise AccessError(f"{place} forbids this to the token (403 {reason}); {NEEDED}", status=status)
+        raise AccessError(f"{place} forbids this to the token (403 {reason}); {needed}", status=status)
     if status == 404 and not code:
         raise AccessError(
             f"{place} is not there, has no such thing, or the token may not see it (404 {reason}); "
-            f"check CI_API_V4_URL and CI_PROJECT_ID; {NEEDED}",
+            f"check CI_API_V4_URL and CI_PROJECT_ID; {needed}",
             status=status,
         )
     raise RefusedError(
@@ -81,9 +87,9 @@ def check(answer: "httpx.Response", *, place: str, secret: str) -> None:
     )
 
 
-def content(answer: "httpx.Response", *, place: str, secret: str) -> Any:
+def content(answer: "httpx.Response", *, place: str, secret: str, needed: str = NEEDED) -> Any:
     """The object or list in an answer. Raises as `check` does, and WattlineError where there is none."""
-    check(answer, place=place, secret=secret)
+    check(answer, place=place, secret=secret, needed=needed)
     said = _parsed(answer)
     if said is None:
         raise WattlineError(f"{place} answered with something that is not GitLab's; check CI_API_V4_URL")

@@ -52,8 +52,9 @@ class Project:
         self._token = _checked_token(token)
         self._header = {header: f"Bearer {self._token}" if header == "Authorization" else self._token}
         self._trust = _trust(authority)
-        self.check = partial(answers.check, place=self.place, secret=self._token)
-        self._content = partial(answers.content, place=self.place, secret=self._token)
+        needed = answers.NEEDED if header == "Authorization" else answers.JOB_NEEDED
+        self.check = partial(answers.check, place=self.place, secret=self._token, needed=needed)
+        self._content = partial(answers.content, place=self.place, secret=self._token, needed=needed)
 
     @classmethod
     def of_job(cls, known: Settings) -> Self:

@@ -35,9 +35,7 @@ def cases(left: Left, *, failure: str | None = None) -> Iterator[Case]:
     failure: how the job ended, where it did not end well
     """
     if failure:
-        yield Case(
-            "stages", "job", "error", "job", f"the job {failure}; its log says why, reports tell how far it came"
-        )
+        yield Case("stages", "job", "error", "job", f"the job did not end well: {failure}")
     for one in left.reports:
         kind: Kind = "error" if one.problem else "passed"
         text = one.problem or f"{one.path} is of this run"
@@ -54,13 +52,8 @@ def expectations(validation: Validation) -> Iterator[Case]:
     met = validation.expectations - len(validation.findings)
     rows = f"{validation.rows:,} rows of {validation.units} units"
     if validation.expectations:
-        yield Case(
-            "expectations",
-            "all others",
-            "passed",
-            "met",
-            f"{met} of {validation.expectations} expectations are met by {rows}",
-        )
+        text = f"{met} of {validation.expectations} expectations are met by {rows}"
+        yield Case("expectations", "all others", "passed", "met", text)
     else:
         yield Case("expectations", "all", "error", "none", f"no expectation was asked of {rows}")
     for finding in validation.findings:
