@@ -28,7 +28,8 @@ def load(**changes: Any) -> Load:
 
 
 def write_acceptance(
-    image: Reference,
+    reference: Reference,
+    /,
     *,
     version: str,
     failed: str = "",
@@ -38,7 +39,7 @@ def write_acceptance(
     **changes: str,
 ) -> None:
     """Write the report of an image; failed, refused, without: names of verdicts."""
-    said = release(image, model="node_anomaly-simulator", version=version, digest="d" * 64, commit="c" * 40)
+    said = release(reference, model="node_anomaly-simulator", version=version, digest="d" * 64, commit="c" * 40)
     verdicts = tuple(
         Verdict(name=name, passed=name not in (failed, refused), refused=name == refused, value=1, limit=1, reason="so")
         for name in NAMES

@@ -146,7 +146,7 @@ def test_a_challenger_reaches_production_and_what_is_bad_does_not(
     assert shown.passed
     assert shown.energy_per_1000 is not None
     assert (shown.energy_per_1000.provenance, shown.energy_per_1000.scope) == ("estimated", "processes")
-    assert 0 < shown.energy_per_1000.interval[0] < shown.energy_per_1000.joules < shown.energy_per_1000.interval[1]
+    assert 0 < shown.energy_per_1000.joules < shown.energy_per_1000.interval[1]
     done("ci", "promote", str(first))
     assert (running(containers, PRODUCTION), site.alias()) == (str(first), "1")
     assert images.digest("group/wattline", "production") == first.digest
