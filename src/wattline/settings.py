@@ -32,10 +32,16 @@ class Settings(BaseSettings):
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    image_repository: where images go, without a tag; by default CI_REGISTRY_IMAGE/server
+    registry_user, registry_password: of that repository; by default CI_REGISTRY_USER and CI_REGISTRY_PASSWORD, which
+        are sent to CI_REGISTRY alone
+    registry_ca_file: certificates that vouch for that registry, besides those of the system
+    builder: docker, podman or buildah, or the path of one, that makes images; image_base: what they are based on,
+        instead of what docker/build.sh pins
+    api_key: of the deployed servers, with the roles predict and audit, for their smoke and load tests
     pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
     runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
     dvc_remote, dvc_cache: where DVC's outputs go (a folder or s3://...), and a cache folder that jobs share
-    image_repository: where images of the server go; by default `server` in the project's own registry
     mlflow_ca_file, requests_ca_file, curl_ca_file: certificates that MLflow's client trusts, under its own names
     vault_address, vault_role, vault_path: of a Vault or OpenBao that keeps secrets; see docs/gitlab.md
     vault_auth_path, vault_namespace, vault_ca_file: where it takes a JWT, its namespace, who vouches for it
@@ -91,6 +97,10 @@ class Settings(BaseSettings):
     ci_merge_request_target_branch: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
     )
+    ci_merge_request_source_branch_sha: str | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
+    )
+    ci_merge_request_diff_base_sha: str | None = Field(default=None, validation_alias="CI_MERGE_REQUEST_DIFF_BASE_SHA")
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
@@ -101,15 +111,22 @@ class Settings(BaseSettings):
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    image_repository: str | None = Field(default=None, validation_alias="WATTLINE_IMAGE_REPOSITORY")
+    registry_user: str = Field(default="", validation_alias="WATTLINE_REGISTRY_USER")
+    registry_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_PASSWORD")
+    registry_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_CA_FILE")
+    ci_registry: str | None = Field(default=None, validation_alias="CI_REGISTRY")
+    ci_registry_image: str | None = Field(default=None, validation_alias="CI_REGISTRY_IMAGE")
+    ci_registry_user: str = Field(default="", validation_alias="CI_REGISTRY_USER")
+    ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
+    builder: str = Field(default="docker", validation_alias="BUILDER")
+    image_base: str | None = Field(default=None, validation_alias="BASE")
+    api_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_API_KEY")
     ci_project_dir: Path | None = Field(default=None, validation_alias="CI_PROJECT_DIR")
     ci_server_version: str | None = Field(default=None, validation_alias="CI_SERVER_VERSION")
     ci_pages_url: str | None = Field(default=None, validation_alias="CI_PAGES_URL")
     ci_runner_tags: str = Field(default="", validation_alias="CI_RUNNER_TAGS")
     ci_debug_trace: bool = Field(default=False, validation_alias="CI_DEBUG_TRACE")
-    ci_registry: str | None = Field(default=None, validation_alias="CI_REGISTRY")
-    ci_registry_image: str | None = Field(default=None, validation_alias="CI_REGISTRY_IMAGE")
-    ci_registry_user: str | None = Field(default=None, validation_alias="CI_REGISTRY_USER")
-    ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
     pipeline_kind: str | None = Field(default=None, validation_alias="PIPELINE_KIND")
     schedule: str = Field(default="monitor", validation_alias="WATTLINE_SCHEDULE")
     hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
@@ -120,7 +137,6 @@ class Settings(BaseSettings):
     deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
     dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
     dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
-    image_repository: str | None = Field(default=None, validation_alias="WATTLINE_IMAGE_REPOSITORY")
     mlflow_ca_file: Path | None = Field(default=None, validation_alias="MLFLOW_TRACKING_SERVER_CERT_PATH")
     requests_ca_file: Path | None = Field(default=None, validation_alias="REQUESTS_CA_BUNDLE")
     curl_ca_file: Path | None = Field(default=None, validation_alias="CURL_CA_BUNDLE")

@@ -63,6 +63,7 @@ def variables(job: Job, server: Server, host: str, tmp_path: Path, monkeypatch: 
         "CI_SERVER_VERSION": "18.6.0",
         "CI_PAGES_URL": "https://energy.pages.example.org",
         "CI_REGISTRY_IMAGE": f"{host}/energy/models",
+        "CI_REGISTRY": host,
         "CI_REGISTRY_USER": USER,
         "CI_REGISTRY_PASSWORD": PASSWORD,
         "WATTLINE_GITLAB_TOKEN": MAINTAINER,

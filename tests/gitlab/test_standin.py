@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,13 @@ def server() -> Iterator[Server]:
 def call(server: Server, method: str, path: str, *, token: str = API, **more: object) -> httpx.Response:
     address = f"{server.root}{path}" if path.startswith("/") else f"{server.address}/{path}".rstrip("/")
     header = {"JOB-TOKEN" if token == JOB else "PRIVATE-TOKEN": token}
-    return httpx.request(method, address, headers=header, **more)  # type: ignore[arg-type]
+    return client().request(method, address, headers=header, **more)  # type: ignore[arg-type]
+
+
+@cache
+def client() -> httpx.Client:
+    """One for all tests: to make it costs more than they do."""
+    return httpx.Client()
 
 
 @pytest.mark.parametrize(
