@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
     runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
     dvc_remote, dvc_cache: where DVC's outputs go (a folder or s3://...), and a cache folder that jobs share
-    image_repository: where images of the server go; by default `server` in the project's own registry
     mlflow_ca_file, requests_ca_file, curl_ca_file: certificates that MLflow's client trusts, under its own names
     vault_address, vault_role, vault_path: of a Vault or OpenBao that keeps secrets; see docs/gitlab.md
     vault_auth_path, vault_namespace, vault_ca_file: where it takes a JWT, its namespace, who vouches for it
@@ -153,6 +152,8 @@ class Settings(BaseSettings):
     validate_tag: str | None = Field(default=None, validation_alias="WATTLINE_VALIDATE_TAG")
     build_tag: str | None = Field(default=None, validation_alias="WATTLINE_BUILD_TAG")
     deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
+    dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
+    dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
     mlflow_ca_file: Path | None = Field(default=None, validation_alias="MLFLOW_TRACKING_SERVER_CERT_PATH")
     requests_ca_file: Path | None = Field(default=None, validation_alias="REQUESTS_CA_BUNDLE")
     curl_ca_file: Path | None = Field(default=None, validation_alias="CURL_CA_BUNDLE")

@@ -11,7 +11,7 @@ from wattline.gitlab.doctor.checks import data as remotes
 from wattline.gitlab.doctor.facts import Keys, Outcome, Place
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
-SECRET = "a-secret-" + "of-a-test"
+SECRET = "-".join(("planted", "in", "a", "test"))
 VARIABLES = {
     "CI_API_V4_URL": "https://gitlab.example.org/api/v4",
     "CI_PROJECT_ID": "42",
@@ -26,9 +26,9 @@ VARIABLES = {
     "WATTLINE_BUILD_TAG": "build",
     "WATTLINE_DEPLOY_TAG": "serving",
     "WATTLINE_DVC_REMOTE": "s3://data/wattline",
-    "WATTLINE_LEDGER_URI": f"postgresql://ledger:{SECRET}@db.example.org/audit",
+    "WATTLINE_LEDGER_URI": "postgresql://ledger:" + SECRET + "@db.example.org/audit",
     "WATTLINE_SIGNING_KEY": "/builds/energy/models.tmp/WATTLINE_SIGNING_KEY",
-    "MLFLOW_TRACKING_URI": f"https://user:{SECRET}@mlflow.example.org/tracking",
+    "MLFLOW_TRACKING_URI": "https://user:" + SECRET + "@mlflow.example.org/tracking",
     "VAULT_ADDR": "https://vault.example.org",
     "WATTLINE_VAULT_ROLE": "wattline",
     "WATTLINE_VAULT_PATH": "wattline/ci@kv",
@@ -163,6 +163,8 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
             "WATTLINE_LEDGER_URI",
             "WATTLINE_SIGNING_PASSPHRASE",
             "AWS_SECRET_ACCESS_KEY",
+            "WATTLINE_REGISTRY_PASSWORD",
+            "WATTLINE_API_KEY",
             "AWS_SESSION_TOKEN",
             "WATTLINE_REDFISH_PASSWORD",
             "WATTLINE_PROMETHEUS_TOKEN",

@@ -22,7 +22,8 @@ from debian import Tools, install
 
 from gitlab.authority import tls
 
-USER, PASSWORD = "gitlab-ci-token", secrets.token_hex(12)
+USER = "gitlab-ci-token"
+PASSWORD = secrets.token_hex(12)
 CONFIG = """
 version: 0.1
 log: {{level: error}}

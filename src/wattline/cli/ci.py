@@ -159,6 +159,12 @@ def logout() -> None:
 def nightly(
     environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
     to: Annotated[Path, typer.Option(help="write the comparison as JSON here")] = Path("reports/ci/reproduce.json"),
+
+
+@app.command()
+def note(
+    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
+    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
 ) -> None:
     """Make the champion again, and compare every byte."""
     from wattline import params

@@ -10,7 +10,7 @@ from wattline.gitlab.doctor.probes.registry import repository
 GROUP = "containers"
 REGISTRY = Subject(GROUP, "container registry", "registry")
 BUILDER = Subject(GROUP, "builder of images", "builder")
-LOGIN = "set CI_REGISTRY_USER and CI_REGISTRY_PASSWORD for that registry"
+LOGIN = "set WATTLINE_REGISTRY_USER and WATTLINE_REGISTRY_PASSWORD, masked, under Settings > CI/CD > Variables"
 ON = "Settings > General > Visibility, project features, permissions > Container registry, or WATTLINE_IMAGE_REPOSITORY"
 CODES = {
     "address": ("is no HOST/PATH", "correct WATTLINE_IMAGE_REPOSITORY"),
@@ -18,7 +18,7 @@ CODES = {
     "no login": ("asks who we are", LOGIN),
     "realm": ("sends us for a token to an address that is not HTTPS", "ask who runs it"),
     "401": ("does not accept user and password (401)", LOGIN),
-    "403": ("forbids us to push (403)", "give the user of CI_REGISTRY_USER the right to push"),
+    "403": ("forbids us to push (403)", "give that user the right to push"),
     "404": ("has no such repository, or we may not push to it (404)", "correct WATTLINE_IMAGE_REPOSITORY"),
 }
 
@@ -36,7 +36,7 @@ def registry(facts: Facts) -> Finding | None:
     if outcome.done:
         return REGISTRY.ok(f"{host} lets us push")
     if outcome.trouble:
-        remedy = "set CI_SERVER_TLS_CA_FILE" if outcome.trouble == "certificate" else "check the runner's way to it"
+        remedy = "set WATTLINE_REGISTRY_CA_FILE" if outcome.trouble == "certificate" else "check the runner's way to it"
         return REGISTRY.wrong(facts.needs, f"{host} {TELLS[outcome.trouble]}", remedy)
     said, remedy = CODES.get(outcome.code, (f"answers {outcome.code}", "look at its log"))
     return REGISTRY.wrong(facts.needs, f"{host} {said}", remedy)

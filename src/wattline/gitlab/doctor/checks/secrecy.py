@@ -34,6 +34,8 @@ RULES = {
     "WATTLINE_SIGNING_KEY": Rule(masked=False, protected=True, file=True),
     "WATTLINE_SIGNING_PASSPHRASE": Rule(protected=True),
     "WATTLINE_MODEL_SIGNING_KEY": Rule(masked=False, protected=True, file=True),
+    "WATTLINE_REGISTRY_PASSWORD": Rule(protected=True),
+    "WATTLINE_API_KEY": Rule(protected=True),
     "AWS_SECRET_ACCESS_KEY": Rule(),
     "AWS_SESSION_TOKEN": Rule(),
     "WATTLINE_REDFISH_PASSWORD": Rule(),

@@ -27,7 +27,7 @@ def place(known: Settings) -> Place:
         cache=cache,
         free_bytes=_free(cache),
         outputs_bytes=_outputs(),
-        builder=next((name for name in BUILDERS if shutil.which(name)), None),
+        builder=next((name for name in (known.builder, *BUILDERS) if shutil.which(name)), None),
         installs=os.getuid() == 0 and shutil.which("apt-get") is not None,
     )
 

@@ -1,6 +1,7 @@
 """Whether the container registry lets us push: a login as docker's, and an upload that is begun and cancelled."""
 
 import re
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from wattline.gitlab.asking import LOOPBACK, Answer, ask, is_safe
@@ -27,7 +28,7 @@ def try_out(known: Settings) -> Outcome | None:
     if not host or not path or "@" in place or "://" in place:
         return Outcome("connect", code="address")
     address = f"{_scheme(host)}://{host}"
-    first = ask(f"{address}/v2/", authority=known.ci_server_tls_ca_file)
+    first = ask(f"{address}/v2/", authority=_authority(known))
     if first.trouble:
         return Outcome("connect", trouble=first.trouble)
     return _logged_in(known, address, path, first)
@@ -38,7 +39,7 @@ def _logged_in(known: Settings, address: str, path: str, first: Answer) -> Outco
     if first.status not in (200, 401) or "docker-distribution-api-version" not in (first.headers or {}):
         return Outcome("connect", code="no registry")
     headers: dict[str, str] = {}
-    user = _user(known)
+    user = _user(known, urlsplit(address).netloc)
     if first.status == 401:
         if user is None:
             return Outcome("connect", code="no login")
@@ -57,7 +58,7 @@ def _token(known: Settings, challenge: str, path: str, user: tuple[str, str]) ->
     if not is_safe(realm):
         return Outcome("connect", code="realm")
     query = {"service": said.get("service", ""), "scope": f"repository:{path}:pull,push"}
-    answer = ask(realm, user=user, query=query, authority=known.ci_server_tls_ca_file)
+    answer = ask(realm, user=user, query=query, authority=_authority(known))
     if answer.trouble:
         return Outcome("connect", trouble=answer.trouble)
     token = answer.get("token") or answer.get("access_token")
@@ -67,7 +68,7 @@ def _token(known: Settings, challenge: str, path: str, user: tuple[str, str]) ->
 
 
 def _upload(known: Settings, url: str, headers: dict[str, str], user: tuple[str, str] | None) -> Outcome:
-    begun = ask(url, method="POST", headers=headers, user=user, authority=known.ci_server_tls_ca_file)
+    begun = ask(url, method="POST", headers=headers, user=user, authority=_authority(known))
     if begun.trouble:
         return Outcome("write", trouble=begun.trouble)
     if begun.status != 202:
@@ -81,15 +82,22 @@ def _upload(known: Settings, url: str, headers: dict[str, str], user: tuple[str,
             method="DELETE",
             headers=headers,
             user=user,
-            authority=known.ci_server_tls_ca_file,
+            authority=_authority(known),
         )
     return Outcome()
 
 
-def _user(known: Settings) -> tuple[str, str] | None:
-    if known.ci_registry_password is None or not known.ci_registry_user:
-        return None
-    return known.ci_registry_user, known.ci_registry_password.get_secret_value()
+def _user(known: Settings, host: str) -> tuple[str, str] | None:
+    """What jobs log in with; GitLab's own password is for GitLab's own registry."""
+    if known.registry_user and known.registry_password:
+        return known.registry_user, known.registry_password.get_secret_value()
+    if known.ci_registry_user and known.ci_registry_password and known.ci_registry == host:
+        return known.ci_registry_user, known.ci_registry_password.get_secret_value()
+    return None
+
+
+def _authority(known: Settings) -> Path | None:
+    return known.registry_ca_file or known.ci_server_tls_ca_file
 
 
 def _scheme(host: str) -> str:
