@@ -66,7 +66,11 @@ def test_a_pipeline_on_a_protected_branch_takes_the_right_to_merge(server: Serve
     body = {"ref": "main", "variables": [{"key": "WATTLINE_RETRAIN", "value": "true"}]}
     made = call(server, "POST", "pipeline", json=body).json()
     assert (made["source"], made["status"]) == ("api", "created")
-    assert call(server, "GET", f"pipelines/{made['id']}/variables").json()[0]["key"] == "WATTLINE_RETRAIN"
+    assert call(server, "GET", f"pipelines/{made['id']}/variables").status_code == 403, "another user started it"
+    assert (
+        call(server, "GET", f"pipelines/{made['id']}/variables", token=MAINTAINER).json()[0]["key"]
+        == "WATTLINE_RETRAIN"
+    )
     assert call(server, "POST", "pipeline", token=READER, json=body).status_code == 403
     assert call(server, "POST", "pipeline", json={"ref": "absent"}).json()["message"]["base"] == ["Reference not found"]
     server.state.protected_branches = [standin.state.protection("main", merge=40)]
@@ -81,7 +85,8 @@ def test_a_trigger_needs_no_other_token(server: Server):
     form = {"token": TRIGGER, "ref": "main", "variables[WATTLINE_RETRAIN]": "true"}
     made = httpx.post(f"{server.address}/trigger/pipeline", data=form).json()
     assert made["source"] == "trigger"
-    assert call(server, "GET", f"pipelines/{made['id']}/variables").json()[0]["value"] == "true"
+    assert call(server, "GET", f"pipelines/{made['id']}/variables").status_code == 403, "another user started it"
+    assert call(server, "GET", f"pipelines/{made['id']}/variables", token=MAINTAINER).json()[0]["value"] == "true"
 
 
 def test_settings_are_seen_by_the_roles_that_gitlab_shows_them(server: Server):
