@@ -42,7 +42,7 @@ def variables(state: State, call: Call) -> Answer:
 def jobs(state: State, call: Call) -> Answer:
     """Jobs whose `pipeline.id` is this; `scope[]` asks for one status."""
     number, scope = _pipeline(state, call)["id"], call.query.get("scope[]")
-    rows = (one for one in state.jobs if one["pipeline"]["id"] == number)
+    rows = (one for one in state.jobs if one["pipeline"]["id"] == number and "downstream_pipeline" not in one)
     return paged(call, (one for one in rows if scope in (None, one["status"])))
 
 
@@ -54,6 +54,14 @@ def artifact(state: State, call: Call) -> Answer:
     if kept is None:
         raise absent()
     return Answer(200, kept)
+
+
+@route("GET", "pipelines/{pipeline}/bridges", role=REPORTER_ROLE)
+def bridges(state: State, call: Call) -> Answer:
+    """Jobs that trigger a child pipeline: those of `state.jobs` with a `downstream_pipeline`."""
+    number = _pipeline(state, call)["id"]
+    rows = (one for one in state.jobs if one["pipeline"]["id"] == number)
+    return paged(call, (one for one in rows if "downstream_pipeline" in one))
 
 
 @route("POST", "pipelines/{pipeline}/cancel", role=DEVELOPER_ROLE)
@@ -114,6 +122,23 @@ def started(state: State, token: Token, ref: str, given: list[Json], *, source: 
     } | fields
     state.pipelines.append(made)
     state.pipeline_variables[str(number)] = given
+    return made
+
+
+def job(state: State, name: str, *, pipeline: int, stage: str, status: str = "success", **fields: object) -> Json:
+    """Add a job as the API shows it."""
+    number = 9000 + len(state.jobs)
+    made: Json = {
+        "id": number,
+        "name": name,
+        "stage": stage,
+        "status": status,
+        "allow_failure": False,
+        "created_at": now(),
+        "pipeline": {"id": pipeline, "project_id": int(PROJECT)},
+        "web_url": f"{state.project['web_url']}/-/jobs/{number}",
+    } | fields
+    state.jobs.append(made)
     return made
 
 

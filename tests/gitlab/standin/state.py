@@ -55,7 +55,7 @@ class State(Registry):
         self.faults: list[Fault] = []
         self.project: Json = project()
         self.branches: list[Json] = [{"name": "main", "commit": {"id": "a" * 40}, "default": True}]
-        self.branches += [{"name": "topic/new scale", "commit": {"id": "b" * 40}, "default": False}]
+        self.branches += [{"name": "topic/new-scale", "commit": {"id": "b" * 40}, "default": False}]
         self.tags: list[Json] = []
         self.protected_branches: list[Json] = [protection("main")]
         self.environments: list[Json] = []
@@ -74,7 +74,7 @@ class State(Registry):
         self.releases: list[Json] = []
         self.pages: Json | None = None
         self.repositories: list[Json] = []
-        self.job: Json = {"id": 9001, "name": "note", "status": "running", "ref": "topic/new scale"}
+        self.job: Json = {"id": 9001, "name": "note", "status": "running", "ref": "topic/new-scale"}
 
     @property
     def writes(self) -> list[tuple[str, str]]:
@@ -193,7 +193,7 @@ def merge_request(iid: int = 7, **fields: Any) -> Json:
         "title": "Scale by unit",
         "state": "opened",
         "draft": False,
-        "source_branch": "topic/new scale",
+        "source_branch": "topic/new-scale",
         "target_branch": "main",
         "source_project_id": int(PROJECT),
         "target_project_id": int(PROJECT),
