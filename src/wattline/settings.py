@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     ci_merge_request_target_branch: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
     )
+    ci_merge_request_source_branch_protected: bool | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED"
+    )
     ci_merge_request_source_branch_sha: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
     )

@@ -96,8 +96,8 @@ def read(params: Params, *, prepared: Path) -> Reference | None:
 def _manifest(prepared: Path, candidate: Candidate, signature: Signature) -> Manifest:
     if not (prepared / splits.MANIFEST).exists():
         raise InputError(
-            f"{prepared / splits.MANIFEST} is missing, the reference of drift; run `wattline ci repro prepare` or "
-            "`dvc pull prepare`"
+            f"{prepared / splits.MANIFEST} is missing, the reference of drift; run "
+            "`wattline ci repro --outputs prepare` or `dvc pull prepare`"
         )
     manifest = splits.read_manifest(prepared)
     if manifest.data != candidate.data:

@@ -59,6 +59,7 @@ def run(params: Params, known: Settings, options: Options) -> Look | None:
     Raises InputError when something is not there that a look needs, and what calls of GitLab raise.
     """
     now = datetime.now(UTC)
+    files.report_path(report.NAME).unlink(missing_ok=True)  # that of an earlier look, should this one fail
     reference = champion.read(params, prepared=options.reference)
     if reference is None:
         check_registry(known)

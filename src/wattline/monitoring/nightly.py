@@ -25,12 +25,12 @@ def run(params: Params, known: Settings, options: Options, *, to: Path, say: Say
     if store.is_empty():
         say(f"nightly: {params.model} has no champion yet, so nothing is made again")
         return None
-    dvc_remote.configure(known)
     with model.of_project(params, reading=True) as opened:
         entry = opened.champion()
         if entry is None:
             say(f"nightly: {params.model} has no champion yet, so nothing is made again")
             return None
+        dvc_remote.configure(known)
         with recipe.prepared(opened, entry.version, options) as (wanted, given):
             result = reproduce(wanted, options=given, say=say)
     files.write_text(to, result.to_json())

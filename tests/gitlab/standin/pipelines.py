@@ -64,6 +64,14 @@ def artifact(state: State, call: Call) -> Answer:
     return Answer(200, kept)
 
 
+@route("GET", "pipelines/{pipeline}/bridges", role=REPORTER_ROLE)
+def bridges(state: State, call: Call) -> Answer:
+    """Jobs that trigger a child pipeline: those of `state.jobs` with a `downstream_pipeline`."""
+    number = _pipeline(state, call)["id"]
+    rows = (one for one in state.jobs if one["pipeline"]["id"] == number)
+    return paged(call, (one for one in rows if "downstream_pipeline" in one))
+
+
 @route("POST", "pipelines/{pipeline}/cancel", role=DEVELOPER_ROLE)
 def cancel(state: State, call: Call) -> Answer:
     found = _pipeline(state, call)
