@@ -111,9 +111,6 @@ class Settings(BaseSettings):
         default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
     )
     ci_merge_request_diff_base_sha: str | None = Field(default=None, validation_alias="CI_MERGE_REQUEST_DIFF_BASE_SHA")
-    ci_merge_request_source_branch_protected: bool | None = Field(
-        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED"
-    )
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")
@@ -155,8 +152,6 @@ class Settings(BaseSettings):
     validate_tag: str | None = Field(default=None, validation_alias="WATTLINE_VALIDATE_TAG")
     build_tag: str | None = Field(default=None, validation_alias="WATTLINE_BUILD_TAG")
     deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
-    dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
-    dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
     mlflow_ca_file: Path | None = Field(default=None, validation_alias="MLFLOW_TRACKING_SERVER_CERT_PATH")
     requests_ca_file: Path | None = Field(default=None, validation_alias="REQUESTS_CA_BUNDLE")
     curl_ca_file: Path | None = Field(default=None, validation_alias="CURL_CA_BUNDLE")

@@ -17,12 +17,6 @@ def group() -> None:
 def note(
     preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
     target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
-
-
-@app.command()
-def reports(
-    stages: Annotated[list[str] | None, typer.Argument(help="that should have run; default: all")] = None,
-    to: Annotated[Path, typer.Option(help="folder to write to")] = Path("reports/ci"),
 ) -> None:
     """Write the note of this merge request: decision, gates, differences, energy, pictures."""
     from wattline.gitlab.note import job
@@ -122,12 +116,6 @@ def release() -> None:
 def doctor(
     pipeline: Annotated[str | None, typer.Option(help="its kind; default: that of this job")] = None,
     json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
-
-
-@app.command()
-def note(
-    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
-    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
 ) -> None:
     """Check every variable, token and setting that this pipeline needs, and say what lacks."""
     from wattline.gitlab.doctor import examine
@@ -165,12 +153,6 @@ def logout() -> None:
 def nightly(
     environment: Annotated[str, typer.Option(help="auto, current or fresh: which packages it runs with")] = "auto",
     to: Annotated[Path, typer.Option(help="write the comparison as JSON here")] = Path("reports/ci/reproduce.json"),
-
-
-@app.command()
-def note(
-    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
-    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
 ) -> None:
     """Make the champion again, and compare every byte."""
     from wattline import params
@@ -181,19 +163,3 @@ def note(
     options = params.typed(Options, {"environment": environment}, where="wattline ci nightly")
     result = job.run(params.load(), settings(), options, to=to, say=typer.echo)
     raise typer.Exit(0 if result is None else result.exit_code)
-
-
-@app.command()
-def note(
-    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
-    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
-) -> None:
-    """Write the note of this merge request: decision, gates, differences, energy, pictures."""
-    from wattline.gitlab.note import job
-    from wattline.settings import settings
-
-    if preview is None:
-        typer.echo(job.write(settings()))
-    else:
-        job.preview(settings(), preview, target=target)
-        typer.echo(f"note: {preview}")

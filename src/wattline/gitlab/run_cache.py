@@ -131,7 +131,6 @@ def push(ran: Collection[str], *, say: Say) -> None:
     from dvc.repo import Repo
 
     with Repo(".") as repo:
-        _keep(repo, ran)
         shared = Shared(repo)
         kept = dict(local_runs(repo))
         new = {name: (key, value) for name, (key, value) in kept.items() if value not in shared.values(key)}
@@ -151,16 +150,6 @@ def push(ran: Collection[str], *, say: Say) -> None:
                 shared.add(key, value)
 
 
-def _keep(repo: Any, ran: Collection[str]) -> None:
-    """Record the runs that DVC leaves out: of a stage with an output without cache that is neither metric nor plot."""
-    with repo.lock:
-        for stage in repo.index.stages:
-            if stage.addressing in ran:
-                repo.stage_cache.save(stage)
-
-
-def lost(*, say: Say) -> list[str]:
-    """Stages whose outputs nobody has any more, in the order of the pipeline. Damaged objects are removed.
 def lost(*, say: Say) -> list[tuple[str, list[str]]]:
     """Stages whose outputs nobody has any more, with what they read and is not here, in the order of the pipeline.
 

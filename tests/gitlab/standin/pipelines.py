@@ -46,14 +46,6 @@ def jobs(state: State, call: Call) -> Answer:
     return paged(call, (one for one in rows if scope in (None, one["status"])))
 
 
-@route("GET", "pipelines/{pipeline}/bridges", role=REPORTER_ROLE)
-def bridges(state: State, call: Call) -> Answer:
-    """Jobs that trigger a child pipeline: those of `state.jobs` with a `downstream_pipeline`."""
-    number = _pipeline(state, call)["id"]
-    rows = (one for one in state.jobs if one["pipeline"]["id"] == number)
-    return paged(call, (one for one in rows if "downstream_pipeline" in one))
-
-
 @route("GET", "jobs/{job}/artifacts/{path+}", role=REPORTER_ROLE, job=True)
 def artifact(state: State, call: Call) -> Answer:
     """One file among the artifacts of a job."""
