@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the server's image of what lies in champion/: docker/build.sh [TAG], docs/image.md says more.
-# BUILDER: docker, podman or buildah. BASE: another base image. CA_BUNDLE, PIP_CONF: files for sites with a mirror.
+# Builds the server's image of a fetched model: docker/build.sh [TAG], docs/image.md says more.
+# MODEL: its folder, champion or build/model. KEY: public key that the server trusts, .wattline/keys/public.pem or
+# build/public.pem. BUILDER: docker, podman or buildah. BASE: another base. CA_BUNDLE, PIP_CONF: files for a mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${1:-wattline-server:$(git rev-parse --short=12 HEAD)}
@@ -10,12 +11,17 @@ base=${BASE:-python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc3
 
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain -- src docker requirements params.yaml)" ] || commit+="-dirty"
-digest=$(sed -n 's/.*"digest": *"\([0-9a-f]\{64\}\)".*/\1/p' champion/champion.json 2> /dev/null || true)
-[ -n "$digest" ] || { echo "champion/ holds no model; run 'wattline champion' after a promotion" >&2; exit 2; }
+model=${MODEL:-champion}
+key=${KEY:-.wattline/keys/public.pem}
+said() { sed -n "s/^  \"$1\": *\"\($2\)\",\{0,1\}\$/\1/p" "$model/champion.json" 2> /dev/null || true; }
+digest=$(said digest '[0-9a-f]\{64\}')
+[ -n "$digest" ] || { echo "$model/ holds no model; run 'wattline champion' after a promotion, or 'wattline fetch'" >&2; exit 2; }
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' src/wattline/__init__.py)
 
 options=(--file docker/server.Dockerfile --tag "$tag")
-for argument in BASE="$base" COMMIT="$commit" MODEL_DIGEST="$digest" VERSION="$version" SOURCE="${CI_PROJECT_URL:-}"; do
+for argument in BASE="$base" COMMIT="$commit" MODEL="$model" KEY="$key" MODEL_DIGEST="$digest" \
+    MODEL_NAME="$(said name '[^"]*')" MODEL_VERSION="$(said version '[0-9]*')" VERSION="$version" \
+    SOURCE="${CI_PROJECT_URL:-}"; do
     options+=(--build-arg "$argument")
 done
 [ -z "${CA_BUNDLE:-}" ] || options+=(--secret "id=ca_bundle,src=$CA_BUNDLE")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from wattline.errors import InputError, WattlineError
 from wattline.serving.versions import loading
 
 THREADS = 1
+LABELS = ("COMMIT", "MODEL_DIGEST", "MODEL_NAME", "MODEL_VERSION")
+"""Build arguments that become labels."""
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -32,18 +35,23 @@ def write_params(project: Path, overlay: Path, destination: Path) -> params.Para
     return params.load(destination)
 
 
-def check_labels(commit: str, model_digest: str, *, found: str) -> None:
-    """Raise InputError when the image would not say, or say wrongly, what is in it."""
-    if not commit:
+def check_labels(said: Mapping[str, str], found: loading.Loaded) -> None:
+    """Raise InputError when the image would not say, or say wrongly, what is in it.
+
+    said: build argument -> its value
+    """
+    if not said["COMMIT"]:
         raise InputError("the commit is not given; build with --build-arg COMMIT=$(git rev-parse HEAD)")
-    if model_digest != found:
-        raise InputError(
-            f"champion/ holds model {found}, MODEL_DIGEST is {model_digest or 'not given'}; "
-            f"build with --build-arg MODEL_DIGEST={found}, or run `wattline champion`"
-        )
+    true = {"MODEL_DIGEST": found.digest, "MODEL_NAME": found.name, "MODEL_VERSION": found.version}
+    for name, value in true.items():
+        if said[name] != value:
+            raise InputError(
+                f"the model's folder holds {value}, {name} is {said[name] or 'not given'}; "
+                f"build with --build-arg {name}={value}, or fetch the model again"
+            )
 
 
-def check_model(folder: Path, loaded: params.Params, *, commit: str, model_digest: str) -> None:
+def check_model(folder: Path, loaded: params.Params, said: Mapping[str, str]) -> None:
     """Load the model as the server will. Raises LoadError when it is unsigned, altered or answers otherwise here."""
     knobs = loaded.serving
     found = loading.load(
@@ -54,7 +62,7 @@ def check_model(folder: Path, loaded: params.Params, *, commit: str, model_diges
         device="cpu",
         maximum_windows=knobs.batching.maximum_windows,
     )
-    check_labels(commit, model_digest, found=found.digest)
+    check_labels(said, found)
 
 
 def main() -> None:
@@ -62,12 +70,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("/build"))
     parser.add_argument("--app", type=Path, default=Path("/app"))
-    parser.add_argument("--commit", required=True)
-    parser.add_argument("--model-digest", required=True)
+    for name in LABELS:
+        parser.add_argument(f"--{name.lower().replace('_', '-')}", required=True, dest=name)
     given = parser.parse_args()
+    said = {name: getattr(given, name) for name in LABELS}
     try:
         loaded = write_params(given.build / "params.yaml", given.build / "serving.yaml", given.app / "params.yaml")
-        check_model(given.app / "champion", loaded, commit=given.commit, model_digest=given.model_digest)
+        check_model(given.app / "champion", loaded, said)
     except WattlineError as error:
         sys.exit(f"image: {error}")
 

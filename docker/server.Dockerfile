@@ -17,13 +17,18 @@ RUN --mount=type=secret,id=ca_bundle,target=/run/secrets/ca_bundle,required=fals
 
 FROM packages AS release
 ARG COMMIT
+ARG MODEL=champion
+ARG KEY=.wattline/keys/public.pem
 ARG MODEL_DIGEST
+ARG MODEL_NAME
+ARG MODEL_VERSION
 COPY src/wattline /opt/wattline/lib/python3.11/site-packages/wattline
 COPY docker/release.py docker/serving.yaml params.yaml /build/
 COPY docker/healthcheck.py /app/
-COPY .wattline/keys/public.pem /app/keys/
-COPY champion /app/champion
+COPY ${KEY} /app/keys/public.pem
+COPY ${MODEL} /app/champion
 RUN /opt/wattline/bin/python /build/release.py --commit "${COMMIT}" --model-digest "${MODEL_DIGEST}" \
+    --model-name "${MODEL_NAME}" --model-version "${MODEL_VERSION}" \
     && /opt/wattline/bin/python -m compileall -q --invalidation-mode unchecked-hash \
        /opt/wattline/lib/python3.11/site-packages/wattline
 
@@ -52,6 +57,8 @@ ENTRYPOINT ["python", "-m", "wattline", "serve"]
 ARG BASE
 ARG COMMIT
 ARG MODEL_DIGEST
+ARG MODEL_NAME
+ARG MODEL_VERSION
 ARG SOURCE=""
 ARG VERSION=""
 LABEL org.opencontainers.image.title="Wattline inference server" \
@@ -60,4 +67,6 @@ LABEL org.opencontainers.image.title="Wattline inference server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}" \
       org.opencontainers.image.base.name="${BASE}" \
-      io.wattline.model.digest="${MODEL_DIGEST}"
+      io.wattline.model.digest="${MODEL_DIGEST}" \
+      io.wattline.model.name="${MODEL_NAME}" \
+      io.wattline.model.version="${MODEL_VERSION}"

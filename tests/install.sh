@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER containers|monitoring|postgres|slurm. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER containers|executor|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
+# registry: a registry of images, unpacked for the same reason.
 # slurm: Slurm with accounting, and MariaDB for it; installed, as Slurm looks for its plugins in /usr/lib. Daemons are not started.
 set -euo pipefail
 folder=$1
@@ -38,6 +39,18 @@ monitoring() {
     [ ${#absent[@]} -gt 0 ] || return 0
     apt update
     unpack "${absent[@]}"
+}
+
+executor() {
+    if command -v rsync > /dev/null; then return; fi
+    apt update
+    apt install -y --no-install-recommends rsync > /dev/null
+}
+
+registry() {
+    if command -v docker-registry > /dev/null || [ -x "$folder/tools/usr/bin/docker-registry" ]; then return; fi
+    apt update
+    unpack docker-registry
 }
 
 postgres() {

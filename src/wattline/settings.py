@@ -29,13 +29,35 @@ class Settings(BaseSettings):
         started a manual job. https://docs.gitlab.com/ci/variables/predefined_variables tells them all
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     offline: whether a training is kept in the state folder, to be sent later, and no store is asked
+    dvc_remote, dvc_cache: where the jobs of a pipeline keep data and runs for each other: a folder or s3://..., and
+        a folder that is DVC's cache on this runner
+    hpc_tag, hpc_stages: tag of the runner at the HPC centre, and the stages of DVC that it runs
+    git_name, git_email: who commits dvc.lock
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
+    ci_server_host: the name of its machine
     ci_server_tls_ca_file: certificates that vouch for that GitLab, besides those of the system
     gitlab_token: an access token of that project, of scope `api` and role Developer; a job token is not enough
+    image_repository: where images go, without a tag; by default CI_REGISTRY_IMAGE/server
+    registry_user, registry_password: of that repository; by default CI_REGISTRY_USER and CI_REGISTRY_PASSWORD, which
+        are sent to CI_REGISTRY alone
+    registry_ca_file: certificates that vouch for that registry, besides those of the system
+    builder: docker, podman or buildah, or the path of one, that makes images; image_base: what they are based on,
+        instead of what docker/build.sh pins
+    api_key: of the deployed servers, with the roles predict and audit, for their smoke and load tests
+    pipeline_kind, schedule: what the pipeline's rules said it is, and what a schedule does (monitor or nightly)
+    runner_tag, hpc_tag, data_tag, validate_tag, build_tag, deploy_tag: which runners take which jobs; see ci/base.yml
+    dvc_remote, dvc_cache: where DVC's outputs go (a folder or s3://...), and a cache folder that jobs share
+    mlflow_ca_file, requests_ca_file, curl_ca_file: certificates that MLflow's client trusts, under its own names
+    vault_address, vault_role, vault_path: of a Vault or OpenBao that keeps secrets; see docs/gitlab.md
+    vault_auth_path, vault_namespace, vault_ca_file: where it takes a JWT, its namespace, who vouches for it
+    vault_id_token: the JWT that GitLab made for this job
+    secrets: folder of this job with what `wattline ci login` fetched; it sets this
     redfish_user, redfish_password: of an account of the board management controller that may read power
     prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
     prometheus_user, prometheus_password
     energy_ca_file: certificates that vouch for both, besides those of the system
+    served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
+    metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
     rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
         place: among all processes and among nodes, and which launch it belongs to
     slurm_*: what srun tells a process of the same, counted over all nodes of the step; a batch script is alone and
@@ -82,6 +104,9 @@ class Settings(BaseSettings):
     ci_merge_request_target_branch: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
     )
+    ci_merge_request_source_branch_protected: bool | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED"
+    )
     ci_merge_request_source_branch_sha: str | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
     )
@@ -95,14 +120,57 @@ class Settings(BaseSettings):
     gitlab_user_login: str | None = Field(default=None, validation_alias="GITLAB_USER_LOGIN")
     ci_api_v4_url: str | None = Field(default=None, validation_alias="CI_API_V4_URL")
     ci_project_id: str | None = Field(default=None, validation_alias="CI_PROJECT_ID")
+    ci_server_host: str | None = Field(default=None, validation_alias="CI_SERVER_HOST")
     ci_server_tls_ca_file: Path | None = Field(default=None, validation_alias="CI_SERVER_TLS_CA_FILE")
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
+    dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
+    dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
+    hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
+    hpc_stages: str = Field(default="train", validation_alias="WATTLINE_HPC_STAGES")
+    git_name: str = Field(default="Wattline CI", validation_alias="WATTLINE_GIT_NAME")
+    git_email: str | None = Field(default=None, validation_alias="WATTLINE_GIT_EMAIL")
+    image_repository: str | None = Field(default=None, validation_alias="WATTLINE_IMAGE_REPOSITORY")
+    registry_user: str = Field(default="", validation_alias="WATTLINE_REGISTRY_USER")
+    registry_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_PASSWORD")
+    registry_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_REGISTRY_CA_FILE")
+    ci_registry: str | None = Field(default=None, validation_alias="CI_REGISTRY")
+    ci_registry_image: str | None = Field(default=None, validation_alias="CI_REGISTRY_IMAGE")
+    ci_registry_user: str = Field(default="", validation_alias="CI_REGISTRY_USER")
+    ci_registry_password: SecretStr | None = Field(default=None, validation_alias="CI_REGISTRY_PASSWORD")
+    builder: str = Field(default="docker", validation_alias="BUILDER")
+    image_base: str | None = Field(default=None, validation_alias="BASE")
+    api_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_API_KEY")
+    ci_project_dir: Path | None = Field(default=None, validation_alias="CI_PROJECT_DIR")
+    ci_server_version: str | None = Field(default=None, validation_alias="CI_SERVER_VERSION")
+    ci_pages_url: str | None = Field(default=None, validation_alias="CI_PAGES_URL")
+    ci_runner_tags: str = Field(default="", validation_alias="CI_RUNNER_TAGS")
+    ci_debug_trace: bool = Field(default=False, validation_alias="CI_DEBUG_TRACE")
+    pipeline_kind: str | None = Field(default=None, validation_alias="PIPELINE_KIND")
+    schedule: str = Field(default="monitor", validation_alias="WATTLINE_SCHEDULE")
+    runner_tag: str | None = Field(default=None, validation_alias="WATTLINE_RUNNER_TAG")
+    data_tag: str | None = Field(default=None, validation_alias="WATTLINE_DATA_TAG")
+    validate_tag: str | None = Field(default=None, validation_alias="WATTLINE_VALIDATE_TAG")
+    build_tag: str | None = Field(default=None, validation_alias="WATTLINE_BUILD_TAG")
+    deploy_tag: str | None = Field(default=None, validation_alias="WATTLINE_DEPLOY_TAG")
+    mlflow_ca_file: Path | None = Field(default=None, validation_alias="MLFLOW_TRACKING_SERVER_CERT_PATH")
+    requests_ca_file: Path | None = Field(default=None, validation_alias="REQUESTS_CA_BUNDLE")
+    curl_ca_file: Path | None = Field(default=None, validation_alias="CURL_CA_BUNDLE")
+    vault_address: str | None = Field(default=None, validation_alias="VAULT_ADDR")
+    vault_role: str | None = Field(default=None, validation_alias="WATTLINE_VAULT_ROLE")
+    vault_path: str | None = Field(default=None, validation_alias="WATTLINE_VAULT_PATH")
+    vault_auth_path: str = Field(default="jwt", validation_alias="VAULT_AUTH_PATH")
+    vault_namespace: str | None = Field(default=None, validation_alias="VAULT_NAMESPACE")
+    vault_ca_file: Path | None = Field(default=None, validation_alias="VAULT_CACERT")
+    vault_id_token: SecretStr | None = Field(default=None, validation_alias="VAULT_ID_TOKEN")
+    secrets: Path | None = Field(default=None, validation_alias="WATTLINE_SECRETS")
     redfish_user: str = Field(default="", validation_alias="WATTLINE_REDFISH_USER")
     redfish_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_REDFISH_PASSWORD")
     prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
     prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
     prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
     energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
+    served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
+    metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
     group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")
@@ -152,6 +220,14 @@ class Settings(BaseSettings):
         """Whether this job belongs to a merge request that comes from another project, which is given no secret."""
         source = self.ci_merge_request_source_project_path
         return source is not None and source != self.ci_merge_request_project_path
+
+    @property
+    def given(self) -> dict[str, SecretStr]:
+        """Every secret that is set, by the name of its variable."""
+        found = {str(field.validation_alias): getattr(self, name) for name, field in type(self).model_fields.items()}
+        return {
+            name: value for name, value in found.items() if isinstance(value, SecretStr) and value.get_secret_value()
+        }
 
     @property
     def gitlab_address(self) -> str | None:

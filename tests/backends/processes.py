@@ -57,24 +57,28 @@ def serving(
         process = subprocess.Popen(  # type: ignore[call-overload]
             command, stdout=stream, stderr=stream, env={**os.environ, **environment}, start_new_session=True, **options
         )
-    guard = _guard(process.pid)
+    with guarded(process):
+        try:
+            until = time.monotonic() + SECONDS_TO_START
+            while not answers():
+                assert process.poll() is None, f"{command[0]} ended:\n{log.read_text()}"
+                assert time.monotonic() < until, f"{command[0]} does not answer:\n{log.read_text()}"
+                time.sleep(0.05)
+            yield Server(process.pid, log)
+        finally:
+            end(process, stop)
+
+
+@contextmanager
+def guarded(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """The process's group ends when the tests are themselves killed: then the pipe that its guard reads from breaks."""
+    command = ["sh", "-c", 'read -r _; kill -s KILL -- "-$0"', str(process.pid)]
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until = time.monotonic() + SECONDS_TO_START
-        while not answers():
-            assert process.poll() is None, f"{command[0]} ended:\n{log.read_text()}"
-            assert time.monotonic() < until, f"{command[0]} does not answer:\n{log.read_text()}"
-            time.sleep(0.05)
-        yield Server(process.pid, log)
+        yield
     finally:
-        end(process, stop)
         guard.kill()
         guard.communicate()
-
-
-def _guard(group: int) -> "subprocess.Popen[bytes]":
-    """Ends a process group when the tests are themselves killed: then the pipe that this reads from breaks."""
-    command = ["sh", "-c", 'read -r _; kill -s KILL -- "-$0"', str(group)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def end(process: "subprocess.Popen[bytes]", stop: signal.Signals) -> None:

@@ -31,7 +31,7 @@ def fork(tmp_path):
     block["ingest"] |= {"source": "simulator", "options": {"simulator": SIMULATOR}}
     block["train"] = {"largest": 10.0}
     block["gates"]["quality"]["metric"] = "auc_pr"
-    shared = {name: tree[name] for name in ("seed", "registry", "serving")}
+    shared = {name: tree[name] for name in ("seed", "registry", "serving", "monitoring")}
     task = {"name": "distance", "folder": "examples/distance"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"task": task, **shared, "distance": block}))
     return tmp_path

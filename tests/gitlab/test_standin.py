@@ -88,7 +88,8 @@ def test_a_trigger_needs_no_other_token(server: Server):
     form = {"token": TRIGGER, "ref": "main", "variables[WATTLINE_RETRAIN]": "true"}
     made = httpx.post(f"{server.address}/trigger/pipeline", data=form).json()
     assert made["source"] == "trigger"
-    assert call(server, "GET", f"pipelines/{made['id']}/variables").json()[0]["value"] == "true"
+    assert call(server, "GET", f"pipelines/{made['id']}/variables").status_code == 403, "another user started it"
+    assert call(server, "GET", f"pipelines/{made['id']}/variables", token=MAINTAINER).json()[0]["value"] == "true"
 
 
 def test_settings_are_seen_by_the_roles_that_gitlab_shows_them(server: Server):

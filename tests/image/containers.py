@@ -53,6 +53,7 @@ class Containers:
     ) -> "subprocess.CompletedProcess[str]":
         """Build docker/server.Dockerfile of `project`; packages come from `wheels`, so that no network is needed."""
         arguments = {"BASE": base, "COMMIT": commit, "MODEL_DIGEST": model_digest, "VERSION": "1.2.3"}
+        arguments |= {"MODEL_NAME": "anomaly", "MODEL_VERSION": "1"}
         return self._run(
             [
                 *("buildah", *self._storage, "bud", "--format=docker", "--isolation=chroot", "--network=host"),
@@ -63,6 +64,22 @@ class Containers:
             ],
             check=check,
         )
+
+    def programs(self, folder: Path, *, wheels: Path) -> None:
+        """Write podman and buildah into `folder`: they use this storage, and builds need no network."""
+        folder.mkdir(parents=True, exist_ok=True)
+        variables = " ".join(f"{name}={value}" for name, value in self._environment.items())
+        storage = " ".join(self._storage)
+        head = f"#!/bin/sh\nexport {variables}\n"
+        offline = f"--isolation=chroot --network=host --pull-never --volume={wheels}:/wheels:ro"
+        build = f'if [ "$1" = build ]; then shift; exec buildah {storage} build {offline} "$@"; fi\n'
+        scripts = {
+            "podman": f'{head}exec podman {storage} --tmpdir={self.folder / "tmp"} "$@"\n',
+            "buildah": f'{head}{build}exec buildah {storage} "$@"\n',
+        }
+        for name, text in scripts.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
 
     def inspect(self, image: str) -> dict[str, Any]:
         """What the image says of itself."""

@@ -130,6 +130,7 @@ def test_its_labels_name_commit_model_and_base(containers: Containers, image: st
     labels = containers.inspect(image)["Config"]["Labels"]
     assert labels["org.opencontainers.image.revision"] == COMMIT
     assert labels["io.wattline.model.digest"] == digest(project)
+    assert (labels["io.wattline.model.name"], labels["io.wattline.model.version"]) == ("anomaly", "1")
     assert labels["org.opencontainers.image.version"] == "1.2.3"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.base.name"].endswith("python:3.11-slim")

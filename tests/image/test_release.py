@@ -30,7 +30,7 @@ def app(project: Path, tmp_path: Path) -> Path:
 
 
 def release(app: Path, **given: str) -> "subprocess.CompletedProcess[str]":
-    known = {"commit": COMMIT} | given
+    known = {"commit": COMMIT, "model-name": "anomaly", "model-version": "1"} | given
     if "model-digest" not in known:
         known["model-digest"] = digest(app)
     arguments = [f"--{name}={value}" for name, value in known.items()]
@@ -66,6 +66,8 @@ def test_everything_that_is_written_lies_in_the_one_place_that_can_be(app: Path)
         ({"commit": ""}, "the commit is not given"),
         ({"model-digest": "0" * 64}, f"MODEL_DIGEST is {'0' * 64}"),
         ({"model-digest": ""}, "MODEL_DIGEST is not given"),
+        ({"model-version": "2"}, "MODEL_VERSION is 2"),
+        ({"model-name": ""}, "MODEL_NAME is not given"),
     ],
 )
 def test_labels_that_would_be_empty_or_wrong(app: Path, given: dict[str, str], reason: str):

@@ -238,7 +238,7 @@ def build(folder: Path, empty_store: Path, *, seed: int = 0, site: str = "site A
     shutil.copyfile(empty_store, folder / ".wattline" / "mlflow.db")
     write_keys(folder / ".wattline" / "keys", seed=seed)
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shared = {name: tree[name] for name in ("seed", "registry", "serving")}
+    shared = {name: tree[name] for name in ("seed", "registry", "serving", "monitoring")}
     shared["registry"] |= {"site": site, "lock_seconds": 5.0, "wait_seconds": 10.0}
     if theirs is not None:
         (folder / THEIRS).write_bytes(signing_key(theirs).public.pem())

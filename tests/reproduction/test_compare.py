@@ -7,11 +7,12 @@ import pytest
 from builders import write_candidate
 
 from reproduction import tiny
+from wattline import objects
 from wattline.errors import InputError, IntegrityError
+from wattline.objects import Cache
 from wattline.records import Champion
-from wattline.reproduction import champion, compare, objects, report
+from wattline.reproduction import champion, compare, report
 from wattline.reproduction.compare import Reproduced
-from wattline.reproduction.objects import Cache
 from wattline.reproduction.originals import Originals, arranged
 from wattline.reproduction.pipeline import Output, Stage
 from wattline.reproduction.result import Result, all_identical, first_difference

@@ -10,8 +10,8 @@ import pytest
 from reproduction import tiny
 from wattline import files
 from wattline.errors import InputError, IntegrityError
+from wattline.objects import Cache
 from wattline.reproduction import checks, data, pipeline, rerun, worktree
-from wattline.reproduction.objects import Cache
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import shutil
 import pytest
 import yaml
 
+from wattline import objects
 from wattline.errors import IntegrityError
-from wattline.reproduction import objects
-from wattline.reproduction.objects import Cache
+from wattline.objects import Cache
 from wattline.reproduction.originals import Originals
 from wattline.reproduction.pipeline import Output
 

@@ -4,6 +4,7 @@ from wattline.charts.canvas import ALARM, CANDIDATE, OTHER, png
 from wattline.charts.energy import Cost, energy_test
 from wattline.charts.evaluation import MAXIMUM_BARS, contenders, extremes, slices, timeline
 from wattline.charts.latency import latency
+from wattline.charts.monitoring import drift
 from wattline.charts.pareto import pareto
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "OTHER",
     "Cost",
     "contenders",
+    "drift",
     "energy_test",
     "extremes",
     "latency",

@@ -43,8 +43,10 @@ def register(
 ) -> None:
     """Register the candidate, if it was accepted, as challenger."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import model, registration
 
+    fork.refuse("register")
     with model.of_project(params.load()) as opened:
         overrides = dict.fromkeys(override or (), reason)
         version = registration.register(opened, overrides=overrides, allow_dirty=allow_dirty)
@@ -55,8 +57,10 @@ def register(
 def sign(version: Version = None) -> None:
     """Sign a version anew, after a change of keys."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import model, registration
 
+    fork.refuse("sign")
     with model.of_project(params.load()) as opened:
         typer.echo(f"signed: {opened.name} version {registration.sign(opened, version)}")
 
@@ -65,8 +69,10 @@ def sign(version: Version = None) -> None:
 def approve(version: Version = None, reason: Reason = "") -> None:
     """Agree to the promotion of a version, on the record."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import approval, model
 
+    fork.refuse("approve")
     with model.of_project(params.load()) as opened:
         approved, who = approval.approve(opened, version, reason=reason)
         typer.echo(f"approved: {opened.name} version {approved} by {who.name}")
@@ -76,8 +82,10 @@ def approve(version: Version = None, reason: Reason = "") -> None:
 def promote(version: Version = None, override: Overrides = None, reason: Reason = "") -> None:
     """Make the challenger the champion."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import model, promotion
 
+    fork.refuse("promote")
     with model.of_project(params.load()) as opened:
         promoted = promotion.promote(opened, version, overrides=dict.fromkeys(override or (), reason))
         typer.echo(f"promoted: {opened.name} version {promoted} is champion")
@@ -90,8 +98,10 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again, and fetch it."""
     from wattline import files, params
+    from wattline.gitlab import fork
     from wattline.registry import fetching, model, promotion
 
+    fork.refuse("rollback")
     loaded = params.load()
     with model.of_project(loaded) as opened:
         version = promotion.rollback(opened, to, reason=reason)
@@ -103,8 +113,10 @@ def rollback(
 def recover() -> None:
     """Make alias and champion/ what the audit log says, after a crash or a change by hand."""
     from wattline import files, params
+    from wattline.gitlab import fork
     from wattline.registry import fetching, model, promotion
 
+    fork.refuse("recover")
     loaded = params.load()
     with model.of_project(loaded) as opened:
         entry = promotion.recover(opened)
@@ -128,8 +140,10 @@ def export(
 ) -> None:
     """Write one signed archive of a version for another site: everything but the data."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import model, moving
 
+    fork.refuse("export")
     with model.of_project(params.load()) as opened:
         typer.echo(f"exported: {moving.export(opened, version, destination=to, now=datetime.now(UTC))}")
 
@@ -138,8 +152,10 @@ def export(
 def import_archive(archive: Annotated[Path, typer.Argument(help="what another site exported")]) -> None:
     """Verify an archive of another site and register what it holds."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import model, moving
 
+    fork.refuse("import")
     with model.of_project(params.load()) as opened:
         version = moving.import_archive(opened, archive)
         typer.echo(f"imported: {opened.name} version {version} is challenger")
@@ -191,8 +207,10 @@ def reproduce(
 def mirror(version: Given = None) -> None:
     """Push a version to GitLab's model registry."""
     from wattline import params
+    from wattline.gitlab import fork
     from wattline.registry import mirroring, model
 
+    fork.refuse("mirror")
     with model.of_project(params.load(), reading=True) as opened:
         typer.echo(f"mirrored: {mirroring.mirror_version(opened, version)}")
 

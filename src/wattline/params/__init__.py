@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from wattline.errors import InputError
 from wattline.params.bakeoff import BakeoffParams, RuleParams
+from wattline.params.deployment import AcceptanceLimits, DeploymentParams, EnvironmentParams, LoadParams
 from wattline.params.gates import (
     ChampionLimits,
     DataLimits,
@@ -23,6 +24,7 @@ from wattline.params.gates import (
     RobustnessLimits,
     SlicesLimits,
 )
+from wattline.params.monitoring import MonitoringParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
@@ -46,21 +48,26 @@ from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
 __all__ = [
+    "AcceptanceLimits",
     "BakeoffParams",
     "Block",
     "CardParams",
     "ChampionLimits",
     "DataLimits",
     "DecideParams",
+    "DeploymentParams",
     "EmissionsParams",
     "EnergyLimits",
     "EnergyParams",
+    "EnvironmentParams",
     "EvaluateParams",
     "Fraction",
     "GatesParams",
     "IngestParams",
     "LatencyLimits",
+    "LoadParams",
     "MeasureParams",
+    "MonitoringParams",
     "Params",
     "Positive",
     "PrepareParams",
@@ -127,12 +134,15 @@ class Params(Section):
     """One params.yaml, resolved for the task it names.
 
     seed: of everything that is drawn at random
+    deployment: how images reach a serving host; null where nothing is deployed from here
     """
 
     task: TaskParams
     seed: int = Field(ge=0)
     registry: RegistryParams
     serving: ServingParams
+    deployment: DeploymentParams | None = None
+    monitoring: MonitoringParams
     block: Block
 
     @property
@@ -142,7 +152,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

@@ -62,6 +62,22 @@ def model_folder(what: str, loaded: Params) -> Iterator[Path]:
             yield evidence.folder / "candidate"
 
 
+def fetch_version(what: str, destination: Path, *, loaded: Params) -> Champion:
+    """Replace `destination` by the files of a version and what was signed about it, in one step.
+
+    what: its number or alias. What made it champion, if anything did, is left out: an image of it is made before.
+    returns: which version it is, as champion.json there says, too
+    Raises InputError when there is none, IntegrityError when its bytes or its signature do not hold.
+    """
+    with of_project(loaded, reading=True) as model:
+        found = lookup.number(model, what if what.isdecimal() else _version_at(model, what))
+        with downloaded(found) as evidence:
+            statements.verified(found, evidence, model.trusted)
+            signed = {name: statements.fetch(found, name=name) for name in (signing.FILE, model_signature.FILE)}
+            version = Champion(version=str(found.version), digest=evidence.candidate.digest, name=model.name)
+            return _place(destination, version, source=evidence.folder / "candidate", signed=signed)
+
+
 def _version_at(model: Model, name: str) -> str:
     found = lookup.by_alias(model.client, model.name, name)
     if found is None:

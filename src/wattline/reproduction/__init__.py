@@ -4,10 +4,10 @@ from pathlib import Path
 
 from wattline import files
 from wattline.environment import Environment
+from wattline.objects import Cache
 from wattline.reproduction import champion, checks, compare, data, environment, pipeline, rerun, worktree
 from wattline.reproduction.commands import Place, Say
 from wattline.reproduction.compare import Reproduced
-from wattline.reproduction.objects import Cache
 from wattline.reproduction.originals import Originals, arranged
 from wattline.reproduction.pipeline import Stage
 from wattline.reproduction.recipe import Options, Recipe

@@ -1,18 +1,15 @@
 """Commands that run in the worktree: streamed, on their own, and ended with everything that they started."""
 
 import os
-import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from wattline.interruption import Say, streamed
 from wattline.settings import settings
 
-Say = Callable[[str], object]
+__all__ = ["Place", "Say", "dvc", "git", "streamed"]
 
-SECONDS_TO_END = 10
 UNSET = (
     # A hook or an alias of git sets these: they would lead commands out of the worktree.
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"),
@@ -67,39 +64,3 @@ def git(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     # Hooks of the user are for the user's tree.
     command = ["env", *unset, "git", "-c", f"core.hooksPath={os.devnull}", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)
-
-
-def streamed(command: Sequence[str], *, folder: Path, say: Say, keep_open: Sequence[int] = ()) -> int:
-    """Run `command`, hand every line to `say` as it comes, and give the exit code. Interrupted, nothing goes on.
-
-    keep_open: file descriptors that the command inherits, e.g. of a lock that it holds for as long as it lives
-    """
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        pass_fds=keep_open,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                say(line.rstrip("\n"))
-            return process.wait()
-        except BaseException:
-            _end(process)
-            raise
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """End a process with its whole group: DVC alone would leave its stage running."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(SECONDS_TO_END)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

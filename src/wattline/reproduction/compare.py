@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wattline import files
+from wattline import files, objects
 from wattline.recorded import compare
-from wattline.reproduction import champion, magnitude, objects
+from wattline.reproduction import champion, magnitude
 from wattline.reproduction.originals import Originals, contents
 from wattline.reproduction.pipeline import Output, Stage
 from wattline.reproduction.recipe import Recipe

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from wattline import files, splits
+from wattline import files, objects, splits
 from wattline.errors import InputError, IntegrityError, WattlineError
+from wattline.objects import Cache
 from wattline.recorded import compare
 from wattline.records import Dataset
-from wattline.reproduction import objects, rerun
+from wattline.reproduction import rerun
 from wattline.reproduction.commands import Place, Say, dvc, streamed
-from wattline.reproduction.objects import Cache
 from wattline.reproduction.pipeline import Output, Stage
 from wattline.reproduction.recipe import Recipe
 from wattline.reproduction.result import DataOrigin
@@ -68,7 +68,7 @@ def _lend_remotes(project: Path, place: Place, cache: Cache) -> bool:
 
     Paths become absolute: relative ones would lead elsewhere from the worktree.
     """
-    from dvc.config import Config  # type: ignore[import-untyped]
+    from dvc.config import Config
 
     known = Config(dvc_dir=str(project / ".dvc"))
     if not known["remote"]:

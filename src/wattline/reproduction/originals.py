@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from wattline import files
-from wattline.reproduction import objects
-from wattline.reproduction.objects import Cache
+from wattline import files, objects
+from wattline.objects import Cache
 from wattline.reproduction.pipeline import Output
 
 EVIDENCE = {"candidate": files.CANDIDATE, "reports": files.REPORTS, "cards": files.CARDS}

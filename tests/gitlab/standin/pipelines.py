@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 from gitlab.standin.calls import Answer, Call, Json, RefusedError, absent, bad, only, paged, route
 from gitlab.standin.state import PROJECT, State, now
-from gitlab.standin.tokens import DEVELOPER_ROLE, REPORTER_ROLE, ROLES, TRIGGER, Token
+from gitlab.standin.tokens import DEVELOPER_ROLE, MAINTAINER_ROLE, REPORTER_ROLE, ROLES, TRIGGER, Token
 
 SAME = ("ref", "sha", "source", "status", "username")
 NEW = "created"
@@ -31,7 +31,11 @@ def pipeline(state: State, call: Call) -> Answer:
 
 @route("GET", "pipelines/{pipeline}/variables", role=DEVELOPER_ROLE)
 def variables(state: State, call: Call) -> Answer:
-    return paged(call, state.pipeline_variables.get(str(_pipeline(state, call)["id"]), []))
+    """Shown to whoever started the pipeline, and to maintainers (app/policies/ci/pipeline_policy.rb)."""
+    found = _pipeline(state, call)
+    if call.token.role < MAINTAINER_ROLE and found["user"]["id"] != call.token.user:
+        raise RefusedError(403, {"message": "403 Forbidden"})
+    return paged(call, state.pipeline_variables.get(str(found["id"]), []))
 
 
 @route("GET", "pipelines/{pipeline}/jobs", role=REPORTER_ROLE, job=True)
@@ -40,6 +44,16 @@ def jobs(state: State, call: Call) -> Answer:
     number, scope = _pipeline(state, call)["id"], call.query.get("scope[]")
     rows = (one for one in state.jobs if one["pipeline"]["id"] == number and "downstream_pipeline" not in one)
     return paged(call, (one for one in rows if scope in (None, one["status"])))
+
+
+@route("GET", "jobs/{job}/artifacts/{path+}", role=REPORTER_ROLE, job=True)
+def artifact(state: State, call: Call) -> Answer:
+    """One file among the artifacts of a job."""
+    only(state.jobs, id=call.named["job"])
+    kept = state.artifacts.get(f"{call.named['job']}/{call.named['path']}")
+    if kept is None:
+        raise absent()
+    return Answer(200, kept)
 
 
 @route("GET", "pipelines/{pipeline}/bridges", role=REPORTER_ROLE)

@@ -43,6 +43,7 @@ class State(Registry):
     Rows are as GitLab's API shows them. The token's own bot is a member; merge request 7 is open.
     notes: of all merge requests, each with `noteable_iid`; commands: quick actions that notes executed, as their text
     uploads: "<secret>/<file>" -> bytes; packages: "<name>/<version>/<file>" -> bytes
+    artifacts: "<id of a job>/<file>" -> bytes
     pipeline_variables: id of a pipeline -> rows; protected_environments: None as on the free tier
     """
 
@@ -66,6 +67,7 @@ class State(Registry):
         self.commands: list[str] = []
         self.uploads: dict[str, bytes] = {}
         self.packages: dict[str, bytes] = {}
+        self.artifacts: dict[str, bytes] = {}
         self.pipelines: list[Json] = []
         self.pipeline_variables: dict[str, list[Json]] = {}
         self.jobs: list[Json] = []
@@ -88,7 +90,7 @@ class State(Registry):
     def dumped(self) -> Json:
         """All of it as JSON; bytes are in base64."""
         said = {name: getattr(self, name) for name in SAID}
-        held = {"uploads": self.uploads, "packages": self.packages}
+        held = {"uploads": self.uploads, "packages": self.packages, "artifacts": self.artifacts}
         packed = {
             name: {key: base64.b64encode(one).decode() for key, one in kept.items()} for name, kept in held.items()
         }
@@ -108,7 +110,7 @@ class State(Registry):
         for token, fields in said.get("tokens", {}).items():
             before = asdict(self.tokens[token]) if token in self.tokens else {}
             self.tokens[token] = Token(**(before | fields))
-        for name in ("uploads", "packages"):
+        for name in ("uploads", "packages", "artifacts"):
             getattr(self, name).update({key: base64.b64decode(one) for key, one in said.get(name, {}).items()})
 
 

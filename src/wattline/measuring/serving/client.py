@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wattline.measuring.serving.process import HOST, ServingError
 
@@ -15,10 +15,11 @@ Lanes = Sequence[Sequence[bytes]]
 """For each connection what goes over it, one after the other."""
 
 
-def request(path: str, body: bytes) -> bytes:
-    """One HTTP/1.1 request with a JSON body."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def request(path: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> bytes:
+    """One HTTP/1.1 request with a JSON body, and with more `headers` if any."""
+    said = {"Host": HOST, "Content-Type": JSON, "Content-Length": str(len(body)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 def ask(port: int, lanes: Lanes, *, seconds: float) -> list[list[bytes]]:
@@ -53,7 +54,7 @@ async def _lane(port: int, requests: Sequence[bytes]) -> list[bytes]:
             bodies = []
             for content in requests:
                 writer.write(content)
-                bodies.append(await _answer(reader))
+                bodies.append(await answer(reader))
                 done += 1
             return bodies
         finally:
@@ -63,8 +64,8 @@ async def _lane(port: int, requests: Sequence[bytes]) -> list[bytes]:
         raise ServingError(f"a connection broke after {done} of {len(requests)} answers: {what}") from None
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
-    """The body of the next answer."""
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next answer. Raises ServingError for any status but 2xx."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = LENGTH.search(head)
     if length is None:

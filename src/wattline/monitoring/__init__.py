@@ -1,0 +1,1 @@
+"""The scheduled look at what was served: drift, labels, energy, and the retraining that they may ask for."""
