@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     ci_merge_request_source_branch_protected: bool | None = Field(
         default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED"
     )
+    ci_merge_request_source_branch_sha: str | None = Field(
+        default=None, validation_alias="CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
+    )
+    ci_merge_request_diff_base_sha: str | None = Field(default=None, validation_alias="CI_MERGE_REQUEST_DIFF_BASE_SHA")
     ci_job_id: str | None = Field(default=None, validation_alias="CI_JOB_ID")
     ci_job_name: str | None = Field(default=None, validation_alias="CI_JOB_NAME")
     ci_job_token: SecretStr | None = Field(default=None, validation_alias="CI_JOB_TOKEN")

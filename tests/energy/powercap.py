@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Literal
 
-ATTEMPTS = 4
+ATTEMPTS = 6
 RANGE_MICROJOULES = 262_143_328_850  # 32 bits of 61 uJ, as on most Intel servers
 
 Fault = Literal[

@@ -198,8 +198,8 @@ def test_answers_that_change_are_refused(tmp_path, light):
 
 @powercap.patient
 def test_a_meter_that_vanishes_is_refused(light, twin, tmp_path, monkeypatch):
-    with powercap.ticking(tmp_path / "powercap") as folders:
-        at_call(monkeypatch, SAMPLING, lambda pid: powercap.vanish(folders[0]))
+    with powercap.ticking(tmp_path / "powercap") as folders, monkeypatch.context() as once:
+        at_call(once, SAMPLING, lambda pid: powercap.vanish(folders[0]))
         test, said = held(light, twin, meter=Rapl(tmp_path / "powercap"))
         assert test.self_test.passed, test.self_test
         assert test.problem is not None

@@ -91,6 +91,16 @@ class Project:
         """
         return self.repeated(lambda: self._content(self.client.request(method, self._url(path), json=body)), done=done)
 
+    def delete(self, path: str) -> None:
+        """Take something away. Raises AccessError of status 404 where it is not there."""
+        self.repeated(lambda: self.check(self.client.delete(self._url(path))))
+
+    def user(self) -> Reply:
+        """Whom the token belongs to; a project access token has a bot of its own."""
+        root = self.place.rpartition("/projects/")[0]
+        found: Reply = self.repeated(lambda: self._content(self.client.get(f"{root}/user"))) or {}
+        return found
+
     def upload(self, name: str, content: bytes, *, kind: str) -> str:
         """Keep a file in the project itself; the Markdown that shows it in a note of the project.
 
