@@ -14,8 +14,7 @@ from pathlib import Path
 import httpx
 from debian import Tools, install
 
-USER = "pusher"
-PASSWORD = "-".join(["known", "to", USER])
+USER, PASSWORD = "pusher", "known to the pusher"
 SECONDS = 60.0
 KIND = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
