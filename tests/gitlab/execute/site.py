@@ -17,6 +17,7 @@ from backends.processes import free_port, serving
 from backends.proxy import Faults, faults
 from backends.tracking import Tracking
 from builders import signing_key
+from image.conftest import BASE
 from image.containers import Containers
 
 from gitlab import standin
@@ -268,6 +269,10 @@ def _machine(folder: Path, programs: Programs, containers: Containers, *, regist
             "CONTAINERS_STORAGE_CONF": str(storage),
             "CONTAINERS_REGISTRIES_CONF": str(registries),
             "PIP_CONF": str(pip),
+            "BUILDER": "buildah",
+            "BUILDAH_ISOLATION": "chroot",
+            "BUILDAH_LAYERS": "true",
+            "BASE": BASE,
         },
     )
 
