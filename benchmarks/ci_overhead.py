@@ -85,7 +85,7 @@ def beyond(folder: Path, job: str) -> float:
 
 
 def run(clone: Path, remote: Path, command: list[str]) -> None:
-    """Run a command in a clone, with DVC's site folder of its own. Ends this program when it fails or runs a stage anew."""
+    """Run a command in a clone, with DVC's site folder of its own; end this program when it fails or runs a stage."""
     own = {"PYTHONPATH": str(clone / "src"), "PATH": f"{BIN}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
     own |= {
         "WATTLINE_DVC_REMOTE": str(remote),

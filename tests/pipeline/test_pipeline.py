@@ -224,13 +224,15 @@ def test_metrics_and_plots_can_be_shown(clone):
 
 
 class TestFailure:
-    """A stage that fails leaves everything as it was."""
+    """A stage that fails leaves nothing that could be taken for evidence, and what was there before is not lost."""
 
     @pytest.fixture
     def unharmed(self, clones: tuple[Clone, Clone]) -> Iterator[Clone]:
         clone = clones[1]
         before, lock = clone.digests(), (clone.folder / "dvc.lock").read_bytes()
         yield clone
+        # DVC took the outputs away before the stage ran. With the former inputs they are there again, and nothing runs.
+        assert clone.repro() == []
         assert clone.digests() == before
         assert (clone.folder / "dvc.lock").read_bytes() == lock
         for top in ("data", "models", "reports"):
@@ -257,6 +259,7 @@ class TestFailure:
         params.write_bytes(former)
         assert code != 0
         assert ran(said) == ["prepare"]
+        assert not (unharmed.folder / "reports" / "prepare.json").exists()
         assert "prepare.minimum_rows is 1000000" in said
         assert "Traceback" not in said
 

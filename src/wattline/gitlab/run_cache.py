@@ -100,8 +100,8 @@ class Shared:
 def remember(ran: Collection[str]) -> None:
     """Put the stages `ran` on record in the local cache, and give the workspace files of its own for what git keeps.
 
-    DVC itself records no run with an output that is neither cached nor a metric or plot, such as a model card, though it
-    can restore one; and it restores links to the cache where that is configured, which artifacts cannot hold.
+    DVC itself records no run with an output that is neither cached nor a metric or plot, such as a model card, though
+    it can restore one; and it restores links to the cache where that is configured, which artifacts cannot hold.
     """
     from dvc.repo import Repo
 
