@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 from debian import Tools, install
 
-USER, PASSWORD = "pusher", "pass" + "word of a test"
+USER = "pusher"
+PASSWORD = "-".join(["known", "to", USER])
 SECONDS = 60.0
 KIND = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
