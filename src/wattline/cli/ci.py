@@ -163,19 +163,3 @@ def nightly(
     options = params.typed(Options, {"environment": environment}, where="wattline ci nightly")
     result = job.run(params.load(), settings(), options, to=to, say=typer.echo)
     raise typer.Exit(0 if result is None else result.exit_code)
-
-
-@app.command()
-def note(
-    preview: Annotated[Path | None, typer.Option(help="write the Markdown there and ask no GitLab")] = None,
-    target: Annotated[str | None, typer.Option(help="branch to compare a preview with")] = None,
-) -> None:
-    """Write the note of this merge request: decision, gates, differences, energy, pictures."""
-    from wattline.gitlab.note import job
-    from wattline.settings import settings
-
-    if preview is None:
-        typer.echo(job.write(settings()))
-    else:
-        job.preview(settings(), preview, target=target)
-        typer.echo(f"note: {preview}")
