@@ -86,6 +86,8 @@ class Site:
         git(folder, "checkout", "--quiet", "--detach", f"origin/{event.ref}")
         git(folder, "remote", "set-head", "origin", "--auto")
         _age(folder)
+        # Where gitlab-ci-local puts dotenv reports, which GitLab puts nowhere: no source that differs from the commit.
+        (folder / ".git" / "info" / "exclude").write_text(".gitlab-ci-reports/\n")
         given = self._predefined(source, number)
         given |= self.settings if event.trusted else {}
         given |= self.protected if event.protected else {}
