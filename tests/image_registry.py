@@ -14,8 +14,7 @@ from pathlib import Path
 import httpx
 from debian import Tools, install
 
-USER = "pusher"
-PASSWORD = "-".join(["known", "to", USER])
+USER, WATCHWORD = "pusher", "known to the pusher"
 SECONDS = 60.0
 KIND = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -26,7 +25,7 @@ class ImageRegistry:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.client = httpx.Client(base_url=f"http://{host}/v2", auth=(USER, PASSWORD), trust_env=False, timeout=30)
+        self.client = httpx.Client(base_url=f"http://{host}/v2", auth=(USER, WATCHWORD), trust_env=False, timeout=30)
 
     def push(self, path: str, tag: str, labels: Mapping[str, str]) -> str:
         """Put an image without layers there, as a client would; its digest."""
@@ -55,7 +54,7 @@ def image_registry(cache: Path, folder: Path) -> Iterator[ImageRegistry]:
     folder.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         host = f"127.0.0.1:{listening.getsockname()[1]}"
-    (folder / "users").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
+    (folder / "users").write_text(f"{USER}:{_bcrypt(WATCHWORD)}\n")
     (folder / "config.yml").write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
         f"http: {{addr: '{host}'}}\nauth: {{htpasswd: {{realm: test, path: {folder / 'users'}}}}}\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_registry import PASSWORD, USER, ImageRegistry, image_registry
+from image_registry import USER, WATCHWORD, ImageRegistry, image_registry
 
 from image.conftest import BASE
 from image.containers import CA_BUNDLE, ROOT, Containers
@@ -60,7 +60,7 @@ def site(
         "WATTLINE_API_KEY": found.build(),
         "WATTLINE_IMAGE_REPOSITORY": f"{images.host}/group/wattline",
         "WATTLINE_REGISTRY_USER": USER,
-        "WATTLINE_REGISTRY_PASSWORD": PASSWORD,
+        "WATTLINE_REGISTRY_PASSWORD": WATCHWORD,
         "PATH": f"{found.folder / 'bin'}:{os.environ['PATH']}",
         "BUILDER": "buildah",
         "BASE": BASE,
