@@ -159,6 +159,9 @@ class Pipeline:
             if isinstance(job, dict):
                 for key in REMOVED:
                     job.pop(key, None)
+                # The program copies the sources anew before an after_script, over all that the script has made.
+                if "after_script" in job:
+                    job["script"] = [*job["script"], *job.pop("after_script")]
         (self.folder / EXPANDED).write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
         return [name for name, job in tree.items() if isinstance(job, dict) and "trigger" in job]
 

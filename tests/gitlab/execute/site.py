@@ -17,6 +17,7 @@ from backends.processes import free_port, serving
 from backends.proxy import Faults, faults
 from backends.tracking import Tracking
 from builders import signing_key
+from image.conftest import BASE
 from image.containers import Containers
 
 from gitlab import standin
@@ -85,6 +86,8 @@ class Site:
         git(folder, "checkout", "--quiet", "--detach", f"origin/{event.ref}")
         git(folder, "remote", "set-head", "origin", "--auto")
         _age(folder)
+        # Where gitlab-ci-local puts dotenv reports, which GitLab puts nowhere: no source that differs from the commit.
+        (folder / ".git" / "info" / "exclude").write_text(".gitlab-ci-reports/\n")
         given = self._predefined(source, number)
         given |= self.settings if event.trusted else {}
         given |= self.protected if event.protected else {}
@@ -268,6 +271,10 @@ def _machine(folder: Path, programs: Programs, containers: Containers, *, regist
             "CONTAINERS_STORAGE_CONF": str(storage),
             "CONTAINERS_REGISTRIES_CONF": str(registries),
             "PIP_CONF": str(pip),
+            "BUILDER": "buildah",
+            "BUILDAH_ISOLATION": "chroot",
+            "BUILDAH_LAYERS": "true",
+            "BASE": BASE,
         },
     )
 
