@@ -38,6 +38,7 @@ TOKEN = {"scopes": ["api"], "expires_at": "2027-06-01", "active": True, "revoked
 PROJECT = {
     "ci_push_repository_for_job_token_allowed": True,
     "ci_allow_fork_pipelines_to_run_in_parent_project": False,
+    "ci_pipeline_variables_minimum_override_role": "developer",
     "pages_access_level": "private",
     "permissions": {"project_access": {"access_level": 40}, "group_access": None},
 }
@@ -145,6 +146,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "anybody who may push may promote",
     ),
     ("Pages", {"project": Answer(200, PROJECT | {"pages_access_level": "disabled"})}, "wrong", "are off"),
+    (
+        "variables of pipelines",
+        {"project": Answer(200, PROJECT | {"ci_pipeline_variables_minimum_override_role": "no_one_allowed"})},
+        "wrong",
+        "no one allowed",
+    ),
     ("Pages", {"CI_PAGES_URL": ""}, "wrong", "this GitLab has no Pages"),
     (
         "pipelines of forks in this project",

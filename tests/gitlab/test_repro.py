@@ -51,6 +51,15 @@ def locked(ran, fresh):
     return fresh
 
 
+def test_a_job_leaves_word_of_how_each_stage_came_about(fresh):
+    """It is what the merge request's note tells."""
+    fresh.write(train_dot_sh="echo otherwise\n")
+    with tiny.inside(fresh, CI_JOB_NAME="dvc:train 1/2") as known:
+        assert repro.repro([], known, say=lambda line: None) == 0
+    said = json.loads(fresh.text("reports/ci/stages-dvc%3Atrain%201%2F2.json"))
+    assert said == {"ingest": "cache", "train": "ran", "decide": "ran"}
+
+
 def test_a_clone_with_the_remote_alone_runs_nothing_and_has_the_same_bytes(ran, fresh):
     code, said = fresh.repro()
     assert code == 0, said

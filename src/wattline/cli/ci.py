@@ -59,9 +59,11 @@ def child(
 @app.command()
 def lock() -> None:
     """Commit dvc.lock, reports and cards to the source branch of the merge request."""
+    from wattline.gitlab import fork
     from wattline.gitlab import lock as job
     from wattline.settings import settings
 
+    fork.refuse("ci lock")
     job.lock(settings(), say=typer.echo)
 
 
@@ -105,8 +107,10 @@ def release() -> None:
     """Publish the champion under the tag of this pipeline: files, digests and a GitLab release, once."""
     from wattline import params
     from wattline import release as publishing
+    from wattline.gitlab import fork
     from wattline.settings import settings
 
+    fork.refuse("ci release")
     done = publishing.release(params.load(), settings())
     typer.echo(f"released: {done.label} as {done.tag}; {len(done.uploaded)} files sent, {len(done.kept)} were there")
     typer.echo(f"release of {done.tag} in GitLab: {done.made}")

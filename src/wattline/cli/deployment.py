@@ -39,7 +39,9 @@ def deploy(
     """Let an image answer in an environment of this host, or leave there what answers."""
     from wattline import params
     from wattline.deployment import verbs
+    from wattline.gitlab import fork
 
+    fork.refuse("deploy")
     verbs.deploy(params.load(), environment, image, stop=stop, restore=restore, dotenv=dotenv, say=typer.echo)
 
 
@@ -75,7 +77,9 @@ def image(
     """Build and push the image of a registered version, unless that was done before."""
     from wattline import params
     from wattline.deployment import verbs
+    from wattline.gitlab import fork
 
+    fork.refuse("ci image")
     verbs.image(params.load(), version, dotenv=dotenv, say=typer.echo)
 
 
@@ -84,7 +88,9 @@ def promote(image: Image) -> None:
     """Make an accepted image production's and its version champion; both as before when it does not answer."""
     from wattline import params
     from wattline.deployment import verbs
+    from wattline.gitlab import fork
 
+    fork.refuse("ci promote")
     verbs.promote(params.load(), image, say=typer.echo)
 
 
@@ -93,7 +99,9 @@ def rollback(reason: Reason = "") -> None:
     """Go back to production's image before this one, with alias and tag."""
     from wattline import params
     from wattline.deployment import verbs
+    from wattline.gitlab import fork
 
+    fork.refuse("ci rollback")
     verbs.rollback(params.load(), reason=reason, say=typer.echo)
 
 
@@ -102,5 +110,7 @@ def recover() -> None:
     """Finish or undo what a killed promotion or rollback left on this host."""
     from wattline import params
     from wattline.deployment import verbs
+    from wattline.gitlab import fork
 
+    fork.refuse("ci recover")
     verbs.recover(params.load(), say=typer.echo)

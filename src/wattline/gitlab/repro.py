@@ -1,12 +1,14 @@
 """`dvc repro` as a job runs it: what ran before with the same inputs comes from the remote, what runs goes there."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from wattline import objects
+from wattline import files, objects
 from wattline.errors import InputError, IntegrityError
 from wattline.gitlab import dvc_commands, dvc_remote, run_cache
 from wattline.gitlab.dvc_commands import Outcome
@@ -39,6 +41,8 @@ def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say
             run_cache.remember(ended)
         if remote is not None and (ended or outcome.restored):
             run_cache.push(ended, say=say)
+    if known.ci_job_name:
+        _record(outcome, known.ci_job_name)
     say(summary(outcome, seconds=time.monotonic() - begin, shared=remote is not None or known.dvc_cache is not None))
     return outcome.code
 
@@ -55,6 +59,13 @@ def summary(outcome: Outcome, *, seconds: float, shared: bool) -> str:
     if not shared and outcome.ran:
         words.append("neither WATTLINE_DVC_REMOTE nor WATTLINE_DVC_CACHE is set, so other jobs do not find it")
     return f"repro: {'; '.join(words)}; {seconds - outcome.seconds:.1f} s beyond the {outcome.seconds:.1f} s of dvc"
+
+
+def _record(outcome: Outcome, job: str) -> None:
+    """Leave for the merge request's note how each stage came about, beside the reports of the job."""
+    ways = {"ran": outcome.ran, "cache": outcome.restored, "unchanged": outcome.unchanged}
+    said = {stage: way for way, stages in ways.items() for stage in stages}
+    files.write_text(files.REPORTS / "ci" / f"stages-{quote(job, safe='')}.json", json.dumps(said, indent=2) + "\n")
 
 
 def _run(targets: Sequence[str], *, remote: str | None, say: Say) -> Outcome:

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     site.default_branch,
     site.production,
     site.pages,
+    site.pipeline_variables,
     site.fork_pipelines,
     *secrecy.CHECKS,
     *runners.CHECKS,

@@ -10,6 +10,7 @@ VERSION = Subject(GROUP, "GitLab's version", "push")
 BRANCH = Subject(GROUP, "default branch", "protected")
 PRODUCTION = Subject(GROUP, "environment production", "protected")
 PAGES = Subject(GROUP, "Pages")
+VARIABLES = Subject(GROUP, "variables of pipelines")
 PARENT = Subject(GROUP, "pipelines of forks in this project")
 OLDEST = (18, 4)
 """The first GitLab in which a job token may push without a feature flag."""
@@ -78,6 +79,19 @@ def pages(facts: Facts) -> Finding | None:
     if facts.known.ci and facts.project is not None and facts.project.done:
         return PAGES.warning("CI_PAGES_URL is not set: this GitLab has no Pages", "ask who runs it")
     return PAGES.unknown("CI_PAGES_URL is set in jobs only")
+
+
+def pipeline_variables(facts: Facts) -> Finding | None:
+    """May a Developer's token say of the pipeline that it starts why it retrains?"""
+    least = facts.project.get("ci_pipeline_variables_minimum_override_role") if facts.project else None
+    if least is None:
+        return None
+    if least != "developer":
+        return VARIABLES.warning(
+            f"may be set by {str(least).replace('_', ' ')} only: `wattline monitor` opens no retraining",
+            "Settings > CI/CD > Variables > Minimum role to use pipeline variables: Developer",
+        )
+    return VARIABLES.ok("may be set by a Developer's token")
 
 
 def fork_pipelines(facts: Facts) -> Finding | None:
