@@ -258,6 +258,11 @@ def silence_telemetry() -> None:
     os.environ.update({"DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "ORT_DISABLE_TELEMETRY": "1"})
 
 
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that is started: this one's, with `variables`."""
+    return {**os.environ, **variables}
+
+
 def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_registry import PASSWORD, USER, ImageRegistry, image_registry
+from image_registry import USER, WATCHWORD, ImageRegistry, image_registry
 
 from tests.deployment.world import World
 from tests.registry.conftest import empty_store, project
@@ -43,6 +43,6 @@ def pushed(world: World, images: ImageRegistry, monkeypatch: pytest.MonkeyPatch)
     )
     monkeypatch.setenv("WATTLINE_IMAGE_REPOSITORY", str(world.repository))
     monkeypatch.setenv("WATTLINE_REGISTRY_USER", USER)
-    monkeypatch.setenv("WATTLINE_REGISTRY_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WATTLINE_REGISTRY_PASSWORD", WATCHWORD)
     settings.cache_clear()
     return world

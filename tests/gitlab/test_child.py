@@ -57,6 +57,7 @@ def reproduced(one):
         patch.setattr(run, "cmd_run", lambda stage, **more: (ran.append(stage.addressing), original(stage, **more)))
         repo.reproduce(pull=True, allow_missing=True)
     with tiny.inside(one):
+        run_cache.remember(ran)
         run_cache.push(ran, say=lambda line: None)
     return set(ran)
 

@@ -95,7 +95,7 @@ def derived(site: World, containers: Containers, image: Reference, version: str,
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     tag = f"{site.repository}:derived-{version}-{len(changes)}"
     plain = "--tls-verify=false"
-    login = f"--creds={USER}:{PASSWORD}"
+    login = f"--creds={USER}:{WATCHWORD}"
     program = site.folder / "bin" / "buildah"
     for command in (["build", "--format=docker", f"--tag={tag}", str(folder)], ["push", plain, login, tag]):
         subprocess.run([program, *command], check=True, capture_output=True)
@@ -118,7 +118,7 @@ def done(*arguments: str, code: int = 0) -> str:
     found = wattline(*arguments)
     assert found.returncode == code, f"{arguments}\n{found.stdout}\n{found.stderr[-3000:]}"
     said = found.stdout + found.stderr
-    assert PASSWORD not in said
+    assert WATCHWORD not in said
     assert os.environ["WATTLINE_API_KEY"] not in said
     return said
 

@@ -1,7 +1,6 @@
 """The image of one registered version: built once from its signed files, pushed, and from then on named by digest."""
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from wattline.deployment.reference import SHOWN, Reference, Repository
 from wattline.errors import InputError, IntegrityError
 from wattline.params import Params
 from wattline.registry import fetching
-from wattline.settings import Settings, settings
+from wattline.settings import Settings, inherited, settings
 from wattline.signing import PublicKey
 
 FOLDER = Path("build")
@@ -102,7 +101,7 @@ def _git(*arguments: str) -> str:
 
 
 def _build(tag: str, known: Settings) -> None:
-    variables = {**os.environ, "MODEL": str(MODEL), "KEY": str(KEY), "BUILDER": known.builder}
+    variables = inherited({"MODEL": str(MODEL), "KEY": str(KEY), "BUILDER": known.builder})
     done = subprocess.run([SCRIPT, tag], check=False, env=variables, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise DeploymentError(f"{SCRIPT} failed with exit code {done.returncode}; its output is above")
@@ -114,7 +113,7 @@ def _push(tag: str, repository: Repository, known: Settings) -> None:
         done = subprocess.run(
             [known.builder, "push", *plain, tag],
             check=False,
-            env={**os.environ, **variables},
+            env=inherited(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

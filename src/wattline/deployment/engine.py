@@ -1,6 +1,5 @@
 """podman or docker on this host: the few commands that a deployment needs, each bounded in time."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import orjson
 from wattline.deployment.failure import DeploymentError
 from wattline.deployment.reference import Reference
 from wattline.errors import InputError
+from wattline.settings import inherited
 
 SECONDS = 120.0
 """For any command but those that move an image."""
@@ -47,7 +47,7 @@ class Engine:
         if found is None:
             raise InputError(f"deployment.engine is {name}, which this host does not have; install it, or set another")
         self.name, self._program = name, found
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = inherited(environment or {})
 
     def pull(self, image: Reference) -> None:
         """Fetch the image, unless it is here: a digest never names another one."""
