@@ -23,7 +23,9 @@ OPTIONS = ("--force-shell-executor", "--shell-isolation", "--no-artifacts-to-sou
 READ_ALREADY = "--no-json-schema-validation"
 REMOVED = ("image", "services")
 """With an image, jobs believe to be in /builds and lose cache and artifacts; services crash the program."""
-SECONDS_TO_READ = 120.0
+SECONDS = 1200.0
+"""More than any pipeline of the tests takes on a machine that others keep busy."""
+SECONDS_TO_READ = 240.0
 """For what runs no job: the program reads, expands and lists in two seconds."""
 
 
@@ -89,13 +91,13 @@ class Pipeline:
         found: list[dict[str, Any]] = json.loads(self._read("--file", EXPANDED, "--list-json", READ_ALREADY))
         return found
 
-    def run(self, *, by_hand: Sequence[str] = (), seconds: float = 600.0) -> Result:
+    def run(self, *, by_hand: Sequence[str] = (), seconds: float = SECONDS) -> Result:
         """Run what the event starts, and what somebody starts by hand as soon as it can be."""
         wanted = log.expected(self.listed(), by_hand=by_hand)
         manual = [word for name in by_hand for word in ("--manual", name)]
         return self._run(manual, wanted=wanted, seconds=seconds)
 
-    def press(self, job: str, *, seconds: float = 600.0) -> Result:
+    def press(self, job: str, *, seconds: float = SECONDS) -> Result:
         """Start one job, with the artifacts that those before it have left."""
         return self._run([job], wanted=[job], seconds=seconds)
 

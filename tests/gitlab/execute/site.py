@@ -139,9 +139,11 @@ class Site:
         return {row["alias"]: str(row["version"]) for row in rows}
 
     def running(self, environment: str) -> str:
-        """Digest of the image that runs there."""
+        """Digest of the image that runs there, as it was asked for; Podman's own of what it unpacked is another one."""
         name = self.serving[environment]["name"]
-        return self.containers.podman("inspect", "--format={{.ImageDigest}}", name).stdout.strip()
+        said = self.containers.podman("inspect", "--format={{.ImageName}} {{.State.Running}}", name).stdout.split()
+        assert said[1] == "true", f"{name} does not run"
+        return said[0].rpartition("@")[2]
 
     def pushed(self) -> set[str]:
         """Digests of all images in the registry that have a tag."""

@@ -217,9 +217,10 @@ class TestRefusals:
         place.origin.commit("topic/child", in_shells, onto="main")
         place.origin.commit("topic/child", of_task(prepare={"minimum_rows": 10**6}))
         settings = {"WATTLINE_STAGES_AS_JOBS": "true"}
-        result = place.once(merge_request("topic/child", iid=IID), settings=settings)
-        assert "dvc-stages/prepare ended with 2" in result.problems, result.report()
-        assert "prepare.minimum_rows is 1000000" in result.jobs["dvc-stages/prepare"].tail
+        place.open_merge_request(9, "topic/child")
+        result = place.once(merge_request("topic/child", iid=9), settings=settings)
+        assert "dvc-stages/dvc:prepare ended with 255" in result.problems, result.report()
+        assert "prepare.minimum_rows is 1000000" in result.jobs["dvc-stages/dvc:prepare"].tail
 
     def test_an_unreachable_tracking_server_is_named_and_nothing_is_promoted(self, place: Site):
         before = Shared.of(place)
