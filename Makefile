@@ -49,7 +49,7 @@ test: check ## checks and tests
 
 unit: setup ## the quick tests, with reports for CI (TESTS: other folders)
 	mkdir -p reports/ci
-	python -m pytest --junitxml=reports/ci/junit.xml --cov --cov-fail-under=0 --cov-report=term \
+	python -m pytest --junitxml=reports/ci/junit.xml -o junit_family=xunit1 --cov --cov-fail-under=0 --cov-report=term \
 	    --cov-report=xml:reports/ci/coverage.xml $(TESTS)
 
 check: setup ## lint, types, layers, scripts
@@ -74,6 +74,7 @@ judge: setup ## what CI does of a model: the champion, the pipeline, reports of 
 	code=0; wattline ci repro --outputs || code=$$?; wattline ci reports --code $$code; exit $$code
 
 staging: setup ## register what was accepted, build its image once, deploy it to staging, test it there
+	wattline ci repro --outputs ingest prepare
 	wattline register
 	wattline ci image --dotenv reports/ci/image.env
 	. ./reports/ci/image.env && wattline deploy staging "$$WATTLINE_IMAGE"

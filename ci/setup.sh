@@ -22,6 +22,10 @@ if [ ${#absent[@]} -gt 0 ]; then
     apt-get -qq -o DPkg::Lock::Timeout=600 update
     apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${absent[@]}" > /dev/null
 fi
+# A runner may leave the files of variables open to all, and a private key that others can read is refused.
+for key in "${WATTLINE_SIGNING_KEY:-}" "${WATTLINE_MODEL_SIGNING_KEY:-}"; do
+    if [ -f "$key" ] && [ -O "$key" ]; then chmod 600 "$key"; fi
+done
 # The checkout may belong to another user than the job's.
 git rev-parse --git-dir > /dev/null 2>&1 || git config --global --add safe.directory "$PWD"
 make setup

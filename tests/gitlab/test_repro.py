@@ -65,16 +65,22 @@ def test_a_clone_with_the_remote_alone_runs_nothing_and_has_the_same_bytes(ran, 
     assert code == 0, said
     assert "ran: nothing; from the run cache: ingest, train, decide; unchanged: nothing" in said
     assert "s beyond the" in said
-    for path in ("dvc.lock", "reports/joules.json", "reports/train/curve.csv", "reports/decide.json", "models/model"):
+    for path in (
+        "dvc.lock",
+        "reports/joules.json",
+        "reports/train/curve.csv",
+        "reports/decide.json",
+        "models/candidate",
+    ):
         assert fresh.text(path) == ran.text(path), path
 
 
-def test_a_cache_that_runners_share_lends_data_but_no_report(ran, fresh, tmp_path):
-    """Reports are files of their own there, since artifacts cannot hold what a link leads to."""
+def test_a_cache_that_runners_share_lends_data_but_nothing_that_artifacts_hold(ran, fresh, tmp_path):
+    """Reports and the candidate are files of their own there, since artifacts cannot hold what a link leads to."""
     with tiny.inside(fresh, WATTLINE_DVC_CACHE=str(tmp_path / "cache")) as known:
-        assert repro.repro([], known, say=lambda line: None) == 0
+        assert repro.repro([], known, outputs=True, say=lambda line: None) == 0
     assert list((tmp_path / "cache/files/md5").iterdir())
-    for path in ("reports/joules.json", "reports/train/curve.csv", "reports/card.md"):
+    for path in ("reports/joules.json", "reports/train/curve.csv", "reports/card.md", "models/candidate"):
         assert not (fresh.folder / path).is_symlink()
         assert fresh.text(path) == ran.text(path)
 
@@ -83,7 +89,7 @@ def test_what_nobody_needs_stays_in_the_remote_unless_it_is_asked_for(ran, locke
     code, said = locked.repro("train", outputs=True)
     assert code == 0, said
     assert "ran: nothing; from the run cache: nothing; unchanged: ingest, train" in said
-    assert locked.text("models/model") == ran.text("models/model")
+    assert locked.text("models/candidate") == ran.text("models/candidate")
     assert not (locked.folder / "data/raw").exists()
 
 
@@ -99,18 +105,18 @@ def test_a_failing_stage_loses_nothing_that_came_before_it(fresh):
 
 
 def test_a_truncated_object_in_the_remote_is_noticed_and_made_again(ran, locked):
-    damaged = _object(locked.remote, (ran.folder / "models/model").read_bytes())
+    damaged = _object(locked.remote, (ran.folder / "models/candidate").read_bytes())
     good = damaged.read_bytes()
     damaged.chmod(0o644)
     damaged.write_bytes(good[:5])
-    locked.write(dvc_dot_yaml=tiny.WIRING.replace("cat models/model", "cat  models/model"))
+    locked.write(dvc_dot_yaml=tiny.WIRING.replace("cat models/candidate", "cat  models/candidate"))
     code, said = locked.repro()
     assert code == 0, said
     assert re.search("object [0-9a-f]{32} of train is (damaged|missing)", said), said
     assert "failed to run" not in said
     assert "ran: train, decide" in said
     assert damaged.read_bytes() == good
-    assert locked.text("models/model") == ran.text("models/model")
+    assert locked.text("models/candidate") == ran.text("models/candidate")
 
 
 def test_a_damaged_cache_gives_nothing_away(fresh):
@@ -232,7 +238,7 @@ class TestRemote:
         code, said = other.repro()
         assert code == 0, said
         assert "other jobs do not find it" in said
-        assert (other.folder / "models/model").exists()
+        assert (other.folder / "models/candidate").exists()
 
 
 def _object(place: Path, content: bytes) -> Path:

@@ -42,6 +42,18 @@ def test_where_all_is_there_only_make_setup_runs(machine):
     assert calls == ["git rev-parse --git-dir", "make setup"]
 
 
+def test_a_private_key_that_a_runner_left_open_to_all_is_closed(machine, tmp_path):
+    for name in ("git", "make"):
+        machine(name)
+    (machine.folder / "chmod").symlink_to(shutil.which("chmod"))
+    key = tmp_path / "key.pem"
+    key.write_text("a key\n")
+    key.chmod(0o666)
+    done, _ = run(machine, WATTLINE_SIGNING_KEY=str(key), WATTLINE_MODEL_SIGNING_KEY="the key itself, no file")
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
 def test_a_bare_image_is_given_what_it_lacks(machine):
     folder = machine.folder
     machine("id", "echo 0")

@@ -33,16 +33,16 @@ stages:
   train:
     cmd:
       - mkdir -p models reports/train && sh train.sh
-      - md5sum < data/raw/rows.txt > models/model && cat train.sh >> models/model
+      - md5sum < data/raw/rows.txt > models/candidate && cat train.sh >> models/candidate
       - date +%N > reports/joules.json && echo 1 > reports/train/curve.csv
     deps: [data/raw, train.sh]
     params: [epochs]
-    outs: [models/model]
+    outs: [models/candidate]
     metrics: [reports/joules.json: {cache: false, meta: {measured: true}}]
     plots: [reports/train: {cache: false}]
   decide:
-    cmd: cat models/model reports/joules.json > reports/decide.json && echo card > reports/card.md
-    deps: [models/model, reports/joules.json]
+    cmd: cat models/candidate reports/joules.json > reports/decide.json && echo card > reports/card.md
+    deps: [models/candidate, reports/joules.json]
     metrics: [reports/decide.json: {cache: false, meta: {measured: true}}]
     outs: [reports/card.md: {cache: false}]
 """
@@ -52,7 +52,7 @@ FILES = {
     "source.txt": "rows\n",
     "train.sh": "echo training\n",
     "README.md": "read me\n",
-    ".gitignore": "/data/raw\n/models/model\n",
+    ".gitignore": "/data/raw\n/models/candidate\n",
     "reports/.gitkeep": "",
 }
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from wattline import files, objects
+from wattline import files, objects, splits
 from wattline.errors import InputError, IntegrityError
 from wattline.gitlab import dvc_commands, dvc_remote, run_cache
 from wattline.gitlab.dvc_commands import Outcome
 from wattline.interruption import Say, ended_by_sigterm
 from wattline.settings import Settings
 
+ARTIFACTS = (files.CANDIDATE, files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST)
+"""What artifacts hold of outputs that DVC keeps; a link into a cache is worth nothing elsewhere."""
 SHARED = ("--pull", "--allow-missing")
 """With a remote, data that nothing needs stays there. Without one it may be lost, and what is lost is made again."""
 
@@ -36,6 +38,9 @@ def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say
         if outputs and not outcome.code:
             outcome = _with_outputs(outcome, targets, remote=remote, say=say)
         ended = outcome.ran[:-1] if outcome.code else outcome.ran
+        if outputs:
+            for path in ARTIFACTS:
+                run_cache.own_files(path)
         _check(None if outputs else [*ended, *outcome.restored])
         if ended or outcome.restored:
             run_cache.remember(ended)

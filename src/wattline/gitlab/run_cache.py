@@ -112,10 +112,11 @@ def remember(ran: Collection[str]) -> None:
                 repo.stage_cache.save(stage)
             for out in stage.outs:
                 if not out.use_cache:
-                    _own_files(Path(out.fs_path))
+                    own_files(Path(out.fs_path))
 
 
-def _own_files(output: Path) -> None:
+def own_files(output: Path) -> None:
+    """Put copies in the places of links to the cache, which artifacts cannot hold."""
     for path in [output, *output.rglob("*")] if output.exists() else []:
         if path.is_symlink():
             content = path.read_bytes()
