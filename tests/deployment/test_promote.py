@@ -1,5 +1,7 @@
 """Champion, container and tag: all three are the new image's, or all three are the former one's, whatever happens."""
 
+from typing import Any
+
 import pytest
 from image_registry import ImageRegistry
 
@@ -8,7 +10,8 @@ from tests.deployment.world import PRODUCTION, World, wattline
 from wattline.deployment import verbs
 from wattline.deployment.failure import DeploymentError
 from wattline.deployment.reference import Reference
-from wattline.errors import InputError, RejectedError, SupersededError
+from wattline.errors import InputError, RejectedError, SupersededError, WattlineError
+from wattline.registry import promotion
 
 said: list[str] = []
 
@@ -105,6 +108,61 @@ def test_killed_anywhere_it_is_undone_or_goes_on(pushed: World, images: ImageReg
     assert images.digest(world.repository.path, "production") == first.digest
     verbs.recover(world.loaded, say=said.append)
     assert all_are(world, images, second, "2")
+
+
+def test_a_rollback_is_one_step_however_often_it_is_cut_off_and_asked_for(
+    pushed: World, images: ImageRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    world, made = pushed, []
+    for weights in (b"one", b"two", b"three"):
+        made.append(release(world, images, weights))
+        promote(world, made[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr("wattline.deployment.promoting._tag", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            verbs.rollback(world.loaded, reason="it hums", say=said.append)
+    verbs.rollback(world.loaded, reason="it hums", say=said.append)
+    assert all_are(world, images, made[1], "2")
+    really = promotion.rollback
+
+    def alias_does_not_follow(*arguments: Any, **options: Any) -> None:
+        really(*arguments, **options)
+        raise WattlineError("the tracking server is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "rollback", alias_does_not_follow)
+        with pytest.raises(WattlineError, match="is down"):
+            verbs.rollback(world.loaded, reason="it hums", say=said.append)
+    verbs.recover(world.loaded, say=said.append)
+    assert all_are(world, images, made[0], "1")
+
+
+def test_what_cannot_be_gone_back_to_changes_nothing_and_blocks_nothing(pushed: World, images: ImageRegistry):
+    world = pushed
+    first = release(world, images, b"one")
+    promote(world, first)
+    second = release(world, images, b"two")
+    promote(world, second)
+    world.images[str(first)]["wrong"] = "everywhere"
+    world.mend(second)
+    with pytest.raises(DeploymentError, match=r"version 2 .* is back and answers rightly; version 2 is champion"):
+        verbs.rollback(world.loaded, reason="it hums", say=said.append)
+    assert all_are(world, images, second, "2")
+
+
+def test_killed_and_then_broken_what_ran_before_answers_again(pushed: World, images: ImageRegistry):
+    world = pushed
+    first = release(world, images, b"one")
+    promote(world, first)
+    second = release(world, images, b"two")
+    world.kill_at(f"after rm {PRODUCTION}")
+    assert wattline("ci", "promote", str(second)).returncode == -9
+    assert world.containers() == {}
+    world.images[str(second)]["wrong"] = "everywhere"
+    world.mend(first)
+    with pytest.raises(DeploymentError, match=r"version 1 .* is back and answers rightly; version 1 is champion"):
+        promote(world, second)
+    assert all_are(world, images, first, "1")
 
 
 def interrupted(*_: object) -> None:

@@ -218,8 +218,11 @@ class TestMoved:
         assert "has a dvc.lock for these inputs already" in run(second)
         assert len(commits(bare)) == 2
 
-    def test_a_broken_lock_that_came_first_is_replaced(self, bare, job, person):
-        person.write(dvc_dot_lock="schema: '2.0'\nstages: {}\n")
+    @pytest.mark.parametrize(
+        "stages", ["{}", "null", "[]", "{train: {cmd: x, outs: [{md5: a}]}}", "{train: {cmd: x, outs: null}}"]
+    )
+    def test_a_broken_lock_that_came_first_is_replaced(self, bare, job, person, stages):
+        person.write(dvc_dot_lock=f"schema: '2.0'\nstages: {stages}\n")
         person.commit()
         person.git("push", "--quiet", "origin", BRANCH)
         run(job)

@@ -14,7 +14,7 @@ import pytest
 
 from gitlab import tiny
 from wattline.errors import InputError, IntegrityError
-from wattline.gitlab import dvc_commands, dvc_remote, repro
+from wattline.gitlab import affected, dvc_commands, dvc_remote, repro
 from wattline.settings import Settings
 
 # What DVC uses is going to change, says what it uses.
@@ -83,6 +83,30 @@ def test_a_cache_that_runners_share_lends_data_but_nothing_that_artifacts_hold(r
     for path in ("reports/joules.json", "reports/train/curve.csv", "reports/card.md", "models/candidate"):
         assert not (fresh.folder / path).is_symlink()
         assert fresh.text(path) == ran.text(path)
+
+
+def test_the_job_of_a_fork_takes_and_leaves_nothing(fresh, tmp_path):
+    """Its code could put anything on record as the outcome of inputs that others have."""
+    held = {path: path.read_bytes() for path in fresh.remote.rglob("*") if path.is_file()}
+    (tmp_path / "lent").mkdir()
+    fresh.write(train_dot_sh="echo otherwise\n")
+    fork = {"CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "a/fork", "CI_MERGE_REQUEST_PROJECT_PATH": "a/b"}
+    code, said = fresh.wattline("repro", WATTLINE_DVC_CACHE=str(tmp_path / "lent"), **fork)
+    assert code == 0, said
+    assert "ran: train, decide; from the run cache: ingest" in said
+    assert {path: path.read_bytes() for path in fresh.remote.rglob("*") if path.is_file()} == held
+    assert list((tmp_path / "lent").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["", "text", "[]", "cmd: x\nouts: [{path: a}]", "cmd: x\nouts: null", "{", "\0"])
+def test_a_record_in_the_remote_that_is_none_costs_a_run_and_no_more(fresh, damage):
+    for path in fresh.remote.glob("runs/*/*/*"):
+        path.write_text(damage)
+    with tiny.inside(fresh) as known:
+        dvc_remote.configure(known)
+        assert list(affected.plan().to_run) == ["ingest", "train", "decide"]
+    code, said = fresh.repro()
+    assert (code, "ran: ingest, train, decide" in said) == (0, True), said
 
 
 def test_what_nobody_needs_stays_in_the_remote_unless_it_is_asked_for(ran, locked):

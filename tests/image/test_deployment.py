@@ -135,6 +135,10 @@ def test_a_challenger_reaches_production_and_what_is_bad_does_not(
     done("ci", "image", "--dotenv", "build/image.env")
     first = Reference.parse(Path("build/image.env").read_text().strip().removeprefix("WATTLINE_IMAGE="))
     assert f"is there already: {first}" in done("ci", "image")
+    (tag,) = images.client.get("/group/wattline/tags/list").json()["tags"]
+    forged = images.push("group/wattline", tag, {"io.wattline.model.version": first_version})
+    assert f"pushed: {site.repository}@" in done("ci", "image"), "whose signature is missing is not taken"
+    assert images.digest("group/wattline", tag) != forged
     labels = containers.inspect(str(first))["Config"]["Labels"] if exists(containers, first) else None
     assert labels is None or labels["io.wattline.model.version"] == first_version
 

@@ -2,19 +2,20 @@
 
 import hashlib
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from wattline import files, signing
-from wattline.deployment import credentials, model
+from wattline.deployment import credentials, model, vouching
 from wattline.deployment.failure import DeploymentError
-from wattline.deployment.images import Images, Manifest
-from wattline.deployment.reference import SHOWN, Reference, Repository
+from wattline.deployment.images import Images
+from wattline.deployment.reference import DIGEST, SHOWN, Reference, Repository
 from wattline.errors import InputError, IntegrityError
 from wattline.params import Params
 from wattline.registry import fetching
 from wattline.settings import Settings, inherited, settings
-from wattline.signing import PublicKey
+from wattline.signing import PublicKey, keys
 
 FOLDER = Path("build")
 """What .dockerignore lets into a build, and git ignores."""
@@ -28,6 +29,7 @@ Say = Callable[[str], None]
 def make(loaded: Params, what: str, *, say: Say) -> Reference:
     """The image of a version, by its number or alias; built and pushed unless the repository has it already.
 
+    Only an image with our signature counts as that; one that is built without a signing key is built each time.
     Raises InputError when sources were changed, something is not set or the version is not there; DeploymentError when
     the build or the push fails; IntegrityError when bytes, signature or labels do not hold.
     """
@@ -38,15 +40,17 @@ def make(loaded: Params, what: str, *, say: Say) -> Reference:
     key = signer(MODEL, loaded)
     tag = f"model-{found.digest[:SHOWN]}-{code(key, MODEL, known)[:SHOWN]}"
     with Images(repository, known) as images:
-        manifest = images.find(tag)
-        if manifest is None:
-            files.write_bytes(KEY, key.read_bytes())
-            _build(f"{repository}:{tag}", known)
-            _push(f"{repository}:{tag}", repository, known)
-            manifest = _pushed(images, tag)
-            verb = "pushed"
-        else:
+        place, manifest = f"{repository}:{tag}", images.find(tag)
+        if manifest is not None and vouching.is_vouched(manifest, place, signing.load_public([key])):
             verb = "is there already"
+        else:
+            files.write_bytes(KEY, key.read_bytes())
+            _build(place, known)
+            manifest = images.get(Reference(repository, _push(place, repository, known)))
+            if keys.exists():
+                manifest = vouching.vouched(manifest, place, keys.load_private())
+                images.tag(manifest, tag)
+            verb = "pushed"
         reference = Reference(repository, manifest.digest)
         model.check_labels(images.labels(manifest), found, image=reference)
     say(f"image of {found.name} version {found.version} {verb}: {reference}")
@@ -107,25 +111,28 @@ def _build(tag: str, known: Settings) -> None:
         raise DeploymentError(f"{SCRIPT} failed with exit code {done.returncode}; its output is above")
 
 
-def _push(tag: str, repository: Repository, known: Settings) -> None:
-    plain = () if known.builder.endswith("docker") or not repository.is_loopback else ("--tls-verify=false",)
-    with credentials.environment(repository, known) as variables:
+def _push(tag: str, repository: Repository, known: Settings) -> str:
+    """Push the image; its digest by the program's own word, since by now the tag may name what another one pushed."""
+    is_docker = known.builder.endswith("docker")
+    plain = () if is_docker or not repository.is_loopback else ("--tls-verify=false",)
+    with credentials.environment(repository, known) as variables, tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "digest"
+        options = () if is_docker else (*plain, f"--digestfile={said}")
         done = subprocess.run(
-            [known.builder, "push", *plain, tag],
+            [known.builder, "push", *options, tag],
             check=False,
             env=inherited(variables),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
+            errors="replace",
         )
-    if done.returncode != 0:
-        said = " ".join(done.stderr.split())[-300:]
-        raise DeploymentError(f"{known.builder} push to {repository} failed with exit code {done.returncode}: {said}")
-
-
-def _pushed(images: Images, tag: str) -> Manifest:
-    found = images.find(tag)
+        if done.returncode != 0:
+            why = " ".join(done.stderr.split())[-300:]
+            raise DeploymentError(
+                f"{known.builder} push to {repository} failed with exit code {done.returncode}: {why}"
+            )
+        found = DIGEST.search(done.stdout if is_docker else said.read_text())
     if found is None:
-        raise DeploymentError(f"{images.repository}:{tag} was pushed and is not there; is the registry cleaning up?")
-    return found
+        raise DeploymentError(f"{known.builder} push to {repository} names no digest; is it too old?")
+    return found[0]

@@ -24,8 +24,7 @@ def deploy(target: Target, image: Reference) -> Release:
     """
     check_key(target)
     target.engine.remove(container.trial_name(target.environment))
-    target.engine.pull(image)
-    with _model(target, image) as model:
+    with _mending(target, image), _pulled(target, image) as model:
         current = target.place.read().current
         if current is not None and current.image == str(image) and _answers(target, image, model):
             target.say(f"{target.name}: version {model.version} ({image.short}) runs already and answers rightly")
@@ -94,6 +93,26 @@ def _model(target: Target, image: Reference) -> AbstractContextManager[Model]:
 
 
 @contextmanager
+def _pulled(target: Target, image: Reference) -> Iterator[Model]:
+    target.engine.pull(image)
+    with _model(target, image) as model:
+        yield model
+
+
+@contextmanager
+def _mending(target: Target, image: Reference) -> Iterator[None]:
+    """After a kill it may be that nothing answers: what ran before is brought back, too, when this fails as well."""
+    left = target.place.read().pending
+    try:
+        yield
+    except WattlineError as error:
+        state = target.place.read()
+        if left is None or state.pending is None:
+            raise
+        raise DeploymentError(f"{error}; {_bring_back(target, state, image, error)}") from None
+
+
+@contextmanager
 def _telling(target: Target, image: Reference) -> Iterator[None]:
     """Keep a failure in the history, and say that what ran goes on."""
     try:
@@ -102,6 +121,7 @@ def _telling(target: Target, image: Reference) -> Iterator[None]:
         state = target.place.read()
         target.place.write(state.told("failed", str(image), reason=str(error)))
         runs = f"version {state.current.version} goes on" if state.current is not None else "nothing ran before"
+        runs = "after another one that was cut off" if state.pending is not None else runs
         raise type(error)(f"{image.short} was not deployed to {target.name}, {runs}: {error}") from None
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from wattline.deployment import credentials
 from wattline.deployment.failure import DeploymentError
-from wattline.deployment.reference import Reference, Repository
+from wattline.deployment.reference import DIGEST, LOOPBACK, Reference, Repository
 from wattline.errors import InputError, IntegrityError
 from wattline.settings import Settings
 
@@ -101,12 +102,16 @@ class Images:
 
     def labels(self, manifest: Manifest) -> dict[str, str]:
         """What an image says of itself. Raises IntegrityError when its configuration is not the one it names."""
-        digest = str(_parsed(manifest.content)["config"]["digest"])
+        said = _parsed(manifest.content).get("config")
+        digest = str(said.get("digest")) if isinstance(said, dict) else ""
+        if not DIGEST.fullmatch(digest):
+            raise IntegrityError(f"{self.repository}@{manifest.digest} names no configuration; build it anew")
         content = self._content(self._ask("GET", f"blobs/{digest}"))
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise IntegrityError(f"{self.repository.host} answers other bytes for {digest}; ask who runs it")
-        found = (_parsed(content).get("config") or {}).get("Labels") or {}
-        return {str(name): str(value) for name, value in found.items()}
+        config = _parsed(content).get("config")
+        found = config.get("Labels") if isinstance(config, dict) else None
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
     def tag(self, manifest: Manifest, tag: str) -> None:
         """Let `tag` name the image, too: the same bytes under the same digest, read back afterwards."""
@@ -146,7 +151,7 @@ class Images:
                 answer = self._once(method, path, **options)
                 if answer.status_code == 401 and self._log_in(answer):
                     answer = self._once(method, path, **options)
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 failure = str(error) or type(error).__name__
                 continue
             if answer.status_code != 429 and answer.status_code < 500:
@@ -175,13 +180,24 @@ class Images:
         reply = self._client.get(said["realm"], params=query, headers={"Authorization": basic} if basic else {})
         if reply.status_code != 200:
             return False
-        found = reply.json()
-        self._token = SecretStr(f"Bearer {found.get('token') or found.get('access_token')}")
+        try:
+            found = reply.json()
+            token = found.get("token") or found.get("access_token")
+        except (ValueError, AttributeError):
+            token = None
+        if not isinstance(token, str):
+            raise DeploymentError(f"{said['realm']} gave no token for {self.repository}; is it the registry's own?")
+        self._token = SecretStr(f"Bearer {token}")
         return True
 
     def _is_safe(self, realm: str) -> bool:
         """Whether credentials may go there: nobody on the way may read them."""
-        return realm.startswith("https://") or (self.repository.is_loopback and realm.startswith("http://127.0.0.1"))
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            return False
+        plain = self.repository.is_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK
+        return parts.scheme == "https" or plain
 
     def _allowed(self, answer: "httpx.Response") -> "httpx.Response":
         if answer.status_code in (401, 403):

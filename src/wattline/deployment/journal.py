@@ -13,7 +13,7 @@ class Journal(Record):
     """One promotion or rollback.
 
     image: by digest, that is to answer; version: of the model in it
-    former: the champion before a promotion; None where there was none, and for a rollback
+    former: the champion before; None where there was none
     """
 
     action: Literal["promote", "rollback"]

@@ -48,19 +48,25 @@ def promote(target: Target, model: Model, images: Images, image: Reference) -> s
 def rollback(target: Target, model: Model, images: Images, *, reason: str) -> Release:
     """Go back to production's image before this one, with alias and tag.
 
-    Raises InputError when there is none, or its version was no champion before; nothing was changed then.
+    One that was cut off is finished, and that is all. Raises InputError when there is none, or its version was no
+    champion before, and nothing was changed; DeploymentError when it failed, and all three are what they were.
     """
     check_key(target)
     log = Log(target.place)
     left = log.read()
-    if left is not None and left.action == "promote":
+    if left is not None:
         recover(target, model, images)
     state = target.place.read()
+    if left is not None and left.action == "rollback" and state.current is not None:
+        return state.current  # the one that was cut off; one more would be twice
     if not state.previous:
         raise InputError("production had no image before this one on this host; there is nothing to go back to")
     former = state.previous[0]
-    log.write(Journal(action="rollback", image=former.image, version=former.version, former=None, reason=reason))
-    _finish_rollback(target, model, images, reason=reason)
+    journal = Journal(
+        action="rollback", image=former.image, version=former.version, former=_champion(model), reason=reason
+    )
+    log.write(journal)
+    _finish_rollback(target, model, images, journal)
     log.clear()
     return former
 
@@ -79,7 +85,7 @@ def recover(target: Target, model: Model, images: Images) -> str:
             _tag(target, images, Reference.parse(running.image))
         return _said(running)
     if left.action == "rollback":
-        _finish_rollback(target, model, images, reason=left.reason)
+        _finish_rollback(target, model, images, left)
     else:
         _finish_or_undo(target, model, images, left)
     log.clear()
@@ -150,10 +156,13 @@ def _take_back(target: Target, model: Model, journal: Journal, reason: str) -> s
 
 
 def _undo(target: Target, model: Model, journal: Journal, *, reason: str) -> None:
-    """Take the alias back to what it was before the promotion in `journal`."""
+    """Take the alias back to what it was before what is in `journal`."""
     if journal.former not in (None, journal.version) and _champion(model) == journal.version:
-        promotion.rollback(model, journal.former, reason=reason)
-        target.say(f"rolled back: {model.name} version {journal.former} is champion")
+        if journal.action == "promote":
+            promotion.rollback(model, journal.former, reason=reason)
+        else:
+            promotion.promote(model, journal.former)
+        target.say(f"taken back: {model.name} version {journal.former} is champion")
     Log(target.place).clear()
 
 
@@ -173,23 +182,24 @@ def _champion(model: Model) -> str | None:
     return found.version if found is not None else None
 
 
-def _finish_rollback(target: Target, model: Model, images: Images, *, reason: str) -> None:
+def _finish_rollback(target: Target, model: Model, images: Images, wanted: Journal) -> None:
     """Alias, container and tag of the image that the journal names; what was done already is left."""
-    log = Log(target.place)
-    wanted = log.read()
-    assert wanted is not None
     if _champion(model) != wanted.version:
         try:
-            promotion.rollback(model, wanted.version, reason=reason)
+            promotion.rollback(model, wanted.version, reason=wanted.reason)
         except WattlineError:
-            log.clear()
+            if _champion(model) != wanted.version:  # as in `_move`
+                Log(target.place).clear()
             raise
         target.say(f"rolled back: {model.name} version {wanted.version} is champion")
     current = target.place.read().current
-    if current is None or current.image != wanted.image:
-        deploying.rollback(target, reason=reason)
-    else:
+    if current is not None and current.image == wanted.image:
         deploying.restore(target)
+    else:
+        try:
+            deploying.rollback(target, reason=wanted.reason)
+        except WattlineError as error:
+            raise DeploymentError(f"{error}; {_take_back(target, model, wanted, str(error))}") from None
     _tag(target, images, Reference.parse(wanted.image))
 
 

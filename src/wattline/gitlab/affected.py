@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from wattline.errors import InputError
+from wattline.gitlab import run_cache
 from wattline.gitlab.run_cache import Shared
 
 
@@ -116,12 +117,10 @@ class Walk:
         return None if found is None else {out["path"]: out["md5"] for out in found.get("outs", [])}
 
     def _run(self, key: str) -> Any:
-        from dvc.utils.serialize import load_yaml
-
         fs = self.repo.cache.legacy.fs
         folder = fs.join(self.repo.stage_cache.cache_dir, key[:2], key)
         for path in sorted(fs.find(folder)) if fs.exists(folder) else ():
-            return load_yaml(path)
+            return run_cache.record(fs, path)
         for value in self.shared.values(key) if self.shared is not None else ():
             return self.shared.run(key, value) if self.shared is not None else None
         return None

@@ -56,7 +56,7 @@ def wanted_config(known: Settings, *, default: str | None) -> dict[str, dict[str
         wanted["remote"][NAME] = {"url": url, "verify": True, **limits}
     elif default is not None and default != NAME:
         wanted["remote"][default] = {"verify": True}
-    if known.dvc_cache is not None:
+    if known.dvc_cache is not None and not known.from_fork:  # a fork's job would write there for others
         wanted["cache"] = {"dir": _cache(known.dvc_cache), "shared": "group", "type": "reflink,symlink,copy"}
     return wanted
 

@@ -42,7 +42,7 @@ def read() -> Made:
     """
     if git("rev-parse", "--show-prefix"):
         raise InputError(f"{Path.cwd()} is not the root of the git repository; run this there")
-    lock = _parsed(Path(LOCK).read_text() if Path(LOCK).is_file() else "")
+    lock = _parsed(Path(LOCK).read_text(errors="replace") if Path(LOCK).is_file() else "")
     if not lock:
         raise InputError("dvc.lock is not here or empty; give this job the artifacts of the one that ran `dvc repro`")
     outputs, inputs = _paths()
@@ -151,16 +151,19 @@ def _check_outputs(lock: Mapping[str, Any], outputs: Iterable[str]) -> None:
 
 def _parsed(text: str) -> Mapping[str, Any]:
     """Stage -> its entry in dvc.lock. Raises InputError when it is none."""
+    from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+    from voluptuous import Invalid
+
     try:
         stages = (yaml.safe_load(text) or {}).get("stages", {})
-        return {name: entry for name, entry in stages.items() if entry["cmd"]}
-    except (yaml.YAMLError, AttributeError, TypeError, KeyError):
+        return {name: COMPILED_LOCK_FILE_STAGE_SCHEMA(entry) for name, entry in stages.items() if entry["cmd"]}
+    except (yaml.YAMLError, AttributeError, TypeError, KeyError, Invalid):
         raise InputError("dvc.lock cannot be read; run `dvc repro` again") from None
 
 
-def _made(lock: Mapping[str, Any]) -> dict[str, str]:
+def _made(lock: Mapping[str, Any]) -> dict[str, str | None]:
     """Path -> digest of all outputs."""
-    return {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
+    return {out["path"]: out.get("md5") for entry in lock.values() for out in entry.get("outs", [])}
 
 
 def _sources(lock: Mapping[str, Any]) -> Any:

@@ -22,7 +22,7 @@ SHARED = ("--pull", "--allow-missing")
 
 
 def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say: Say) -> int:
-    """Bring `targets` up to date, all stages where there are none; DVC's exit code.
+    """Bring `targets` up to date, all stages where there are none; DVC's exit code. A fork's job sends nothing.
 
     outputs: bring what the targets write into the workspace, too, where nothing had to run for it
     Raises InputError when remote, cache or a target cannot be used, IntegrityError when an output is not what dvc.lock
@@ -44,7 +44,7 @@ def repro(targets: Sequence[str], known: Settings, *, outputs: bool = False, say
         _check(None if outputs else [*ended, *outcome.restored])
         if ended or outcome.restored:
             run_cache.remember(ended)
-        if remote is not None and (ended or outcome.restored):
+        if remote is not None and (ended or outcome.restored) and not known.from_fork:
             run_cache.push(ended, say=say)
     if known.ci_job_name:
         _record(outcome, known.ci_job_name)

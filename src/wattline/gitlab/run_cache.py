@@ -34,11 +34,7 @@ class Shared:
 
     def run(self, key: str, value: str) -> Any:
         """What a run is on record with, in the form of an entry of dvc.lock; None when it cannot be read."""
-        try:
-            with self.runs.fs.open(self._run(key, value), "rb") as stream:
-                return yaml.safe_load(stream.read())
-        except (OSError, yaml.YAMLError):
-            return None
+        return record(self.runs.fs, self._run(key, value))
 
     def add(self, key: str, value: str) -> None:
         """Send the run of that name, of which the local cache has a record."""
@@ -95,6 +91,19 @@ class Shared:
 
     def _run(self, key: str, *value: str) -> str:
         return str(self.runs.fs.join(self.runs.path, RUNS, key[:2], key, *value))
+
+
+def record(fs: Any, path: str) -> Any:
+    """A run's record, in the form of an entry of dvc.lock; None when it is damaged."""
+    from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        with fs.open(path, "rb") as stream:
+            found = COMPILED_LOCK_FILE_STAGE_SCHEMA(yaml.safe_load(stream.read()))
+    except (OSError, yaml.YAMLError, Invalid):
+        return None
+    return found if all(out.get("md5") for out in found.get("outs", [])) else None
 
 
 def remember(ran: Collection[str]) -> None:
