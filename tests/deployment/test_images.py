@@ -1,4 +1,4 @@
-"""A registry that answers wrongly is told so in a sentence, and an image under our tag is ours only with our signature."""
+"""A registry that answers wrongly is told so in a sentence, and an image is ours only with our signature."""
 
 import json
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def test_a_login_without_a_token_is_named(said: str):
             return httpx.Response(200, text=said)
         return httpx.Response(401, headers={"www-authenticate": 'Bearer realm="https://login.example.org/token"'})
 
-    with asked(answer) as images, pytest.raises(DeploymentError, match="login.example.org/token gave no token"):
+    with asked(answer) as images, pytest.raises(DeploymentError, match=r"login\.example\.org/token gave no token"):
         images.find("one")
 
 

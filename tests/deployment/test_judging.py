@@ -1,20 +1,30 @@
 """Acceptance: each figure passes, fails, or cannot tell; what is missing never passes."""
 
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 from builders import energy
 
 from tests.deployment.reports import load
 from wattline.deployment.judging import judged_energy, judged_load, judged_smoke
 from wattline.deployment.smoke import Check
-from wattline.params import AcceptanceLimits
+from wattline.params import AcceptanceLimits, DeploymentParams
 from wattline.records import Energy
 
 LIMITS = AcceptanceLimits(
     p99_ms=5, maximum_error_rate=0.01, throughput_per_second=100, budget_joules=20, evidence="estimated"
 )
 NOTHING = energy(0)
+
+
+@pytest.mark.parametrize("field", ["name", "port", "state", "data"])
+def test_two_environments_share_nothing(field: str):
+    tree = yaml.safe_load(Path("params.yaml").read_text())["deployment"]
+    tree["staging"][field] = tree["production"][field]
+    with pytest.raises(ValueError, match=f"staging and production have the same {field}"):
+        DeploymentParams.model_validate(tree)
 
 
 def test_smoke_fails_with_one_check_and_without_any():

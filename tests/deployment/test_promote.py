@@ -1,5 +1,6 @@
 """Champion, container and tag: all three are the new image's, or all three are the former one's, whatever happens."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.deployment.reports import write_acceptance
 from tests.deployment.world import PRODUCTION, World, wattline
 from wattline.deployment import verbs
 from wattline.deployment.failure import DeploymentError
+from wattline.deployment.judging import REPORT
 from wattline.deployment.reference import Reference
 from wattline.errors import InputError, RejectedError, SupersededError, WattlineError
 from wattline.registry import promotion
@@ -183,6 +185,17 @@ def test_no_evidence_no_promotion(pushed: World, images: ImageRegistry):
         write_acceptance(image, version="1", **changes)
         with pytest.raises(RejectedError, match=reason):
             promote(world, image)
+    for changes, reason in (
+        ({"load": {"p99_ms": 2e6}}, "latency FAIL"),
+        ({"energy_per_1000": None}, "energy REFUSE"),
+    ):
+        write_acceptance(image, version="1")
+        found = json.loads(REPORT.read_text())
+        for name, value in changes.items():
+            found[name] = found[name] | value if isinstance(value, dict) else value
+        REPORT.write_text(json.dumps(found))
+        with pytest.raises(RejectedError, match=reason):
+            promote(world, image)  # whatever its verdicts say
     assert (world.alias(), world.containers()) == (None, {})
     labels = world.images[str(image)]["labels"]
     for changed, reason in (

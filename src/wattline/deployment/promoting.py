@@ -11,13 +11,14 @@ from wattline.deployment import deploying
 from wattline.deployment.failure import DeploymentError
 from wattline.deployment.images import Images
 from wattline.deployment.journal import Journal, Log
-from wattline.deployment.judging import REPORT
+from wattline.deployment.judging import REPORT, judged_energy, judged_load
 from wattline.deployment.model import COMMIT, DIGEST, NAME, VERSION
 from wattline.deployment.record import Acceptance
 from wattline.deployment.reference import Reference
 from wattline.deployment.state import Release
 from wattline.deployment.target import Target, check_key
 from wattline.errors import InputError, RejectedError, WattlineError
+from wattline.params import AcceptanceLimits
 from wattline.registry import lookup, promotion
 from wattline.registry.model import Model
 from wattline.registry.tracking import DIGEST as CANDIDATE
@@ -34,7 +35,7 @@ def promote(target: Target, model: Model, images: Images, image: Reference) -> s
     left = log.read()
     if left is not None and (left.image != str(image) or left.action != "promote"):
         recover(target, model, images)
-    check_accepted(image)
+    check_accepted(image, target.knobs.limits)
     version = _version(images, model, image)
     begun = log.read()  # of this image: it goes on where it was cut off
     journal = begun or Journal(action="promote", image=str(image), version=version, former=_champion(model))
@@ -92,8 +93,8 @@ def recover(target: Target, model: Model, images: Images) -> str:
     return _said(target.place.read().current)
 
 
-def check_accepted(image: Reference) -> None:
-    """Raise RejectedError unless reports/ci/acceptance.json says that exactly this image passed."""
+def check_accepted(image: Reference, limits: AcceptanceLimits) -> None:
+    """Raise RejectedError unless the report says that just this image passed, and its figures pass `limits`, too."""
     try:
         found = files.read_record(REPORT, Acceptance)
     except InputError as error:
@@ -106,8 +107,10 @@ def check_accepted(image: Reference) -> None:
             f"{REPORT} is about {found.release.image}, not about {image}; deploy it to staging and run "
             "`wattline acceptance staging`"
         )
-    if not found.passed:
-        said = ", ".join(f"{one.name} {one.outcome}" for one in found.verdicts if not one.passed or one.refused)
+    again = (*judged_load(found.load, limits, problem=""), judged_energy(found.energy_per_1000, limits))
+    wrong = [one for one in (*found.verdicts, *again) if not one.passed or one.refused]
+    if wrong or not found.passed:
+        said = ", ".join(dict.fromkeys(f"{one.name} {one.outcome}" for one in wrong))
         raise RejectedError(f"{image.short} was not accepted in {found.environment} ({said or 'verdicts are missing'})")
 
 

@@ -11,7 +11,7 @@ from wattline.deployment.images import Images
 from wattline.deployment.model import of_folder
 from wattline.deployment.reference import Reference, Repository
 from wattline.deployment.smoke import Check
-from wattline.deployment.target import Say, Target, opened
+from wattline.deployment.target import Say, Target, knobs_of, opened
 from wattline.errors import InputError
 from wattline.params import Params
 from wattline.registry import model as registry
@@ -77,7 +77,7 @@ def image(loaded: Params, version: str, *, dotenv: Path | None, say: Say) -> Non
 def promote(loaded: Params, image: str, *, say: Say) -> None:
     """Promote `image`."""
     reference = Reference.parse(image)
-    promoting.check_accepted(reference)
+    promoting.check_accepted(reference, knobs_of(loaded).limits)
     with _production(loaded, reference, say=say) as (target, model, images):
         version = promoting.promote(target, model, images, reference)
     say(f"promoted: {loaded.model} version {version} is champion and answers in production")

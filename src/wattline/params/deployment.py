@@ -1,8 +1,8 @@
 """Knobs of the deployment: how containers run on the serving host, and what one must show before it is promoted."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wattline.params.section import Fraction, Positive, Section
 
@@ -90,3 +90,12 @@ class DeploymentParams(Section):
     production: EnvironmentParams
     load: LoadParams
     limits: AcceptanceLimits
+
+    @model_validator(mode="after")
+    def _environments_are_two(self) -> Self:
+        """Raise where one would answer, or remember, for the other."""
+        for field in ("name", "port", "state", "data"):
+            value = getattr(self.staging, field)
+            if value == getattr(self.production, field):
+                raise ValueError(f"staging and production have the same {field}, {value}; give each its own")
+        return self
