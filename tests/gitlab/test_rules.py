@@ -91,7 +91,17 @@ def test_a_person_promotes_and_a_failed_promotion_is_red():
 
 
 def test_what_changes_shared_state_waits_for_its_turn_and_is_neither_cancelled_nor_repeated():
-    assert sharing() >= {"lock", "register", "build-image", "staging", "promote", "rollback", "release", "pages"}
+    assert sharing() >= {
+        "lock",
+        "register",
+        "build-image",
+        "staging",
+        "promote",
+        "rollback",
+        "release",
+        "pages",
+        "nightly",
+    }
     for name in sharing():
         job = PIPELINE.jobs[name]
         assert (job["interruptible"], job["retry"]) == (False, 0), name
