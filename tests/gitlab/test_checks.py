@@ -17,6 +17,7 @@ from wattline.gitlab.doctor.checks import CHECKS
 from wattline.gitlab.doctor.facts import Facts, Keys, Outcome, Place
 from wattline.gitlab.doctor.finding import PROBLEMS, Finding, Report
 from wattline.gitlab.doctor.needs import KINDS, NEEDS, kind_of
+from wattline.gitlab.project import access
 
 Good = Callable[..., Facts]
 
@@ -122,6 +123,8 @@ def test_a_new_fork_without_any_variable_trains_and_judges_a_merge_request(job: 
     assert report.exit_code == 0, report.lines()
     lacking = {one.subject for one in report.findings if one.state in PROBLEMS and one.remedy}
     assert lacking >= {"WATTLINE_GITLAB_TOKEN", "MLFLOW_TRACKING_URI", "WATTLINE_DVC_REMOTE"}
+    with pytest.raises(InputError, match=r"WATTLINE_GITLAB_TOKEN.* not set.* Settings > Access tokens, of scope `api`"):
+        access(facts.known)
 
 
 def test_a_report_is_lines_for_people_and_json_for_machines(good: Good):
