@@ -189,7 +189,7 @@ def access(known: Settings) -> tuple[str, SecretStr]:
         verb = "is" if len(absent) == 1 else "are"
         raise InputError(
             f"{', '.join(absent)} {verb} not set, so there is no way to GitLab; the token is one of Settings > Access "
-            "tokens, of scope `api` and role Developer, set under Settings > CI/CD > Variables"
+            "tokens, of scope `api` and role Developer, set under Settings > CI/CD > Variables; see docs/gitlab.md"
         )
     return known.gitlab_address, known.gitlab_token
 
