@@ -31,6 +31,7 @@ BRANCH = {
     "CI_PROJECT_PATH": "energy/models",
     "CI_JOB_ID": "9002",
 }
+MONITOR = BRANCH | {"PIPELINE_KIND": "schedule", "CI_PIPELINE_SOURCE": "schedule"}
 
 Job = Callable[..., Settings]
 

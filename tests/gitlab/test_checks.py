@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from gitlab.doctor_cases import CASES, FACTS, NOW, SECRET, VARIABLES, Case
-from gitlab.jobs import BRANCH, FORK, MERGE_REQUEST, Job
+from gitlab.jobs import BRANCH, FORK, MERGE_REQUEST, MONITOR, Job
 from gitlab.vault import id_token
+from wattline.errors import InputError
 from wattline.gitlab.asking import Answer
 from wattline.gitlab.doctor import diagnose
 from wattline.gitlab.doctor.checks import CHECKS
 from wattline.gitlab.doctor.facts import Facts, Keys, Outcome, Place
 from wattline.gitlab.doctor.finding import PROBLEMS, Finding, Report
 from wattline.gitlab.doctor.needs import KINDS, NEEDS, kind_of
+from wattline.gitlab.project import access
 
 Good = Callable[..., Facts]
 
@@ -68,7 +70,8 @@ def test_a_pipeline_that_lacks_nothing_goes_on(good: Good):
 @pytest.mark.parametrize(
     ("kind", "lacks", "blocked"),
     [
-        (MERGE_REQUEST, {"WATTLINE_GITLAB_TOKEN": ""}, True),
+        (MONITOR, {"WATTLINE_GITLAB_TOKEN": ""}, True),
+        (MERGE_REQUEST, {"WATTLINE_GITLAB_TOKEN": ""}, False),
         (BRANCH, {"WATTLINE_GITLAB_TOKEN": ""}, False),
         (FORK, {}, True),  # it has been given secrets
         (MERGE_REQUEST, {"MLFLOW_TRACKING_URI": ""}, False),
@@ -99,7 +102,7 @@ def test_jobs_are_held_up_only_by_what_they_need(good: Good, kind, lacks, blocke
         (BRANCH | {"PIPELINE_KIND": "web", "CI_COMMIT_BRANCH": "topic"}, "trial"),
         (BRANCH | {"CI_COMMIT_REF_PROTECTED": "false"}, "trial"),
         (BRANCH | {"PIPELINE_KIND": "", "CI_PIPELINE_SOURCE": "schedule"}, "monitor"),
-        (BRANCH | {"PIPELINE_KIND": "schedule", "WATTLINE_SCHEDULE": "nightly"}, "nightly"),
+        (MONITOR | {"WATTLINE_SCHEDULE": "nightly"}, "nightly"),
         ({"CI": "true", "CI_COMMIT_TAG": "v1.0.0"}, "release"),
         (MERGE_REQUEST | {"PIPELINE_KIND": ""}, "merge-request"),
     ],
@@ -109,10 +112,25 @@ def test_a_pipeline_is_known_by_its_variables(job: Job, variables, kind):
     assert set(NEEDS) == set(KINDS)
 
 
+def test_a_schedule_that_would_do_nothing_is_red(job: Job):
+    with pytest.raises(InputError, match="WATTLINE_SCHEDULE is 'weekly', so nothing but this job runs; set it to mon"):
+        kind_of(job(MONITOR | {"WATTLINE_SCHEDULE": "weekly"}))
+
+
+def test_a_new_fork_without_any_variable_trains_and_judges_a_merge_request(job: Job):
+    facts = Facts(known=job(MERGE_REQUEST), kind="merge-request", now=NOW, place=Place(shallow=False))
+    report = diagnose(facts)
+    assert report.exit_code == 0, report.lines()
+    lacking = {one.subject for one in report.findings if one.state in PROBLEMS and one.remedy}
+    assert lacking >= {"WATTLINE_GITLAB_TOKEN", "MLFLOW_TRACKING_URI", "WATTLINE_DVC_REMOTE"}
+    with pytest.raises(InputError, match=r"WATTLINE_GITLAB_TOKEN.* not set.* Settings > Access tokens, of scope `api`"):
+        access(facts.known)
+
+
 def test_a_report_is_lines_for_people_and_json_for_machines(good: Good):
-    report = diagnose(good(MERGE_REQUEST, WATTLINE_GITLAB_TOKEN="", CI_PAGES_URL=""))
+    report = diagnose(good(MONITOR, WATTLINE_GITLAB_TOKEN="", CI_PAGES_URL=""))
     lines = report.lines()
-    assert lines[0] == "doctor: merge-request pipeline"
+    assert lines[0] == "doctor: monitor pipeline"
     assert any(line.startswith("  MISSING  WATTLINE_GITLAB_TOKEN: is not set") for line in lines)
     assert any(line.startswith("  wrong    Pages: CI_PAGES_URL is not set") for line in lines), (
         "a warning is not shouted"

@@ -14,7 +14,7 @@ from backends.processes import free_port
 
 from gitlab import registries, standin
 from gitlab.authority import tls
-from gitlab.jobs import BRANCH, FORK, MERGE_REQUEST, Job
+from gitlab.jobs import BRANCH, FORK, MERGE_REQUEST, MONITOR, Job
 from gitlab.registries import PASSWORD, USER
 from gitlab.standin import API, GUEST, JOB, MAINTAINER, PROJECT, READER, Fault, Server
 from gitlab.standin.state import runner
@@ -101,22 +101,20 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDP
 LACKS = [
     (
         "missing token",
-        MERGE_REQUEST,
+        MONITOR,
         {"WATTLINE_GITLAB_TOKEN": ""},
         "WATTLINE_GITLAB_TOKEN",
         "Settings > Access tokens",
     ),
-    ("token of nobody", MERGE_REQUEST, {"WATTLINE_GITLAB_TOKEN": WRONG}, "WATTLINE_GITLAB_TOKEN", "is not accepted"),
+    ("token of nobody", MONITOR, {"WATTLINE_GITLAB_TOKEN": WRONG}, "WATTLINE_GITLAB_TOKEN", "is not accepted"),
     (
         "wrong scope",
-        MERGE_REQUEST,
+        MONITOR,
         {"WATTLINE_GITLAB_TOKEN": READER},
         "WATTLINE_GITLAB_TOKEN",
         "read_api and needs `api`",
     ),
-    ("guest", MERGE_REQUEST, {"WATTLINE_GITLAB_TOKEN": GUEST}, "role of WATTLINE_GITLAB_TOKEN", "must be Developer"),
-    ("job token", MERGE_REQUEST, {"CI_JOB_TOKEN": WRONG}, "CI_JOB_TOKEN", "is not accepted (401)"),
-    ("old GitLab", MERGE_REQUEST, {"CI_SERVER_VERSION": "18.3.1"}, "GitLab's version", "from 18.4 on"),
+    ("guest", MONITOR, {"WATTLINE_GITLAB_TOKEN": GUEST}, "role of WATTLINE_GITLAB_TOKEN", "must be Developer"),
     ("no MLflow", BRANCH, {"MLFLOW_TRACKING_URI": ""}, "MLFLOW_TRACKING_URI", "Settings > CI/CD > Variables"),
     ("dead MLflow", BRANCH, {"MLFLOW_TRACKING_URI": NOWHERE}, "MLFLOW_TRACKING_URI", DEAD),
     ("dead MLflow", MERGE_REQUEST, {"MLFLOW_TRACKING_URI": NOWHERE}, "MLFLOW_TRACKING_URI", DEAD),
@@ -180,10 +178,14 @@ def test_what_is_missing_wrong_or_out_of_reach_stops_the_pipeline(job, variables
 
 
 class TestWhatAProjectIsSetTo:
-    def test_no_push_with_the_job_token(self, job, variables, server):
+    def test_what_lock_alone_needs_is_said_and_training_goes_on(self, job, variables, server):
         server.state.project["ci_push_repository_for_job_token_allowed"] = False
-        report = examine(job(MERGE_REQUEST | variables))
-        assert "tick Settings > CI/CD > Job token permissions" in told(report, "push with CI_JOB_TOKEN")
+        report = examine(job(MERGE_REQUEST | variables | {"CI_JOB_TOKEN": WRONG, "CI_SERVER_VERSION": "18.3.1"}))
+        wrong = {one.subject: f"{one.said}; {one.remedy}" for one in report.findings if one.state == "wrong"}
+        assert "tick Settings > CI/CD > Job token permissions" in wrong["push with CI_JOB_TOKEN"]
+        assert "is not accepted (401)" in wrong["CI_JOB_TOKEN"]
+        assert "from 18.4 on" in wrong["GitLab's version"]
+        assert report.exit_code == 0
 
     def test_no_protected_branch(self, job, variables, server):
         server.state.protected_branches = []
@@ -204,7 +206,7 @@ class TestWhatAProjectIsSetTo:
 
     def test_a_token_that_ends_soon_is_a_warning(self, job, variables, server):
         server.state.tokens[MAINTAINER].expires_at = "2000-01-01"
-        assert "has expired on 2000-01-01" in told(examine(job(MERGE_REQUEST | variables)), "WATTLINE_GITLAB_TOKEN")
+        assert "has expired on 2000-01-01" in told(examine(job(MONITOR | variables)), "WATTLINE_GITLAB_TOKEN")
 
     def test_a_secret_that_everybody_may_read_is_a_warning(self, job, variables, server):
         server.state.variables = [{"key": "WATTLINE_SIGNING_KEY", "value": "x" * 20}]
@@ -228,7 +230,7 @@ def test_a_private_authority_is_named_or_nothing_is_asked(job, variables, tmp_pa
     context, authority = tls(tmp_path / "tls")
     with standin.running(tls=context) as server:
         place = variables | {"CI_API_V4_URL": server.root}
-        assert "set CI_SERVER_TLS_CA_FILE" in told(examine(job(MERGE_REQUEST | place)), "CI_API_V4_URL")
+        assert "set CI_SERVER_TLS_CA_FILE" in told(examine(job(MONITOR | place)), "CI_API_V4_URL")
         assert server.state.calls == []
         server.state.runners = [runner(1, "hpc"), runner(2, "serving")]
         assert examine(job(MERGE_REQUEST | place | {"CI_SERVER_TLS_CA_FILE": str(authority)})).exit_code == 0

@@ -72,6 +72,10 @@ def test_a_good_pipeline_has_no_mistake(tmp_path):
             ("stage: two", "stage: two, environment: {name: e, on_stop: first}"),
             "second: on_stop: first does not stop e",
         ),
+        (
+            ("stage: two", "stage: two, artifacts: {paths: [a], expose_as: 'a, b'}"),
+            "second: expose_as: 'a, b' may hold letters, digits, _, - and spaces only",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -81,8 +81,31 @@ def test_what_a_pull_request_runs_sees_no_signing_key_and_may_only_read():
     assert ACTIONS["permissions"] == {"contents": "read"}
     for name, job in ACTIONS["jobs"].items():
         if "SIGNING_KEY" in str(job):
-            assert job.get("environment") in ("staging", "production"), name
+            assert job.get("environment") in ("staging", "production", "monitor"), name
     assert "SIGNING_KEY" not in str(ACTIONS["env"]) + str(ACTIONS["jobs"]["quick"])
+
+
+def test_nobody_promotes_on_github_until_reviewers_are_said_to_be_there():
+    """An environment that was never set up asks nobody."""
+    assert ACTIONS["jobs"]["promote"]["if"] == "vars.WATTLINE_REVIEWED == 'true'"
+    assert "WATTLINE_REVIEWED" in (ROOT / "docs" / "gitlab.md").read_text(encoding="utf-8")
+
+
+def test_what_nobody_starts_asks_nobody():
+    assert ACTIONS["jobs"]["watch"]["environment"] != ACTIONS["jobs"]["promote"]["environment"]
+
+
+def test_a_build_of_jenkins_that_waits_for_a_person_holds_up_no_other():
+    """Options of a stage are entered before its input."""
+    assert re.findall(r"lock\('[a-z-]+'\) \{", JENKINSFILE) == re.findall(r"lock\(.*", JENKINSFILE) != []
+    assert "disableConcurrentBuilds" not in JENKINSFILE
+
+
+def test_jenkins_hands_on_nothing_that_it_does_not_know_yet():
+    """There is no checkout where the pipeline's variables are made: it would be the word null."""
+    before = JENKINSFILE.partition("stages {")[0]
+    assert "GIT_COMMIT" not in before
+    assert "agent none" in before
 
 
 def test_shellcheck_has_nothing_to_say_of_either(tmp_path):

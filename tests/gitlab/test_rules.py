@@ -8,6 +8,7 @@ from gitlab.ci.configuration import ROOT, Pipeline, read
 from gitlab.ci.expressions import names
 from gitlab.ci.golden import events, text
 from gitlab.ci.rules import matches, plan, started
+from wattline.monitoring.retraining import LONGEST_REASON
 
 PIPELINE = read(ROOT / ".gitlab-ci.yml")
 EVENTS = events()
@@ -73,13 +74,34 @@ def test_doctor_is_in_every_pipeline(event):
         assert "doctor" in {planned.name for planned in plan(PIPELINE, event)}
 
 
+def test_a_pipelines_name_fits_whatever_the_branch_is_called():
+    """GitLab makes no pipeline whose name has more than 255 characters."""
+    kinds = [rule["variables"]["PIPELINE_KIND"] for rule in PIPELINE.workflow["rules"] if "variables" in rule]
+    longest = {
+        "$PIPELINE_KIND": max(len(kind) for kind in kinds),
+        "$CI_COMMIT_REF_SLUG": 63,
+        "$WATTLINE_RETRAIN_REASON": LONGEST_REASON,
+    }
+    assert sum(longest[word] + 1 for word in PIPELINE.workflow["name"].split()) - 1 <= 255
+
+
 def test_a_person_promotes_and_a_failed_promotion_is_red():
     promote = jobs("default branch")["promote"]
     assert (promote.when, promote.may_fail) == ("manual", False)
 
 
 def test_what_changes_shared_state_waits_for_its_turn_and_is_neither_cancelled_nor_repeated():
-    assert sharing() >= {"lock", "register", "build-image", "staging", "promote", "rollback", "release", "pages"}
+    assert sharing() >= {
+        "lock",
+        "register",
+        "build-image",
+        "staging",
+        "promote",
+        "rollback",
+        "release",
+        "pages",
+        "nightly",
+    }
     for name in sharing():
         job = PIPELINE.jobs[name]
         assert (job["interruptible"], job["retry"]) == (False, 0), name

@@ -187,7 +187,10 @@ def access(known: Settings) -> tuple[str, SecretStr]:
     absent = [name for name, value in values.items() if not value]
     if known.gitlab_address is None or known.gitlab_token is None:
         verb = "is" if len(absent) == 1 else "are"
-        raise InputError(f"{', '.join(absent)} {verb} not set, so there is no way to GitLab; see docs/gitlab.md")
+        raise InputError(
+            f"{', '.join(absent)} {verb} not set, so there is no way to GitLab; the token is one of Settings > Access "
+            "tokens, of scope `api` and role Developer, set under Settings > CI/CD > Variables; see docs/gitlab.md"
+        )
     return known.gitlab_address, known.gitlab_token
 
 

@@ -17,8 +17,8 @@ from wattline.monitoring.records import Decision, Retraining
 NAME = "retrain"
 """How the name of such a pipeline begins."""
 VARIABLE, REASON = "WATTLINE_RETRAIN", "WATTLINE_RETRAIN_REASON"
-LONGEST_REASON = 200
-"""Characters; a pipeline's name, in which it stands, has room for 255."""
+LONGEST_REASON = 170
+"""Characters; a pipeline's name holds 255, and its kind and the slug of its branch, of at most 63, are in it, too."""
 CLOCKS = timedelta(minutes=5)
 """By which the clock of GitLab and ours may differ."""
 

@@ -1,5 +1,6 @@
 """What is wrong with a pipeline whatever the event: stages, needs, circles, empty jobs, bad expressions."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ from gitlab.ci.expressions import BadExpressionError, evaluate
 
 MAX_NEEDS = 50
 """GitLab's limit."""
+EXPOSED = re.compile(r"\w[-\w ]{0,99}", re.ASCII)
+"""What GitLab takes as `expose_as`; it refuses the whole file because of a comma there."""
 
 
 def findings(pipeline: Pipeline) -> list[str]:
@@ -34,6 +37,9 @@ def _of_job(job: dict[str, Any], pipeline: Pipeline) -> Iterator[str]:
     yield from _expressions(job.get("rules", []))
     yield from _environment(job, pipeline)
     yield from _trigger(job)
+    exposed = job.get("artifacts", {}).get("expose_as")
+    if exposed is not None and not EXPOSED.fullmatch(exposed):
+        yield f"expose_as: {exposed!r} may hold letters, digits, _, - and spaces only"
 
 
 def _expressions(rules: list[dict[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from wattline.settings import Settings
 Kind = Literal["merge-request", "fork", "trial", "branch", "release", "monitor", "nightly", "none"]
 """branch: the protected default one, also by web and retrain; trial: any other branch; none: no job at all"""
 Need = Literal[
-    "api", "push", "tracking", "tracking works", "ledger", "ledger works", "data works", "registry", "builder", "key",
+    "api", "tracking", "tracking works", "ledger", "ledger works", "data works", "registry", "builder", "key",
     "history", "train runner", "data runner", "deploy runner", "protected", "clock", "disk", "params", "fork", "vault",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -19,7 +19,8 @@ _DATA: frozenset[Need] = frozenset(
 )
 _SIGNED: frozenset[Need] = frozenset({"params", "tracking", "tracking works", "ledger", "ledger works", "key"})
 NEEDS: Mapping[Kind, frozenset[Need]] = {
-    "merge-request": _DATA | {"api", "push", "train runner", "ledger works"},
+    # Not what `note` and `lock` alone need: they say so themselves, after the verdict.
+    "merge-request": _DATA | {"train runner", "ledger works"},
     "fork": _DATA | {"fork"},
     "trial": _DATA | {"train runner"},
     "branch": _DATA | _SIGNED | {"train runner", "registry", "builder", "deploy runner", "protected", "vault"},
@@ -39,7 +40,7 @@ def kind_of(known: Settings) -> Kind:
         return "fork"
     found = known.pipeline_kind or _by_source(known)
     if found == "schedule":
-        return "nightly" if known.schedule == "nightly" else "monitor"
+        return _scheduled(known.schedule)
     if found in ("branch", "web", "retrain"):
         # As in ci/base.yml: nothing is registered from a ref that anybody may push to.
         registers = known.ci_commit_ref_protected and known.ci_commit_branch == known.ci_default_branch
@@ -53,6 +54,15 @@ def named(text: str, *, variable: str) -> Kind:
         if kind == text:
             return kind
     raise InputError(f"{variable} is {text!r}, which no pipeline is; known: {', '.join(KINDS)}")
+
+
+def _scheduled(what: str) -> Kind:
+    if what in ("monitor", "nightly"):
+        return named(what, variable="WATTLINE_SCHEDULE")
+    raise InputError(
+        f"WATTLINE_SCHEDULE is {what!r}, so nothing but this job runs; set it to monitor or nightly under "
+        "Build > Pipeline schedules"
+    )
 
 
 def _by_source(known: Settings) -> str:

@@ -6,7 +6,7 @@ from wattline.gitlab.doctor.facts import Facts
 from wattline.gitlab.doctor.finding import Finding, Subject
 
 GROUP = "settings"
-VERSION = Subject(GROUP, "GitLab's version", "push")
+VERSION = Subject(GROUP, "GitLab's version")
 BRANCH = Subject(GROUP, "default branch", "protected")
 PRODUCTION = Subject(GROUP, "environment production", "protected")
 PAGES = Subject(GROUP, "Pages")
