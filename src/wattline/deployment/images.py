@@ -197,7 +197,7 @@ class Images:
         except ValueError:
             return False
         plain = self.repository.is_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK
-        return parts.scheme == "https" or plain
+        return (parts.scheme == "https" and bool(parts.hostname)) or plain
 
     def _allowed(self, answer: "httpx.Response") -> "httpx.Response":
         if answer.status_code in (401, 403):
