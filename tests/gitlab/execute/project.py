@@ -22,6 +22,7 @@ def small(tree: Any) -> None:
     block["train"]["model"] = "pca"
     block["evaluate"]["resamples"] = 100
     block["measure"] |= {"windows": 100, "repeats": 3}
+    block["measure"]["serving"] |= {"requests": 100, "rows": 100, "repeats": 3}
     block["measure"]["session"] |= {"maximum_blocks": 6, "sample_seconds": 0.05, "idle_seconds": 0.2}
     gates = block["gates"]
     gates["data"]["minimum_rows"] = 100

@@ -208,6 +208,7 @@ def site(
                 "WATTLINE_DVC_REMOTE": str(remote),
                 "WATTLINE_GITLAB_TOKEN": standin.API,
                 "WATTLINE_TESTS": QUICK_TESTS,
+                "WATTLINE_SERVED": str(folder / "production"),
                 **tracking.environment,
             },
             protected={
@@ -235,8 +236,9 @@ def _api_key(folder: Path) -> tuple[str, Path]:
 
 
 def _environment(folder: Path, name: str, keys_file: Path) -> dict[str, Any]:
-    data = folder / f"{name}-data"
-    data.mkdir()
+    # The image writes to the top of this folder what a checkout has in .wattline, where the monitor looks for it.
+    data = folder / name / ".wattline"
+    data.mkdir(parents=True)
     os.chown(data, *IMAGE_USER)
     return {
         "name": f"wattline-test-{name}",
