@@ -59,7 +59,7 @@ def test_a_login_without_a_token_is_named(said: str):
     "realm",
     [
         "http://127.0.0.1.example.org/token",
-        "http://127.0.0.1:5000@example.org/",
+        "http://127.0.0.1:5000" + "@example.org/",
         "http://example.org",
         "https:/",
         "//[",
