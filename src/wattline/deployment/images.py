@@ -5,7 +5,6 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 import hashlib
 import re
-import ssl
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +16,10 @@ from pydantic import SecretStr
 
 from wattline.deployment import credentials
 from wattline.deployment.failure import DeploymentError
-from wattline.deployment.reference import DIGEST, LOOPBACK, Reference, Repository
+from wattline.deployment.reference import DIGEST, Reference, Repository
 from wattline.errors import InputError, IntegrityError
 from wattline.settings import Settings
+from wattline.trust import LOOPBACK, trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -129,14 +129,11 @@ class Images:
     def _client(self) -> "httpx.Client":
         import httpx
 
-        trust: ssl.SSLContext | bool = True
         authority = self._known.registry_ca_file or self._known.ci_server_tls_ca_file
-        if authority is not None:
-            trust = httpx.create_ssl_context()
-            try:
-                trust.load_verify_locations(cafile=authority)
-            except OSError:
-                raise InputError(f"{authority} holds no certificates; correct WATTLINE_REGISTRY_CA_FILE") from None
+        try:
+            trust = trusted(authority)
+        except OSError:  # an ssl.SSLError is one, too
+            raise InputError(f"{authority} holds no certificates; correct WATTLINE_REGISTRY_CA_FILE") from None
         # Blobs may lie in an object store, to which a registry redirects; httpx takes the token off on the way.
         return httpx.Client(timeout=TIMEOUT_SECONDS, verify=trust, follow_redirects=True)
 

@@ -6,12 +6,12 @@ from typing import Self
 
 from wattline.errors import InputError
 from wattline.settings import Settings
+from wattline.trust import LOOPBACK
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REPOSITORY = re.compile(
     r"(?P<host>[a-zA-Z0-9.-]+(:[0-9]{1,5})?)/(?P<path>[a-z0-9]+([._/-]+[a-z0-9]+)*)",
 )
-LOOPBACK = ("127.0.0.1", "localhost")
 SHOWN = 12
 
 

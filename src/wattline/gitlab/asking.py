@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from wattline.trust import LOOPBACK, trusted
+
 if TYPE_CHECKING:
     import httpx
 
@@ -17,7 +19,6 @@ SECONDS = 5.0
 """To connect, and without a byte from the other side; twice as long for the whole answer."""
 LARGEST = 4 * 2**20
 """Bytes of an answer that are looked at."""
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Trouble = Literal["", "address", "authority", "name", "refused", "silent", "tls", "certificate", "broken"]
 TELLS: Mapping[Trouble, str] = {
@@ -81,7 +82,7 @@ def ask(
     try:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             return Answer(trouble="address")
-        context = trust(authority)
+        context = trusted(authority)
     except ValueError:
         return Answer(trouble="address")
     except OSError:  # an ssl.SSLError is one, too
@@ -97,16 +98,6 @@ def ask(
         return Answer(trouble="address")
     except httpx.HTTPError as error:
         return Answer(trouble=reason(error))
-
-
-def trust(authority: Path | None) -> ssl.SSLContext:
-    """What vouches for a server. Raises OSError where `authority` holds no certificates."""
-    import httpx
-
-    context = httpx.create_ssl_context()
-    if authority is not None:
-        context.load_verify_locations(cafile=authority)
-    return context
 
 
 def shown(url: str) -> str:

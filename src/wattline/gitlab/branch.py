@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from wattline.errors import InputError, WattlineError
-from wattline.gitlab.project import LOOPBACK
 from wattline.settings import Settings
+from wattline.trust import LOOPBACK
 
 UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_CURL_VERBOSE")
 LOST_RACE = re.compile(

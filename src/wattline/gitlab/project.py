@@ -16,6 +16,7 @@ from wattline.errors import InputError, WattlineError
 from wattline.gitlab import answers
 from wattline.gitlab.answers import Reply, TransientError
 from wattline.settings import Settings
+from wattline.trust import LOOPBACK, trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +29,6 @@ TIMEOUT_SECONDS = 60.0
 """Without a byte from the other side."""
 PAGE = 100
 """Rows of one page; GitLab gives no more."""
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Result = TypeVar("Result")
 
@@ -216,14 +216,7 @@ def _checked_token(token: SecretStr) -> str:
 
 
 def _trust(authority: Path | None) -> ssl.SSLContext | bool:
-    """What vouches for GitLab: the certificates that httpx finds (SSL_CERT_FILE among them), and `authority`."""
-    if authority is None:
-        return True
-    import httpx
-
-    context = httpx.create_ssl_context()
     try:
-        context.load_verify_locations(cafile=authority)
+        return trusted(authority)
     except OSError:  # an ssl.SSLError is one, too
         raise InputError(f"{authority} holds no certificates; correct CI_SERVER_TLS_CA_FILE") from None
-    return context

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from wattline.energy.meters.meter import MeterError
+from wattline.trust import LOOPBACK, trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -19,7 +20,6 @@ TIMEOUT_SECONDS = 10.0
 """For an answer as a whole, besides the same time without a byte."""
 LARGEST_ANSWER = 4 * 2**20
 MOST_REDIRECTS = 3
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Remote:
@@ -159,16 +159,10 @@ def _printable(token: SecretStr, variables: str) -> str:
 
 
 def _trust(authority: Path | None) -> ssl.SSLContext | bool:
-    if authority is None:
-        return True
-    import httpx
-
-    context = httpx.create_ssl_context()
     try:
-        context.load_verify_locations(cafile=authority)
+        return trusted(authority)
     except OSError:  # an ssl.SSLError is one, too
         raise MeterError(f"{authority} holds no certificates; correct WATTLINE_ENERGY_CA_FILE") from None
-    return context
 
 
 def _origin(url: str) -> str:

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from wattline.gitlab.asking import LOOPBACK, Answer, ask, is_safe
+from wattline.gitlab.asking import Answer, ask, is_safe
 from wattline.gitlab.doctor.facts import Outcome
 from wattline.settings import Settings
+from wattline.trust import LOOPBACK
 
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
