@@ -72,7 +72,7 @@ def vanish(folder: Path) -> None:
 
 
 def patient(test: Callable[..., None]) -> Callable[..., None]:
-    """Try a test again whose meter must pass its self-test: a machine that others keep busy fails a working meter."""
+    """Try a test again that a machine which others keep busy fails: its meter must work, or its session be quiet."""
 
     @wraps(test)
     def again(*arguments: object, **named: object) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from image.containers import ROOT
+from wattline.deployment import building
 
 DOCKERFILE = ROOT / "docker" / "server.Dockerfile"
 TEXT = DOCKERFILE.read_text(encoding="utf-8")
@@ -31,8 +32,11 @@ def test_only_what_is_named_enters_the_build():
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert rules[0] == "*"
     assert not [rule for rule in rules if rule.startswith("!") and ("private" in rule or rule.endswith("keys"))]
-    for name in re.findall(r"^COPY (?!--from)(.*) \S+$", TEXT, flags=re.MULTILINE):
-        assert all(f"!{path}" in rules for path in name.split()), name
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)$", TEXT, flags=re.MULTILINE))
+    for given in (defaults, {"KEY": str(building.KEY), "MODEL": str(building.MODEL)}):
+        for name in re.findall(r"^COPY (?!--from)(.*) \S+$", TEXT, flags=re.MULTILINE):
+            paths = [re.sub(r"\$\{(\w+)\}", lambda found: given[found[1]], path) for path in name.split()]  # noqa: B023
+            assert all(f"!{path}" in rules for path in paths), paths
 
 
 def test_each_stage_starts_from_the_same_base():

@@ -90,6 +90,7 @@ def heavy(tmp_path: Path) -> Path:
     return tmp_path / "heavy"
 
 
+@powercap.patient
 def test_a_model_against_itself_passes(light, twin):
     test, said = held(light, twin)
     assert test.problem is None
@@ -98,6 +99,7 @@ def test_a_model_against_itself_passes(light, twin):
     assert test.contenders[0].score == test.contenders[1].score
 
 
+@powercap.patient
 @pytest.mark.usefixtures("trusted")
 def test_one_that_does_more_for_the_same_answers_fails_and_the_other_way_round_passes(light, heavy):
     wanted = rules(margin=0.8, maximum_blocks=16)
@@ -110,6 +112,7 @@ def test_one_that_does_more_for_the_same_answers_fails_and_the_other_way_round_p
     assert swapped.interval[1] < 1
 
 
+@powercap.patient
 @pytest.mark.usefixtures("trusted")
 def test_worse_answers_fail_however_little_they_cost(tmp_path, light):
     contenders.write(tmp_path / "worse", products=1, worse=True)
@@ -118,6 +121,7 @@ def test_worse_answers_fail_however_little_they_cost(tmp_path, light):
     assert "worse answers" in said.reason
 
 
+@powercap.patient
 @pytest.mark.usefixtures("trusted")
 def test_a_candidate_alone_has_a_control_and_a_figure(light):
     test, said = held(light)
