@@ -5,7 +5,6 @@ import json
 import secrets
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from backends.processes import free_port, serving
 from cryptography.hazmat.primitives import serialization
 from debian import Tools, install
 
+from gitlab import standin
 from gitlab.authority import tls
 
 USER = "gitlab-ci-token"
@@ -46,18 +46,12 @@ def basic(cache: Path, folder: Path) -> Iterator[str]:
 def bearer(cache: Path, folder: Path, *, actions: tuple[str, ...] = ("pull", "push")) -> Iterator[str]:
     """One that takes tokens of a server that knows USER and PASSWORD, and lets them do `actions`."""
     tls(folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(folder, actions)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(folder, actions)) as server, standin.serving(server):
         realm = f"http://127.0.0.1:{server.server_port}/jwt/auth"
         trusted = f"issuer: gitlab, rootcertbundle: {folder}/authority.pem"
         auth = f"{{token: {{realm: '{realm}', service: registry, {trusted}}}}}"
-        try:
-            with _serving(cache, folder, auth=auth) as host:
-                yield host
-        finally:
-            server.shutdown()
-            thread.join()
+        with _serving(cache, folder, auth=auth) as host:
+            yield host
 
 
 @contextmanager

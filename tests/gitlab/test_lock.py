@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitlab import tiny
+from gitlab import standin, tiny
 from wattline import objects
 from wattline.errors import InputError, IntegrityError, SupersededError, WattlineError
 from wattline.gitlab import dvc_remote, lock
@@ -382,15 +382,8 @@ def served(bare: Path, *, pushers: set[str], stumbles: int = 0) -> Iterator[tupl
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, standin.serving(server):
         yield f"http://127.0.0.1:{server.server_port}/{bare.name}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def chunked(stream) -> bytes:

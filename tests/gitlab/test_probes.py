@@ -43,15 +43,9 @@ def silent() -> Iterator[str]:
 
 @contextmanager
 def web(handler: type[BaseHTTPRequestHandler], **more: object) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, standin.serving(server):
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 class Plain(BaseHTTPRequestHandler):

@@ -19,6 +19,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from gitlab.standin import serving
+
 PROJECT = "energy/models"
 KEYS = "/oauth/discovery/keys"
 Json = dict[str, Any]
@@ -185,14 +187,8 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def running(*, tls: ssl.SSLContext | None = None, issuer: str | None = None) -> Iterator[Server]:
     """Serve until the block ends."""
-    with Server(tls, issuer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Server(tls, issuer) as server, serving(server):
+        yield server
 
 
 def _public(name: str) -> Json:

@@ -6,17 +6,15 @@ message. Nobody's configuration of hooks, helpers or headers takes part.
 
 import os
 import re
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from wattline.errors import InputError, WattlineError
+from wattline.git import call, git, git_command
 from wattline.settings import Settings
 from wattline.trust import LOOPBACK
 
-UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_CURL_VERBOSE")
 LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value|"
     r"reference already exists"
@@ -149,28 +147,3 @@ def helper(account: Account) -> str:
     """A credential helper that names the token's variable, not the token. https://git-scm.com/docs/gitcredentials"""
     answer = f"printf 'username=%s\\npassword=%s\\n' '{account.user}' \"${account.variable}\""
     return f'!f() {{ test "$1" = get && {answer}; }}; f'
-
-
-def git(*arguments: str, variables: Sequence[str] = (), standard_input: str | None = None) -> str:
-    """What a command of git in this folder answers. Raises WattlineError when it fails."""
-    code, said, error = call(git_command(*arguments, variables=variables), standard_input=standard_input)
-    if code:
-        raise WattlineError(f"git {arguments[0]} failed: {' '.join(error.split())[-300:]}")
-    return said.strip("\n")
-
-
-def git_command(*arguments: str, variables: Sequence[str] = ()) -> list[str]:
-    """A command of git that no hook and no language of the user changes.
-
-    variables: for its environment, as NAME=value; nothing secret, since everybody on the machine may see them
-    """
-    unset = [word for name in UNSET for word in ("-u", name)]
-    return ["env", *unset, "LC_ALL=C", *variables, "git", "-c", f"core.hooksPath={os.devnull}", *arguments]
-
-
-def call(command: Sequence[str], *, standard_input: str | None = None) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command."""
-    done = subprocess.run(
-        command, input=standard_input or "", capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
-    return done.returncode, done.stdout, done.stderr

@@ -10,7 +10,7 @@ import yaml
 
 from wattline import objects
 from wattline.errors import InputError, IntegrityError
-from wattline.gitlab.branch import call, git, git_command
+from wattline.git import call, git, git_command, git_file
 
 LOCK = "dvc.lock"
 ABSENT = "0" * 40
@@ -105,12 +105,6 @@ def commit_on(made: Made, tip: str, *, message: str, author: str, email: str) ->
     return git("commit-tree", tree, "-p", tip, variables=identity, standard_input=message)
 
 
-def git_file(commit: str, path: str) -> bytes | None:
-    """A file of a commit; None where it has none."""
-    code, said, _ = call(git_command("show", f"{commit}:{path}"))
-    return None if code else said.encode()
-
-
 def _paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Outputs that git keeps, and inputs, of all stages."""
     from dvc.repo import Repo
@@ -198,19 +192,13 @@ def _has_outputs(lock: Mapping[str, Any], outputs: Iterable[str], commit: str) -
     recorded = _made(lock)
     for output in outputs:
         names = _names(git("ls-tree", "-r", "-z", "--name-only", commit, "--", output))
-        digests = {name: _blob_digest(commit, name) for name in names}
+        contents = {name: git_file(commit, name) or b"" for name in names}
+        digests = {name: hashlib.md5(text, usedforsecurity=False).hexdigest() for name, text in contents.items()}
         below = {name.removeprefix(f"{output}/"): md5 for name, md5 in digests.items()}
         found = digests[output] if output in digests else objects.listing_digest(below)
         if found != recorded.get(output):
             return False
     return True
-
-
-def _blob_digest(commit: str, name: str) -> str:
-    import subprocess
-
-    shown = subprocess.run(git_command("show", f"{commit}:{name}"), capture_output=True, check=True).stdout
-    return hashlib.md5(shown, usedforsecurity=False).hexdigest()
 
 
 def _names(text: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Which version a tag may release: the champion, if what it was made from is what the tag holds."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import yaml
 
 from wattline import signing
 from wattline.errors import InputError, IntegrityError, RejectedError
+from wattline.git import call, git_command
 from wattline.params import Params
 from wattline.registry import lookup, statements
 from wattline.registry.evidence import Evidence
@@ -155,12 +155,12 @@ def _params(commit: str) -> Mapping[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    found = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if found.returncode:
-        said = found.stderr.strip().split("\n", maxsplit=1)[0]
-        raise InputError(f"git {arguments[0]} failed: {said}; run this in a clone of the project, with GIT_DEPTH 0")
-    return found.stdout.strip()
+    code, said, error = call(git_command(*arguments))
+    if code:
+        reason = error.strip().split("\n", maxsplit=1)[0]
+        raise InputError(f"git {arguments[0]} failed: {reason}; run this in a clone of the project, with GIT_DEPTH 0")
+    return said.strip()
 
 
 def _ok(*arguments: str) -> bool:
-    return subprocess.run(["git", *arguments], capture_output=True, check=False).returncode == 0
+    return call(git_command(*arguments))[0] == 0

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from wattline.git import git_command
 from wattline.interruption import Say, streamed
 from wattline.settings import settings
 
@@ -60,7 +61,5 @@ def dvc(place: Place, python: Path, *arguments: str) -> list[str]:
 
 def git(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run git in `folder` and give what it said."""
-    unset = [word for name in UNSET for word in ("-u", name)]
-    # Hooks of the user are for the user's tree.
-    command = ["env", *unset, "git", "-c", f"core.hooksPath={os.devnull}", *arguments]
+    command = git_command(*arguments, unset=UNSET)
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)

@@ -5,7 +5,7 @@ After GitLab's own documentation and source. A call to a route that is not here 
 """
 
 from gitlab.standin.calls import Fault, Json, RefusedError
-from gitlab.standin.server import Server, running
+from gitlab.standin.server import Server, running, serving
 from gitlab.standin.state import PROJECT, State
 from gitlab.standin.tokens import API, GUEST, JOB, MAINTAINER, READER, REPORTER, TRIGGER, Token
 
@@ -25,4 +25,5 @@ __all__ = [
     "State",
     "Token",
     "running",
+    "serving",
 ]
