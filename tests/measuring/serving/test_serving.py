@@ -162,11 +162,11 @@ def test_all_workers_of_a_server_are_read_and_none_is_left(folder: Path, predict
 
 
 def test_a_meter_of_the_whole_machine_says_that_the_client_is_inside(folder: Path, tmp_path: Path):
-    watts, share = 5.0, 20.0
+    watts, share, began = 5.0, 20.0, time.monotonic()
 
     def joules() -> float:
-        """5 W as long as the machine is up, and the CPU time of this process, which is the client."""
-        return watts * time.monotonic() + share * time.process_time()
+        """5 W from now on, and the CPU time of this process, which is the client."""
+        return watts * (time.monotonic() - began) + share * time.process_time()
 
     with powercap(tmp_path / "powercap", joules) as root:
         found = measured(folder, meter=lambda _: Rapl(root))

@@ -41,9 +41,9 @@ class Database:
     def step(self) -> None:
         self.steps += 1
         if self.steps == self.at:
-            self.cut()
             if self.stays_down:
-                self.allow(False)
+                self.allow(False)  # first: what renews the lock would connect again in between, and be let stay
+            self.cut()
 
     def cut(self) -> None:
         """End every connection."""
