@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from project import gradient
 from project.forecasters import ConvolutionalForecaster
 from project.options import ConvolutionOptions
+from wattline.checkpoints import Kept
 from wattline.task import Run
 
 MINIMUM_RATIO = 0.95
@@ -48,7 +49,7 @@ def main() -> int:
 def ours(windows: Tensor, validation: Tensor) -> None:
     """The project's loop: with early stopping, best weights, curves and a checkpoint for each epoch."""
     with TemporaryDirectory() as folder:
-        run = Run(seed=7, checkpoints=Path(folder), report=lambda *_: None)
+        run = Run(seed=7, checkpoints=Kept(Path(folder)), report=lambda *_: None)
         gradient.train(model(), lambda _: windows, validation=validation, options=OPTIONS, run=run)
 
 

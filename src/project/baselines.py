@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,7 @@ SIMPLE = ("persistence", "linear", "pca")
 
 def predictors(data: TrainingData, options: TrainOptions) -> Mapping[str, Predictor]:
     """A constant score, and every simple model but the candidate's own kind, calibrated like the candidate."""
-    closed_form = Run(seed=0, checkpoints=Path(), report=lambda *_: None)
+    closed_form = Run(seed=0, report=lambda *_: None)
     fitted = {name: fitting.fit(name, data, options, closed_form)[0] for name in SIMPLE if name != options.model}
     return {
         "constant": constant,

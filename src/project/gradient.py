@@ -2,18 +2,14 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from project.options import ConvolutionOptions
-from wattline.task import Run
-
-CHECKPOINT = "checkpoint.pt"
+from wattline.task import Checkpoint, Run
 
 Batches = Callable[[int], Tensor]
 """Epoch -> (windows, steps, columns), the same windows whenever it is asked for the same epoch."""
@@ -39,7 +35,7 @@ def train(
     returns: one row of figures for each epoch
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
-    progress = _resume(run.checkpoints / CHECKPOINT, model, optimizer)
+    progress = _resume(run, model, optimizer)
     while progress.epoch < options.epochs and progress.epoch - progress.best_epoch <= options.patience:
         losses = [step(model, optimizer, batch) for batch in torch.split(batches(progress.epoch), options.batch)]
         loss = evaluate(model, validation, batch=options.batch)
@@ -49,7 +45,7 @@ def train(
             progress.best_loss, progress.best_epoch = loss, progress.epoch
             progress.best_weights = copy.deepcopy(model.state_dict())
         progress.epoch += 1
-        _save(run.checkpoints / CHECKPOINT, model, optimizer, progress)
+        _save(run, model, optimizer, progress)
         run.report(f"epoch {progress.epoch}", progress.epoch / options.epochs, figures)
     model.load_state_dict(progress.best_weights)
     return progress.curves
@@ -76,22 +72,33 @@ def _loss(model: nn.Module, windows: Tensor) -> Tensor:
     return loss
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    state: Mapping[str, Any] = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "progress": vars(progress),
+def _save(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in progress.best_weights.items()}
+    state = optimizer.state_dict()["state"]
+    tensors |= {f"optimizer.{place}.{name}": tensor for place, kept in state.items() for name, tensor in kept.items()}
+    notes = {
+        "epoch": progress.epoch,
+        "best_loss": progress.best_loss,
+        "best_epoch": progress.best_epoch,
+        "curves": progress.curves,
     }
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    run.checkpoints.keep(Checkpoint(progress.epoch, arrays, notes))
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    if not path.exists():
+def _resume(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    found = run.checkpoints.newest()
+    if found is None:
         return Progress(0, math.inf, 0, copy.deepcopy(model.state_dict()), [])
-    # weights_only admits tensors and plain containers: a checkpoint cannot bring code with it.
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, array in found.tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = torch.from_numpy(array.copy())
+    model.load_state_dict(parts["model"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        place, _, rest = name.partition(".")
+        state.setdefault(int(place), {})[rest] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return Progress(best_weights=parts["best"], **found.notes)

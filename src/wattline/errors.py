@@ -32,3 +32,14 @@ class SupersededError(WattlineError):
     """Somebody else was first: what was asked for rests on a state that is not the last one any more."""
 
     exit_code = 4
+
+
+class PausedError(WattlineError):
+    """A training was told to end before it was done, and kept a checkpoint: started again, it goes on from there."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: nothing is wrong, try again."""
+
+
+class UnreachableError(WattlineError):
+    """Somebody who has to be asked does not answer just now."""

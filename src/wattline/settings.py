@@ -58,8 +58,10 @@ class Settings(BaseSettings):
     energy_ca_file: certificates that vouch for both, besides those of the system
     served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
     metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
-    rank, world_size, group_rank, group_world_size, master_port, torchelastic_*: what torchrun tells a process of its
-        place: among all processes and among nodes, and which launch it belongs to
+    site: the profile in deploy/sites/ that says where stages run
+    rank, world_size, local_rank, group_rank, group_world_size, master_address, master_port, torchelastic_*: what
+        torchrun tells a process of its place: among all processes, on its node and among nodes, where they meet, and
+        which launch it belongs to
     slurm_*: what srun tells a process of the same, counted over all nodes of the step; a batch script is alone and
         has no step
     """
@@ -171,16 +173,20 @@ class Settings(BaseSettings):
     energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
     served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
     metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")
+    site: str = Field(default="local", validation_alias="WATTLINE_SITE")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
+    local_rank: int | None = Field(default=None, ge=0, validation_alias="LOCAL_RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
     group_rank: int | None = Field(default=None, ge=0, validation_alias="GROUP_RANK")
     group_world_size: int = Field(default=1, ge=1, validation_alias="GROUP_WORLD_SIZE")
+    master_address: str | None = Field(default=None, validation_alias="MASTER_ADDR")
     master_port: str | None = Field(default=None, validation_alias="MASTER_PORT")
     torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
     torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
     slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
     slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
     slurm_process: int = Field(default=0, ge=0, validation_alias="SLURM_PROCID")
+    slurm_local_process: int = Field(default=0, ge=0, validation_alias="SLURM_LOCALID")
     slurm_processes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_TASKS")
     slurm_node: int = Field(default=0, ge=0, validation_alias="SLURM_NODEID")
     slurm_nodes: int = Field(default=1, ge=1, validation_alias="SLURM_STEP_NUM_NODES")

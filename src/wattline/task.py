@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -100,16 +101,85 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stands.
+
+    step: how much of the work is done, counted as the task likes; a later checkpoint has a higher one
+    tensors: weights, and the optimizer's state, by name
+    notes: whatever else it takes to go on, as JSON has it
+    """
+
+    step: int
+    tensors: Mapping[str, NDArray[Any]]
+    notes: Mapping[str, Any]
+
+
+class Due(IntEnum):
+    """Whether a training should keep a checkpoint now. Of several processes the largest answer holds for all."""
+
+    NO = 0
+    KEEP = 1
+    STOP = 2
+    """Keep one and end: the time limit is near, or the job was told to make room."""
+
+
+class Checkpoints(Protocol):
+    """What lets an interrupted training go on. Of several processes the first one writes."""
+
+    def newest(self) -> Checkpoint | None:
+        """The last one of a training with the same rows, options, seed and code; None before the first one."""
+        ...
+
+    def due(self) -> Due:
+        """Ask this after every step: it costs next to nothing."""
+        ...
+
+    def keep(self, checkpoint: Checkpoint, due: Due = Due.KEEP) -> None:
+        """Keep it, whole or not at all. Raises PausedError after it when `due` is STOP."""
+        ...
+
+
+class NoCheckpoints:
+    """For a training that is over in a moment."""
+
+    def newest(self) -> None:
+        return None
+
+    def due(self) -> Due:
+        return Due.NO
+
+    def keep(self, checkpoint: Checkpoint, due: Due = Due.KEEP) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train one model together.
+
+    rank: place of this one among `count`
+    local_rank: its place among those on its node
+    rendezvous: where they meet, tcp://HOST:PORT; "" for one that is alone
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    rendezvous: str = ""
+
+
+@dataclass(frozen=True)
 class Run:
     """What the platform lends to one training.
 
-    checkpoints: a folder that outlives an interrupted run of the same inputs, and no other
     report: called with a stage of work, how far it is (0..1) and figures worth showing
+    checkpoints: what lets it go on after an interruption
+    processes: those that train together; one, unless a job of several was started
     """
 
     seed: int
-    checkpoints: Path
     report: Callable[[str, float, Mapping[str, float]], None]
+    checkpoints: Checkpoints = field(default_factory=NoCheckpoints)
+    processes: Processes = field(default_factory=Processes)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from safetensors.numpy import save
 
 from contract import tiny
 from wattline import graph
+from wattline.checkpoints import Kept
 from wattline.params import Block
 from wattline.quality import expectations
 from wattline.quality.tables import ADDED
@@ -167,7 +168,7 @@ def _saved(trained):
 
 def test_training_leaves_its_rows_as_they_were(name, task, tmp_path):
     data, pristine = tiny.training_data(task), tiny.training_data(task)
-    task.train(data, tiny.options(name), tiny.Run(0, tmp_path, lambda *_: None))
+    task.train(data, tiny.options(name), tiny.Run(seed=0, checkpoints=Kept(tmp_path), report=lambda *_: None))
     for split in ("train", "validation"):
         for unit, series in getattr(pristine, split).items():
             np.testing.assert_array_equal(getattr(data, split)[unit].values, series.values)

@@ -6,6 +6,7 @@ import numpy as np
 import yaml
 
 from wattline import splits
+from wattline.checkpoints import Kept
 from wattline.grid import cut
 from wattline.moments import Moments
 from wattline.params import TaskParams, load_task
@@ -82,7 +83,7 @@ def unseen_rows(task, *, seed=0):
 
 def train(name, folder, *, seed=0, **changes):
     """Train the task of that name on the tiny data."""
-    run = Run(seed=seed, checkpoints=folder, report=lambda *_: None)
+    run = Run(seed=seed, checkpoints=Kept(folder), report=lambda *_: None)
     task = load(name)
     return task.train(training_data(task), options(name, **changes), run)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattline import graph
+from wattline.checkpoints import Kept
 from wattline.grid import cut
 from wattline.records import Column
 from wattline.serving.inference.engine import Engine
@@ -95,7 +96,7 @@ def test_another_first_column_is_refused_before_anything_is_computed(first, data
         TASK.train(
             dataclasses.replace(data, columns=others),
             tiny.options("node_power"),
-            tiny.Run(seed=0, checkpoints=tmp_path, report=lambda *_: None),
+            tiny.Run(seed=0, checkpoints=Kept(tmp_path), report=lambda *_: None),
         )
 
 
@@ -141,7 +142,7 @@ def test_a_node_keeps_its_own_place_whatever_the_order_of_the_split(fitting):
 
 
 def test_the_penalty_with_the_least_validation_error_stays(fitting, data, tmp_path):
-    run = tiny.Run(seed=0, checkpoints=tmp_path, report=lambda *_: None)
+    run = tiny.Run(seed=0, checkpoints=Kept(tmp_path), report=lambda *_: None)
     penalties = (1e-3, 10.0, 1e-2)
     forecaster, curves = fitting.fit(data, tiny.options("node_power", penalties=penalties), run)
     assert [figures["penalty"] for figures in curves[:-1]] == list(penalties)

@@ -24,6 +24,7 @@ from wattline.params.gates import (
     RobustnessLimits,
     SlicesLimits,
 )
+from wattline.params.hpc import HpcParams, ResourcesParams
 from wattline.params.monitoring import MonitoringParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
@@ -63,6 +64,7 @@ __all__ = [
     "EvaluateParams",
     "Fraction",
     "GatesParams",
+    "HpcParams",
     "IngestParams",
     "LatencyLimits",
     "LoadParams",
@@ -76,6 +78,7 @@ __all__ = [
     "QualityLimits",
     "RedfishParams",
     "RegistryParams",
+    "ResourcesParams",
     "RobustnessLimits",
     "RuleParams",
     "Section",
@@ -135,6 +138,7 @@ class Params(Section):
 
     seed: of everything that is drawn at random
     deployment: how images reach a serving host; null where nothing is deployed from here
+    hpc: what each stage needs where it runs as a job
     """
 
     task: TaskParams
@@ -143,6 +147,7 @@ class Params(Section):
     serving: ServingParams
     deployment: DeploymentParams | None = None
     monitoring: MonitoringParams
+    hpc: HpcParams = HpcParams()
     block: Block
 
     @property
@@ -152,7 +157,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

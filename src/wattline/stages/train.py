@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from wattline import files, graph, splits
+from wattline.checkpoints import Kept
 from wattline.energy.place import here
 from wattline.energy.training import accounted, check_devices, meter_of
 from wattline.errors import InputError, WattlineError
@@ -85,7 +86,7 @@ def _fit(
             check()
             report(what, done, figures)
 
-        trained = task.train(data, options, Run(seed=seed, checkpoints=checkpoints, report=checked))
+        trained = task.train(data, options, Run(seed=seed, checkpoints=Kept(checkpoints), report=checked))
     check()
     check_curves(trained.curves)
     return trained

@@ -1,0 +1,99 @@
+"""The profile of a site: deploy/sites/<site>.yaml, typed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field
+
+from wattline.errors import InputError
+from wattline.params import ResourcesParams, Section, typed
+
+FOLDER = Path("deploy/sites")
+LOCAL = "local"
+
+
+class EnvironmentProfile(Section):
+    """What a job's Python runs in.
+
+    kind: none takes the Python that submits; venv and conda are folders; charliecloud is an image's folder, apptainer
+        its .sif file, both made of docker/train.Dockerfile
+    path: of that folder or file, as nodes see it; variables like $HOME are filled in on the node
+    """
+
+    kind: Literal["none", "venv", "conda", "charliecloud", "apptainer"] = "none"
+    path: str = ""
+
+
+class DaskProfile(Section):
+    """Workers for the data stages.
+
+    workers: how many; 0 works in the stage's own process
+    jobs: whether each is a job of the scheduler, or all are processes beside the stage
+    cores: of one worker
+    memory_gib: of one worker [GiB]
+    minutes: longest life of a worker's job [min]
+    """
+
+    workers: int = Field(default=0, ge=0)
+    jobs: bool = False
+    cores: int = Field(default=1, ge=1)
+    memory_gib: float = Field(default=2.0, gt=0)
+    minutes: int = Field(default=30, ge=1)
+
+
+class Profile(Section):
+    """Where stages run.
+
+    description: of the site; "not run there" where nobody has
+    scheduler: local runs every stage here
+    stages: those that are jobs
+    account, partition, qos: as the site named them; "": not given to the scheduler
+    resources: of a stage, where `hpc.stages` in params.yaml leaves them open
+    modules: loaded in this order, after `module purge`
+    environment: what Python runs in
+    variables: set in the job; no secrets, the script is a file
+    scratch: folder for temporary files, as nodes see it; "": the node's own
+    cache: folder of DVC's cache, seen by login node and nodes; "": inside the project
+    proxy: address of an HTTP proxy for the nodes; "": none
+    offline: whether nodes have no way out: nothing is downloaded there, and trainings are logged by who submitted
+    energy: what counts the energy of an exclusive job
+    flags: further options of the scheduler, one line each, e.g. --constraint=gpu
+    dask: workers for the data stages
+    """
+
+    description: str = Field(min_length=1)
+    scheduler: Literal["local", "slurm", "flux"]
+    stages: tuple[str, ...] = ()
+    account: str = ""
+    partition: str = ""
+    qos: str = ""
+    resources: ResourcesParams = ResourcesParams()
+    modules: tuple[str, ...] = ()
+    environment: EnvironmentProfile = EnvironmentProfile()
+    variables: Mapping[str, str] = {}
+    scratch: str = ""
+    cache: str = ""
+    proxy: str = ""
+    offline: bool = True
+    energy: Literal["none", "slurm", "ear"] = "none"
+    flags: tuple[str, ...] = ()
+    dask: DaskProfile = DaskProfile()
+
+
+def names(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Every site that has a profile."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def load(site: str, folder: Path = FOLDER) -> Profile:
+    """The profile of `site`. Raises InputError naming the file, the key and the rule it breaks."""
+    path = folder / f"{site}.yaml"
+    if site not in names(folder):
+        raise InputError(f"there is no site {site!r}; write {path}, or choose one of {', '.join(names(folder))}")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return typed(Profile, tree, where=str(path))

@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps: Optuna proposes, jobs train, the validation part decides."""
