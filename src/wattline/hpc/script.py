@@ -146,11 +146,11 @@ def _ending(order: Order, array: str | None) -> Iterator[str]:
         "# cancelled must not come back: so this is only done where the script was not told to end.",
         'if [ "$code" = 75 ] && [ -z "$told" ]; then',
         f'    if [ "${{SLURM_RESTART_COUNT:-0}}" -ge {limit} ]; then',
-        f'        echo "wattline: paused after {limit} restarts, which is hpc.maximum_restarts; run it again to go on" >&2',
+        f'        echo "wattline: paused after {limit} restarts (hpc.maximum_restarts); run it again to go on" >&2',
         "    else",
         "        again=yes",
         f'        scontrol requeue "{job}" || again=',
         "    fi",
         "fi",
-        'exit "$code"',
+        '[ "$code" = 0 ] || exit "$code"',
     )
