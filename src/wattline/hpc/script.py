@@ -45,12 +45,7 @@ def _check(order: Order, wanted: ResourcesParams, array: str | None) -> None:
             raise InputError(f"Slurm cannot write below {str(path)!r}: rename what holds a backslash or a line break")
     if array is not None and not ARRAY.fullmatch(array):
         raise InputError(f"an array of jobs is written like 1-8%2, got {array!r}")
-    if wanted.minutes is not None and order.params.notice_seconds >= wanted.minutes * 60:
-        raise InputError(
-            f"hpc.notice_seconds is {order.params.notice_seconds} s, but stage {order.stage} has a time limit of "
-            f"{wanted.minutes} min: every attempt would end at once; raise hpc.stages.{order.stage}.minutes, or lower "
-            "the notice"
-        )
+    preparing.check_notice(order, wanted)
 
 
 def _directives(order: Order, wanted: ResourcesParams, array: str | None) -> Iterator[str]:
