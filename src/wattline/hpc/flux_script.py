@@ -95,7 +95,7 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
         options += f" --gpus-per-task={math.ceil(wanted.gpus_per_node / tasks)}"
     start = []
     if order.profile.scratch and nodes > 1:
-        start.append('mkdir -p -m 700 "$TMPDIR"')
+        start.append('mkdir -p "$TMPDIR" && chmod 700 "$TMPDIR"')
     if nodes * tasks > 1:
         # What torchrun would set, and what wattline reads.
         start.append("export RANK=$FLUX_TASK_RANK WORLD_SIZE=$FLUX_JOB_SIZE LOCAL_RANK=$FLUX_TASK_LOCAL_ID")

@@ -123,7 +123,7 @@ def scratch(profile: Profile, job: str) -> Iterator[str]:
     yield from (
         "",
         f'private={expanded(profile.scratch)}"/wattline-$(id -u)-{job}"',
-        'mkdir -p -m 700 "$private" || give_up "$private cannot be created; correct scratch in the profile"',
+        '{ mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"',
         'export TMPDIR="$private"',
     )
 

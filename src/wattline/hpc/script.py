@@ -122,7 +122,7 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
         # Whoever ends first must not take along those that still keep a checkpoint.
         options += " --kill-on-bad-exit=0 --wait=0"
     if order.profile.scratch and nodes > 1:
-        command = f'bash -c \'mkdir -p -m 700 "$TMPDIR" && exec "$@"\' wattline {command}'
+        command = f'bash -c \'mkdir -p "$TMPDIR" && chmod 700 "$TMPDIR" && exec "$@"\' wattline {command}'
     yield from (
         "",
         "# srun passes signals on: USR1 before the time limit goes to the stage and not to this script.",
