@@ -101,7 +101,7 @@ class _Clock:
         self._unknown += 1
         if found is None and self._unknown >= FORGOTTEN_LOOKS:
             raise WattlineError(
-                f"neither the controller nor the accounting knows job {job} ({order.name}), and it left no exit code in "
+                f"neither controller nor accounting knows job {job} ({order.name}), and it left no exit code in "
                 f"{order.exit_code}; look at {order.log}, and run the stage again"
             )
         return found
