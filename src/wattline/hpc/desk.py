@@ -84,11 +84,11 @@ class Desk:
             return
         number, order = job.job, self.order(job.token)
         patiently(lambda: self.scheduler.cancel(number), params=self.params, say=self.say)
-        quiet = Log(order.log, recent_bytes=0)
-        look = follow(self.scheduler, order, number, log=quiet, say=self.say, seen=lambda seen: None)
+        look = follow(self.scheduler, order, number, log=Log(order.log, recent_bytes=0), say=self.say)
         well = look.state is State.COMPLETED and not look.exit_code  # it was faster: what it made can be used
         with record.locked(self.folder):
-            record.write(self.folder, job.seen(look).model_copy(update={"collected": not well}))
+            last = record.read(self.folder) or job
+            record.write(self.folder, last.seen(look).model_copy(update={"collected": not well}))
 
     def found(self, job: Job) -> Job | None:
         """`job` with its number, where there is one: who submitted it may not have lived to note that."""
@@ -148,6 +148,9 @@ class Desk:
 
         def seen(look: Look) -> None:
             self._note(job.token, look)
+            if reason := outcome.hopeless(look, order):
+                self.cancel(job)
+                raise InputError(f"{reason}; it was cancelled")
 
         log = Log(order.log, recent_bytes=recent_bytes)
         return follow(self.scheduler, order, job.job, log=log, say=self.say, seen=seen)

@@ -13,6 +13,11 @@ from wattline.settings import settings
 from wattline.sites import LOCAL
 
 
+def _aloud(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)  # noqa: T201
+
+
 def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path | None) -> None:
     """Do what the command line was asked for. Raises InputError for what excludes each other."""
     if attach and cancel:
@@ -27,7 +32,7 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
             kept(stage, keep)
 
 
-def run(stage: str, site: str, *, say: Say = print) -> None:
+def run(stage: str, site: str, *, say: Say = _aloud) -> None:
     """Run one stage: here, or as a job where the profile of `site` says so.
 
     Raises JobError with the exit code of the stage when the job does not end well, InputError for what is wrong with
@@ -49,7 +54,7 @@ def run_command(
     inputs: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
     variables: Mapping[str, str] | None = None,
-    say: Say = print,
+    say: Say = _aloud,
 ) -> None:
     """Run a command as the job `name`, or here where `site` has no scheduler, through the same machinery as a stage.
 
@@ -68,7 +73,7 @@ def run_command(
     Desk.of(wanted, site, profile, command=command, variables=variables or {}, say=say).settle()
 
 
-def follow(name: str, *, say: Say = print) -> None:
+def follow(name: str, *, say: Say = _aloud) -> None:
     """Follow the job of a stage that was submitted before, and tell how it ended. What it made is left as it is.
 
     Raises InputError where there is none, and what `run` raises when the job does not end well.
@@ -77,7 +82,7 @@ def follow(name: str, *, say: Say = print) -> None:
     former.attach(found)
 
 
-def end(name: str, *, say: Say = print) -> None:
+def end(name: str, *, say: Say = _aloud) -> None:
     """Cancel the job of a stage, and wait for its end. Raises InputError where there is none."""
     former, found = desk.of_former(name, say=say)
     former.cancel(found)
