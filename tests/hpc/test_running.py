@@ -190,6 +190,7 @@ class TestEnd:
         assert "there is no sbatch on PATH here; load the module" in done.said
 
     def test_a_full_disk_leaves_no_job_and_nothing_by_half(self, project: Project):
+        project.profile(stages=["prepare"])
         limited = f"ulimit -f 0; exec {sys.executable} -m wattline run prepare --site test | cat"
         (project.folder / "dvc.yaml").write_text(
             "stages: {prepare: {cmd: wattline run prepare, outs: [data/prepared]}}"
