@@ -76,17 +76,13 @@ def test_a_site_that_is_ready_has_nothing_missing_and_shows_its_scripts(project:
         ({"partition": "gpu"}, ("partition:", "no partition gpu", "choose one of main")),
         ({"account": "nobody"}, ("account:", "has no account nobody")),
         ({"qos": "urgent"}, ("qos:", "no QoS urgent", "normal")),
-        ({"resources": {"nodes": 3}}, ("hpc.stages.train:", "3 nodes are more than the 2", "lower nodes")),
-        ({"resources": {"cpus_per_task": 9}}, ("hpc.stages.train:", "9 CPUs", "the 2 that main has")),
-        ({"resources": {"memory_gib": 64.0}}, ("hpc.stages.train:", "64 GiB", "the 3.9 GiB", "lower memory_gib")),
-        ({"resources": {"gpus_per_node": 4}}, ("hpc.stages.train:", "4 GPUs", "the 0 that main has")),
         ({"resources": {"minutes": 2}}, ("script:", "notice_seconds is 120 s")),
         ({"flags": ["--constraint=nosuch"]}, ("hpc.stages.train:", "Slurm would refuse the script", "feature")),
         ({"environment": {"kind": "venv", "path": "absent"}}, ("environment.path:", "absent/bin/python", "stage-in")),
         ({"environment": {"kind": "conda"}}, ("environment.path:", "it is empty")),
         ({"environment": {"kind": "charliecloud", "path": "/absent"}}, ("no unpacked image at /absent", "stage-in")),
         ({"environment": {"kind": "apptainer", "path": "a.sif"}}, ("no image at", "a.sif", "stage-in")),
-        ({"cache": "/proc/version/x"}, ("cache:", "cannot be written to", "make room there, or name another one")),
+        ({"scratch": "/proc/version/x"}, ("scratch:", "cannot be written to", "make room there, or name another one")),
         ({"energy": "ear"}, ("energy:", "no eacct on PATH")),
         ({"energy": "slurm"}, ("energy:", "hpc.stages.train.exclusive to true")),
     ],
@@ -109,6 +105,19 @@ def test_what_only_a_node_can_tell_is_said_and_is_no_failure(check: Check, chang
     assert code == 0
     assert said.startswith("unseen")
     assert all(word in said for word in words), said
+
+
+def test_more_than_the_partition_has_is_named_for_each_stage(check: Check):
+    code, said = check(resources={"nodes": 3, "cpus_per_task": 9, "memory_gib": 64.0, "gpus_per_node": 4})
+    assert code == 1
+    for stage in ("prepare", "train"):
+        for words in (
+            "3 nodes are more than the 2 of partition main; lower nodes",
+            "9 CPUs on each node are more than the 2 that main has; lower cpus_per_task",
+            "64 GiB on each node are more than the 3.9 GiB that main has; lower memory_gib",
+            "4 GPUs on each node are more than the 0 that main has; lower gpus_per_node",
+        ):
+            assert f"hpc.stages.{stage}: {words}" in said
 
 
 def test_a_limit_of_the_partition_is_known(metered: Cluster, check: Check):
@@ -169,6 +178,7 @@ def test_a_folder_that_nodes_do_not_see_is_named(check: Check, monkeypatch: pyte
     assert slurm.elsewhere() is False, "all nodes of the tests are this machine"
     assert host.file_system(Path("/dev/shm")) in host.OWN
     monkeypatch.setattr(slurm, "elsewhere", lambda: True)
+    monkeypatch.setattr(host, "_dvc", lambda profile: ())  # it takes seconds, and has a test of its own
     code, said = check(cache="/dev/shm", scratch="/dev/shm")
     assert code == 1
     assert "cache: /dev/shm lies on tmpfs, a file system that only this machine sees" in said
