@@ -59,7 +59,6 @@ export WATTLINE_STATE=/project/wattline/.wattline
 export OMP_NUM_THREADS=32
 export WATTLINE_OFFLINE=1
 export PYTHONUNBUFFERED=1
-export MASTER_ADDR="${MASTER_ADDR}"
 
 private="${SCRATCH}""/wattline-$(id -u)-$SLURM_JOB_ID"
 { mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"
