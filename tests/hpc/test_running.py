@@ -116,6 +116,12 @@ class TestOnce:
         assert nothing.ends() == 2
         assert "there is no job of long" in nothing.said
 
+    def test_an_array_is_one_job_that_ends_with_its_last_task(self, project: Project):
+        done = project.submit("array", "echo x > $SLURM_ARRAY_TASK_ID.task; exit $((SLURM_ARRAY_TASK_ID - 1))", "1-2%1")
+        assert done.ends() == 1, done.said
+        assert sorted(path.name for path in project.folder.glob("*.task")) == ["1.task", "2.task"]
+        assert project.record("array")["state"] == "FAILED"
+
     def test_a_number_that_was_given_to_another_job_is_not_taken_for_ours(self, project: Project):
         other = project.cluster.submit("-wn1", "--mem=100", script="true")
         assert project.submit("mine", "exit 4").ends() == 4
