@@ -18,7 +18,7 @@ import sys
 from wattline.errors import WattlineError
 from wattline.hpc import running
 try:
-    running.run_command(sys.argv[1], ["bash", "-c", sys.argv[2]], "test")
+    running.run_command(sys.argv[1], ["bash", "-c", sys.argv[2]], "test", array=sys.argv[3])
 except WattlineError as error:
     print(f"wattline: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -89,9 +89,9 @@ class Project:
             "PYTHONPATH": str(ROOT / "src"),
         }
 
-    def submit(self, name: str, script: str, *, path: str | None = None) -> Submitter:
-        """Start a submitter of `script` as the job `name`. path: its PATH"""
-        return self.start(sys.executable, "-c", SUBMIT, name, script, path=path)
+    def submit(self, name: str, script: str, array: str = "", *, path: str | None = None) -> Submitter:
+        """Start a submitter of `script` as the job `name`, or as an array of jobs. path: its PATH"""
+        return self.start(sys.executable, "-c", SUBMIT, name, script, array, path=path)
 
     def wattline(self, *arguments: str) -> Submitter:
         return self.start(sys.executable, "-m", "wattline", *arguments)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattline import params, sites
@@ -26,40 +26,44 @@ RECENT_BYTES = 16384
 
 
 @dataclass(frozen=True)
+class Command:
+    """What runs where the work is no stage of dvc.yaml; see `Order`."""
+
+    words: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    array: str = ""
+
+
+@dataclass(frozen=True)
 class Desk:
-    """One piece of work at one site. A command where it is no stage of dvc.yaml."""
+    """One piece of work at one site."""
 
     work: Work
     site: str
     profile: Profile
     scheduler: Scheduler
     params: HpcParams
-    command: Sequence[str] | None
-    variables: Mapping[str, str]
+    command: Command | None
     say: Say
 
     @classmethod
-    def of(
-        cls,
-        wanted: Work,
-        site: str,
-        profile: Profile,
-        *,
-        command: Sequence[str] | None = None,
-        variables: Mapping[str, str] | None = None,
-        say: Say,
-    ) -> "Desk":
-        scheduler, hpc = scheduler_of(profile), params.load().hpc
-        return cls(wanted, site, profile, scheduler, hpc, command, variables or {}, say)
+    def of(cls, wanted: Work, site: str, profile: Profile, *, command: Command | None = None, say: Say) -> "Desk":
+        return cls(wanted, site, profile, scheduler_of(profile), params.load().hpc, command, say)
 
     @property
     def folder(self) -> Path:
         return folder_of(self.work.name)
 
     def order(self, token: str) -> Order:
-        command = self.command if self.command is not None else stage_command(self.work.name, token)
+        command = self.command or Command(stage_command(self.work.name, token))
         return order_of(
-            self.work.name, command, token=token, profile=self.profile, params=self.params, variables=self.variables
+            self.work.name,
+            command.words,
+            token=token,
+            profile=self.profile,
+            params=self.params,
+            variables=command.variables,
+            array=command.array,
         )
 
     def settle(self) -> None:
@@ -168,7 +172,7 @@ class Desk:
     def _collect(self, job: Job, look: Look) -> None:
         """Take over the outcome of a job, once."""
         order = self.order(job.token)
-        spent, reason = energy.of_job(look, self.profile)
+        spent, reason = energy.of_job(look, order)
         with record.locked(self.folder):
             last = record.read(self.folder)
             first = last is not None and last.token == job.token and not last.collected
