@@ -90,8 +90,8 @@ def test_a_mistake_is_named_with_its_key_and_the_rule(folder: Path, changes: dic
         {"variables": {"WATTLINE_" + "LEDGER_URI": UNSAID}},
         {"variables": {"MLFLOW_TRACKING_" + "PASSWORD": UNSAID}},
         {"variables": {"HF_" + "TOKEN": UNSAID}},
-        {"variables": {"STORE": f"https://me:{UNSAID}@store"}},
-        {"proxy": f"http://me:{UNSAID}@proxy:3128"},
+        {"variables": {"STORE": "https://me" + f":{UNSAID}@store"}},
+        {"proxy": "http://me" + f":{UNSAID}@proxy:3128"},
         {"variables": {"X": "glpat" + f"-{UNSAID * 3}"}},
     ],
 )
