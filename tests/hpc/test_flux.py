@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,11 @@ def left_of(programs: Path) -> list[str]:
 def test_what_flux_cannot_do_is_refused(tmp_path: Path, profile: Profile, resources: dict, words: str):
     with pytest.raises(InputError, match=words):
         flux_script.flux(order(tmp_path, ["true"], profile, **resources))
+
+
+def test_an_array_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="Flux has no arrays of jobs"):
+        flux_script.flux(replace(order(tmp_path, ["true"], site()), array="1-4"))
 
 
 def test_a_list_of_nodes_is_read(tmp_path: Path):

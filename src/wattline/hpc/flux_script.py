@@ -42,6 +42,8 @@ def _check(order: Order, wanted: ResourcesParams) -> None:
     for path in (order.root.absolute(), preparing.folder(order)):
         if UNWRITABLE.search(str(path)):
             raise InputError(f"Flux cannot write below {str(path)!r}: rename what holds {{{{ or a line break")
+    if order.array:
+        raise InputError(f"Flux has no arrays of jobs, but {order.array!r} was asked for; use a site with Slurm")
     if order.profile.qos:
         raise InputError(f"Flux has no QoS, but the profile names {order.profile.qos!r}; empty qos, or use a queue")
     preparing.check_notice(order, wanted)
