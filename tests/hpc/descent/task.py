@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from bakeoff.contestants.task import STEPS, Contestants, graph, scores
 
+from wattline.errors import WattlineError
 from wattline.records import Description, Record
 from wattline.task import Checkpoint, Due, Run, Trained, TrainingData
 
@@ -35,7 +36,7 @@ class Descent(Contestants):
             curves.append({"loss": float(np.square(weights).mean())})
             if (due := run.checkpoints.due()) is not Due.NO:
                 tensors = {"weights": weights, "momentum": momentum}
-                run.checkpoints.keep(Checkpoint(step, tensors, {"curves": curves}), due)
+                keep(Checkpoint(step, tensors, {"curves": curves}), due, run)
             run.report(f"step {step}", step / options.steps, curves[-1])
             hold(step, run)
         return Trained(
@@ -49,15 +50,32 @@ class Descent(Contestants):
         )
 
 
+def keep(checkpoint: Checkpoint, due: Due, run: Run) -> None:
+    """Keep it, and leave a file that says why the training ends here, if it does."""
+    try:
+        run.checkpoints.keep(checkpoint, due)
+    except WattlineError as error:
+        write(f"told-{attempt_of_job()}", str(error))
+        raise
+
+
+def write(name: str, text: str) -> None:
+    """Into the project, and whole."""
+    Path(f"{name}.part").write_text(text)
+    Path(f"{name}.part").rename(name)
+
+
+def attempt_of_job() -> int:
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
 def hold(step: int, run: Run) -> None:
     """Wait at the step that HOLDS has for this attempt until a signal comes, or a file that lets it go on."""
-    attempt = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    attempt = attempt_of_job()
     holds = os.environ.get("HOLDS", "").split(",")
     if attempt >= len(holds) or holds[attempt] != str(step):
         return
-    place = Path(f"held-{attempt}")
-    place.with_suffix(".part").write_text(os.environ["SLURMD_NODENAME"])
-    place.with_suffix(".part").rename(place)
+    write(f"held-{attempt}", os.environ["SLURMD_NODENAME"])
     while run.checkpoints.due() is not Due.STOP and not Path(f"release-{attempt}").exists():
         time.sleep(0.05)
 
