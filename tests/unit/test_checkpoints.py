@@ -283,16 +283,23 @@ class TestTold:
             os.kill(os.getpid(), signal.SIGTERM)
             assert told.error("").exit_code == 143
 
-    def test_the_second_order_is_not_waited_with(self):
-        def told_twice() -> None:
-            with listening() as told:
-                told.heeded = True
-                os.kill(os.getpid(), signal.SIGTERM)
-                os.kill(os.getpid(), signal.SIGTERM)
+    def test_a_second_ctrl_c_is_not_waited_with_and_a_second_sigterm_says_nothing_new(self):
+        with pytest.raises(KeyboardInterrupt), listening() as told:
+            told.heeded = True
+            for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1):
+                os.kill(os.getpid(), number)
+            assert told.by == signal.SIGTERM
+            os.kill(os.getpid(), signal.SIGINT)
 
-        with pytest.raises(SystemExit) as ended:
-            told_twice()
-        assert ended.value.code == 143
+    def test_the_second_sigterm_does_not_disturb_who_leaves_by_the_first(self):
+        left = []
+        with pytest.raises(SystemExit) as ended, listening():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                left.append("in order")
+        assert (ended.value.code, left) == (143, ["in order"])
 
     def test_who_does_not_listen_is_interrupted_as_ever(self):
         with pytest.raises(KeyboardInterrupt), listening():

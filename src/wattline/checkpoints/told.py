@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from wattline.errors import EndedError, PausedError
 
@@ -37,15 +38,23 @@ class Told:
         return PausedError(f"paused; {said}")
 
     def hear(self, number: int, _frame: FrameType | None = None) -> None:
-        """Handle a signal. A second one that ends is not waited with: a step may take too long."""
+        """Handle a signal. Who presses Ctrl-C twice does not want to wait for the end of a step.
+
+        A second SIGTERM says nothing new: Slurm sends one to the processes of a step and one to srun, which passes it on.
+        """
         if number == NOTICE:
             self.by = self.by or NOTICE
-        elif self.heeded and not self.to_end:
+        elif not self.to_end:
             self.by = signal.Signals(number)
+            if not self.heeded:
+                self._leave(number)
         elif number == signal.SIGINT:
+            self._leave(number)
+
+    def _leave(self, number: int) -> NoReturn:
+        if number == signal.SIGINT:
             raise KeyboardInterrupt
-        else:
-            raise SystemExit(128 + number)
+        raise SystemExit(128 + number)
 
 
 @contextmanager
