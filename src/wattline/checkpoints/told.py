@@ -40,7 +40,7 @@ class Told:
     def hear(self, number: int, _frame: FrameType | None = None) -> None:
         """Handle a signal. Who presses Ctrl-C twice does not want to wait for the end of a step.
 
-        A second SIGTERM says nothing new: Slurm sends one to the processes of a step and one to srun, which passes it on.
+        A second SIGTERM says nothing new: Slurm sends one to the processes and one to srun, which passes it on.
         """
         if number == NOTICE:
             self.by = self.by or NOTICE
