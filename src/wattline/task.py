@@ -165,19 +165,22 @@ class Processes:
     rank: place of this one among `count`
     local_rank: its place among those on its node
     rendezvous: where they meet, tcp://HOST:PORT; "" for one that is alone
+    patience_seconds: how long they wait for each other, to begin and at each step, before they give up [s]
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
     rendezvous: str = ""
+    patience_seconds: float = 300.0
 
 
 @dataclass(frozen=True)
 class Run:
     """What the platform lends to one training.
 
-    report: called with a stage of work, how far it is (0..1) and figures worth showing
+    report: called with a stage of work, how far it is (0..1) and figures worth showing; of several processes each calls
+        it, and what the first one says is shown
     checkpoints: what lets it go on after an interruption
     processes: those that train together; one, unless a job of several was started
     """

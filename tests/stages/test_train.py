@@ -132,6 +132,13 @@ class TestCandidate:
         assert call["curves"] == ({"loss": 2.0}, {"loss": 1.0})
         assert call["energy"] == files.read_report("train_energy", TrainingEnergy)
 
+    def test_what_it_ran_on_is_told_beside_the_energy_and_in_no_report_that_must_be_equal(self, fit, logged):
+        before = files.report_path("train").read_bytes(), files.digests(files.CANDIDATE)
+        fit(Scorer(lambda trained: replace(trained, notes={"device": "cuda"})))
+        assert (files.report_path("train").read_bytes(), files.digests(files.CANDIDATE)) == before
+        assert files.read_report("train_energy", TrainingEnergy).ran_on == {"device": "cuda"}
+        assert logged[-1]["energy"].ran_on == {"device": "cuda"}
+
     def test_no_checkpoint_and_no_temporary_folder_is_left(self):
         assert list(CHECKPOINTS.iterdir()) == []
         assert sorted(path.name for path in files.CANDIDATE.parent.iterdir()) == ["candidate"]

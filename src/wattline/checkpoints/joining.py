@@ -11,8 +11,6 @@ from wattline.checkpoints import attempt
 from wattline.checkpoints.attempt import Began
 from wattline.errors import WattlineError
 
-SECONDS = 600.0
-"""Processes of one launch come up within seconds, unless hundreds of them read libraries from one file system."""
 POLL_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
@@ -24,7 +22,7 @@ def clear(training: Path, launch: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def gather(training: Path, launch: str, *, count: int, seconds: float = SECONDS) -> Mapping[int, str]:
+def gather(training: Path, launch: str, *, count: int, seconds: float) -> Mapping[int, str]:
     """Rank -> token of all processes but the first. Raises WattlineError naming one that did not come."""
     tokens: dict[int, str] = {}
 
@@ -38,12 +36,12 @@ def gather(training: Path, launch: str, *, count: int, seconds: float = SECONDS)
         missing = min(set(range(1, count)) - tokens.keys())
         raise WattlineError(
             f"process {missing} of {count} that train together did not ask for a checkpoint within {seconds:g} s; look "
-            f"into its output, and whether its node sees {training.resolve()}"
+            f"into its output, whether its node sees {training.resolve()}, or raise hpc.patience_seconds"
         )
     return tokens
 
 
-def join(training: Path, launch: str, *, rank: int, seconds: float = SECONDS) -> Began:
+def join(training: Path, launch: str, *, rank: int, seconds: float) -> Began:
     """What the first process says of the attempt that this one belongs to. Raises WattlineError where there is none."""
     path, token = _path(training, launch, rank), secrets.token_hex(8)
 
@@ -60,7 +58,7 @@ def join(training: Path, launch: str, *, rank: int, seconds: float = SECONDS) ->
     if said is None:
         raise WattlineError(
             f"process 0 said nothing within {seconds:g} s of where process {rank} is to go on from; look into its "
-            f"output, and whether its node sees {training.resolve()}"
+            f"output, whether its node sees {training.resolve()}, or raise hpc.patience_seconds"
         )
     path.unlink(missing_ok=True)
     return said

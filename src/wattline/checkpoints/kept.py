@@ -58,11 +58,12 @@ class Kept:
 
         Raises InputError for one of another training, WattlineError when it cannot be read or a process does not come.
         """
+        patience = self._processes.patience_seconds
         if self._attempt is None:
-            said = joining.join(self._folder, self._launch, rank=self._processes.rank)
+            said = joining.join(self._folder, self._launch, rank=self._processes.rank, seconds=patience)
             return self._named(said.resumes) if said.resumes else None
         # Before a file is chosen: nobody writes any more who could still be asked to begin.
-        members = joining.gather(self._folder, self._launch, count=self._processes.count)
+        members = joining.gather(self._folder, self._launch, count=self._processes.count, seconds=patience)
         found, path = self._last_whole()
         self._attempt.say(resumes=str(path.relative_to(self._folder)) if path else "", members=members)
         return found

@@ -55,10 +55,18 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
     identity = _identity(options, seed, task)
     folder = settings().state / "checkpoints" / identity
     place = here()
-    processes = together(place)
+    hpc = _hpc()
+    processes = replace(together(place), patience_seconds=hpc.patience_seconds)
     meter = meter_of(energy, place)
     with listening() as told, accounted(meter, folder / "energy", place=place) as account:
-        kept = Kept(folder, identity=identity, processes=processes, launch=place.launch, minutes=_minutes(), told=told)
+        kept = Kept(
+            folder,
+            identity=identity,
+            processes=processes,
+            launch=place.launch,
+            minutes=hpc.checkpoint_minutes,
+            told=told,
+        )
 
         def check(*_: object) -> None:
             account.check()
@@ -93,7 +101,8 @@ def _fit(task: Task, data: TrainingData, options: BaseModel, *, run: Run, told: 
 
         def checked(what: str, done: float, figures: Mapping[str, float]) -> None:
             run.report(what, done, figures)
-            report(what, done, figures)
+            if run.processes.rank == 0:
+                report(what, done, figures)
 
         trained = task.train(data, options, replace(run, report=checked))
     told.heeded = False
@@ -104,10 +113,9 @@ def _fit(task: Task, data: TrainingData, options: BaseModel, *, run: Run, told: 
     return trained
 
 
-def _minutes() -> float:
-    """Between two checkpoints [min]. Not a parameter of the stage: a changed one would train anew."""
-    hpc = params.load().hpc if params.FILE.is_file() else HpcParams()
-    return hpc.checkpoint_minutes
+def _hpc() -> HpcParams:
+    """How a training gets over interruptions. Not a parameter of the stage: a changed knob would train anew."""
+    return params.load().hpc if params.FILE.is_file() else HpcParams()
 
 
 def check_curves(curves: Sequence[Mapping[str, float]]) -> None:
