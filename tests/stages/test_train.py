@@ -414,7 +414,7 @@ class TestSignals:
     def options(self, block) -> dict[str, Any]:
         return knobs("convolution", block.train)
 
-    @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
     def test_a_training_keeps_what_it_has_and_goes_on_from_there(self, fit, options, number, monkeypatch):
         code = 75 if number == signal.SIGUSR1 else 128 + number
         fit(TASK, **options)
