@@ -15,7 +15,7 @@ from stages.conftest import ROOT
 from wattline import files
 
 SECONDS = 240.0
-SMALL = {"channels": 4, "kernel": 3, "epochs": 60, "batch": 64, "patience": 60, "windows_per_epoch": 256, "shards": 2}
+SMALL = {"channels": 4, "kernel": 3, "epochs": 10, "batch": 64, "patience": 10, "windows_per_epoch": 256, "shards": 2}
 
 
 @pytest.fixture
@@ -23,7 +23,6 @@ def small(project):
     """The project's own params.yaml, with a convolution that trains for some seconds."""
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
     tree["task"]["folder"] = str(ROOT / tree["task"]["folder"])
-    tree["hpc"]["checkpoint_minutes"] = 1e-9
     train = tree["node_anomaly"]["train"]
     train |= {"model": "convolution", "convolution": train["convolution"] | SMALL}
     (project / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
@@ -57,14 +56,15 @@ def test_two_processes_of_which_one_is_told_pause_together_and_one_ends_in_the_s
     undisturbed = files.digests(files.CANDIDATE), Path("reports/train/curves.csv").read_bytes()
     processes = start(2)
     deadline = time.monotonic() + SECONDS
-    while not list(Path(".wattline/checkpoints").glob("*/attempt-0001/step-*.safetensors")):
+    # They have met, and have not made a step yet.
+    while not any('"1":' in path.read_text() for path in Path(".wattline/checkpoints").glob("*/attempt-0001/*.json")):
         assert time.monotonic() < deadline
         assert all(process.poll() is None for process in processes), ended(processes)
         time.sleep(0.02)
     processes[1].send_signal(signal.SIGUSR1)
     codes, said = ended(processes)
     assert codes == [75, 75], said
-    assert len(list(Path(".wattline/checkpoints").glob("*/attempt-0001/step-*.safetensors"))) == 2
+    assert len(list(Path(".wattline/checkpoints").glob("*/attempt-0001/step-*.safetensors"))) == 1
     codes, said = ended(start(1))
     assert codes == [0], said
     assert (files.digests(files.CANDIDATE), Path("reports/train/curves.csv").read_bytes()) == undisturbed
