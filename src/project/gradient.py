@@ -169,10 +169,10 @@ def evaluate(descent: Descent, validation: list[Tensor], windows: int, *, epoch:
         for place, part in enumerate(validation):
             sums[place] = _errors(descent.model, part).square().mean() * len(part)
     if group.count > 1:
-        sums[-1] = _checksum(descent.model)
+        sums[-1] = checksum(descent.model)
     everybodys = group.gather(sums.to(group.device)).cpu()
-    for rank, checksum in enumerate(everybodys[:, -1].tolist()):
-        if checksum != everybodys[0, -1]:
+    for rank, found in enumerate(everybodys[:, -1].tolist()):
+        if found != everybodys[0, -1]:
             raise WattlineError(
                 f"processes 0 and {rank} hold different weights after epoch {epoch + 1}: their processors compute "
                 "differently; let all nodes be of one kind"
@@ -186,7 +186,8 @@ def _errors(model: nn.Module, windows: Tensor) -> Tensor:
     return errors
 
 
-def _checksum(model: nn.Module) -> int:
+def checksum(model: nn.Module) -> int:
+    """Of every bit of the weights."""
     value = 0
     for tensor in model.state_dict().values():
         value = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), value)

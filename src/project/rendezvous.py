@@ -33,6 +33,8 @@ class Peers:
     def __init__(self, processes: Processes, said: Sequence[Mapping[str, Any]]) -> None:
         self._processes = processes
         self._said = said
+        self.parted = False
+        """Whether an exchange has failed: there will be no other one."""
 
     def gone(self) -> list[int]:
         """Ranks that do not live any more."""
@@ -40,6 +42,7 @@ class Peers:
 
     def lost(self, error: Exception) -> WattlineError:
         """What to say when they could not exchange something."""
+        self.parted = True
         me, gone = self._processes, self.gone()
         until = time.monotonic() + CONNECT_SECONDS
         while not gone and time.monotonic() < until:  # one that ends closes its connections one by one
@@ -86,10 +89,13 @@ def meet(processes: Processes, device: torch.device) -> Iterator[Peers]:
         found = _greet(store, processes, said)
         check_alike(found)
         _connect(store, processes, device, address=address)
+        peers = Peers(processes, found)
         try:
-            yield Peers(processes, found)
+            yield peers
         finally:
-            dist.destroy_process_group()
+            # NCCL would wait for those that are gone.
+            if not (peers.parted and device.type == "cuda"):
+                dist.destroy_process_group()
 
 
 def check_alike(said: Sequence[Mapping[str, Any]]) -> None:
