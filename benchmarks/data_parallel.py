@@ -3,9 +3,9 @@
 python benchmarks/data_parallel.py                 world sizes 1 and 2, each process with one thread
 python benchmarks/data_parallel.py --worlds 1 2 4
 
-Windows per second of wall time, in turns; efficiency is the rate of N processes over N times that of one. Both train the
-same model on the same windows and batches, without validation and checkpoints. Ours ends in the same weights for every
-world size, which is checked; DistributedDataParallel does not promise that.
+Windows per second of wall time, in turns; efficiency is the rate of N processes over N times that of one. Both train
+the same model on the same windows and batches, without validation and checkpoints. Ours ends in the same weights for
+every world size, which is checked; DistributedDataParallel does not promise that.
 """
 
 import argparse
@@ -16,19 +16,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
 import torch
 import torch.distributed as dist
-from clock import Figure, conclude
+from clock import Figure, conclude, paired_ratio
 from torch import Tensor, nn
 
 from project import device as devices
 from project import gradient
 from project.forecasters import ConvolutionalForecaster
 from project.options import ConvolutionOptions
-from project.parallel import together
+from project.parallel import Group, together
 from wattline.task import Due, Processes
 
 MINIMUM_RATIO = 0.8
@@ -37,41 +38,49 @@ ROUNDS = 5
 SECONDS = 600.0
 COLUMNS, HISTORY, SMOOTHING = 38, 40, 20
 OPTIONS = ConvolutionOptions(
-    channels=32, kernel=5, epochs=1, batch=128, learning_rate=0.001, patience=1, windows_per_epoch=2048, shards=4,
-    device="cpu",
+    channels=32, kernel=5, epochs=1, batch=128, learning_rate=0.001, patience=1, windows_per_epoch=2048, device="cpu",
 )  # fmt: skip
 
-Rates = Mapping[str, float]
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one world size.
+
+    rates: loop -> windows per second
+    ratio: of our rate to the peer's, median over rounds
+    checksum: of the weights that ours ends in
+    """
+
+    rates: Mapping[str, float]
+    ratio: float
+    checksum: int
 
 
 def main(worlds: Sequence[int]) -> int:
     """Print rates and efficiencies, and the ratio to the peer beside its limit."""
-    found = {count: launch(count) for count in worlds}
-    for name in ("ours", "peer"):
-        for count, (rates, _) in found.items():
-            efficiency = rates[name] / count / found[worlds[0]][0][name] * worlds[0]
-            label = "project.gradient" if name == "ours" else "DistributedDataParallel"
-            print(f"      {label:<24}{count} processes {rates[name]:>8.0f} windows/s, efficiency {efficiency:.2f}")
-    same = len({checksum for _, checksum in found.values()}) == 1
-    print(f"{'PASS' if same else 'FAIL'}  project.gradient ends in the same weights for {list(worlds)} processes")
+    found = {count: launch(count, shards=max(worlds)) for count in worlds}
+    for name, label in (("ours", "project.gradient"), ("peer", "DistributedDataParallel")):
+        one = found[worlds[0]].rates[name] / worlds[0]
+        for count, measured in found.items():
+            rate = measured.rates[name]
+            print(f"      {label:<24}{count} processes {rate:>8.0f} windows/s, efficiency {rate / count / one:.2f}")
+    same = len({measured.checksum for measured in found.values()}) == 1
+    print(f"{'PASS' if same else 'FAIL'}  project.gradient ends in the same weights for {worlds} processes")
     figures = [
-        Figure(
-            f"windows/s of ours / peer, {count} processes", rates["ours"] / rates["peer"], MINIMUM_RATIO, at_least=True
-        )
-        for count, (rates, _) in found.items()
+        Figure(f"windows/s of ours / peer, {count} processes", measured.ratio, MINIMUM_RATIO, at_least=True)
+        for count, measured in found.items()
     ]
     return max(conclude(figures), 0 if same else 1)
 
 
-def launch(count: int) -> tuple[Rates, int]:
-    """Windows per second of each loop with `count` processes, and a checksum of the weights that ours ends in."""
+def launch(count: int, *, shards: int) -> Measured:
+    """Both loops with `count` processes, on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {**os.environ, "WORLD_SIZE": str(count), "MASTER_PORT": str(port)}
+    command = [sys.executable, __file__, "--worker", str(shards)]
     begun = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--worker"], env=told | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen(command, env=told | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
         for rank in range(count)
     ]
     try:
@@ -82,19 +91,17 @@ def launch(count: int) -> tuple[Rates, int]:
         for process in begun:
             process.kill()
             process.wait()
-    rates, checksum = json.loads(outputs[0].splitlines()[-1])
-    return rates, checksum
+    return Measured(**json.loads(outputs[0].splitlines()[-1]))
 
 
-def work() -> None:
-    """One of the processes: both loops in turns. The first one prints the rates."""
+def work(options: ConvolutionOptions) -> None:
+    """One of the processes: both loops in turns. The first one prints what was measured."""
     torch.set_num_threads(1)
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    windows = torch.randn(OPTIONS.windows_per_epoch, HISTORY + SMOOTHING, COLUMNS, generator=seeded())
-    # Alone, too, the peer wants a group: torch's own, which ours makes where there are several.
+    windows = torch.randn(options.windows_per_epoch, HISTORY + SMOOTHING, COLUMNS, generator=seeded())
     processes = Processes(rank, count, rank, f"tcp://127.0.0.1:{os.environ['MASTER_PORT']}")
-    with together(processes, OPTIONS, devices.CPU) as group:
-        if count == 1:
+    with together(processes, options, devices.CPU) as group:
+        if count == 1:  # the peer wants a group even then
             dist.init_process_group(
                 "gloo", store=dist.HashStore(), rank=0, world_size=1, timeout=timedelta(seconds=SECONDS)
             )
@@ -104,24 +111,26 @@ def work() -> None:
             for name in list(seconds)[:: 1 if turn % 2 else -1]:
                 dist.barrier()
                 begin = time.perf_counter()
-                ours(mine, windows, group) if name == "ours" else theirs(peer, windows, rank, count)
+                ours(mine, windows, group, options) if name == "ours" else theirs(peer, windows, rank, count)
                 dist.barrier()
                 seconds[name].append(time.perf_counter() - begin)
         if count == 1:
             dist.destroy_process_group()
     # The first step of an optimizer imports for seconds.
-    rates = {name: OPTIONS.windows_per_epoch / median(spent[1:]) for name, spent in seconds.items()}
+    later = {name: spent[1:] for name, spent in seconds.items()}
     if rank == 0:
-        print(json.dumps([rates, gradient.checksum(mine)]))
+        rates = {name: options.windows_per_epoch / median(spent) for name, spent in later.items()}
+        ratio = paired_ratio(later["peer"], later["ours"])
+        print(json.dumps({"rates": rates, "ratio": ratio, "checksum": gradient.checksum(mine)}))
 
 
-def ours(network: nn.Module, windows: Tensor, group: gradient.Group) -> None:
+def ours(network: nn.Module, windows: Tensor, group: Group, options: ConvolutionOptions) -> None:
     """One epoch by the project's step."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=OPTIONS.learning_rate)
-    descent = gradient.Descent(network, optimizer, devices.scaler(devices.CPU, OPTIONS), OPTIONS, group)
+    optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    descent = gradient.Descent(network, optimizer, devices.scaler(devices.CPU, options), options, group)
     samples = gradient.Samples(lambda _, places: windows[places], lambda places: windows[places], 0)
-    for start in range(0, len(windows), OPTIONS.batch):
-        gradient.step(descent, samples, 0, slice(start, start + OPTIONS.batch), due=Due.NO)
+    for start in range(0, len(windows), options.batch):
+        gradient.step(descent, samples, 0, slice(start, start + options.batch), due=Due.NO)
 
 
 def theirs(network: nn.Module, windows: Tensor, rank: int, count: int) -> None:
@@ -145,12 +154,10 @@ def seeded() -> torch.Generator:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "--worlds", type=int, nargs="+", default=[1, 2], help="numbers of processes, each a divisor of 4"
-    )
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--worlds", type=int, nargs="+", default=[1, 2], help="numbers of processes, powers of two")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.worker:
-        work()
-        sys.exit()
-    sys.exit(main(chosen.worlds))
+        work(OPTIONS.model_copy(update={"shards": chosen.worker}))
+    else:
+        sys.exit(main(chosen.worlds))
