@@ -32,8 +32,8 @@ from project.options import ConvolutionOptions
 from project.parallel import Group, together
 from wattline.task import Due, Processes
 
-MINIMUM_RATIO = 0.8
-"""Of our rate to that of DistributedDataParallel, at each world size: the price of equal bits."""
+MAXIMUM_COST = 1.25
+"""Our CPU time to that of DistributedDataParallel, at each world size: the price of equal bits."""
 ROUNDS = 5
 SECONDS = 600.0
 COLUMNS, HISTORY, SMOOTHING = 38, 40, 20
@@ -47,17 +47,17 @@ class Measured:
     """Of one world size.
 
     rates: loop -> windows per second
-    ratio: of our rate to the peer's, median over rounds
+    cost: our CPU time to the peer's, median over rounds
     checksum: of the weights that ours ends in
     """
 
     rates: Mapping[str, float]
-    ratio: float
+    cost: float
     checksum: int
 
 
 def main(worlds: Sequence[int]) -> int:
-    """Print rates and efficiencies, and the ratio to the peer beside its limit."""
+    """Print rates and efficiencies, and the cost beside its limit."""
     found = {count: launch(count, shards=max(worlds)) for count in worlds}
     for name, label in (("ours", "project.gradient"), ("peer", "DistributedDataParallel")):
         one = found[worlds[0]].rates[name] / worlds[0]
@@ -67,7 +67,7 @@ def main(worlds: Sequence[int]) -> int:
     same = len({measured.checksum for measured in found.values()}) == 1
     print(f"{'PASS' if same else 'FAIL'}  project.gradient ends in the same weights for {worlds} processes")
     figures = [
-        Figure(f"windows/s of ours / peer, {count} processes", measured.ratio, MINIMUM_RATIO, at_least=True)
+        Figure(f"CPU time of ours / peer, {count} processes", measured.cost, MAXIMUM_COST)
         for count, measured in found.items()
     ]
     return max(conclude(figures), 0 if same else 1)
@@ -106,22 +106,24 @@ def work(options: ConvolutionOptions) -> None:
                 "gloo", store=dist.HashStore(), rank=0, world_size=1, timeout=timedelta(seconds=SECONDS)
             )
         seconds: dict[str, list[float]] = {"ours": [], "peer": []}
+        spent: dict[str, list[float]] = {"ours": [], "peer": []}
         for turn in range(ROUNDS + 1):
             mine, peer = model(), nn.parallel.DistributedDataParallel(model())
             for name in list(seconds)[:: 1 if turn % 2 else -1]:
                 dist.barrier()
-                begin = time.perf_counter()
+                begin, used = time.perf_counter(), time.process_time()
                 ours(mine, windows, group, options) if name == "ours" else theirs(peer, windows, rank, count)
                 dist.barrier()
                 seconds[name].append(time.perf_counter() - begin)
+                spent[name].append(time.process_time() - used)
         if count == 1:
             dist.destroy_process_group()
-    # The first step of an optimizer imports for seconds.
-    later = {name: spent[1:] for name, spent in seconds.items()}
     if rank == 0:
-        rates = {name: options.windows_per_epoch / median(spent) for name, spent in later.items()}
-        ratio = paired_ratio(later["peer"], later["ours"])
-        print(json.dumps({"rates": rates, "ratio": ratio, "checksum": gradient.checksum(mine)}))
+        # The first step of an optimizer imports for seconds.
+        rates = {name: options.windows_per_epoch / median(turns[1:]) for name, turns in seconds.items()}
+        # Rates are this machine's of now; what else it does is not in CPU time.
+        cost = paired_ratio(spent["ours"][1:], spent["peer"][1:])
+        print(json.dumps({"rates": rates, "cost": cost, "checksum": gradient.checksum(mine)}))
 
 
 def ours(network: nn.Module, windows: Tensor, group: Group, options: ConvolutionOptions) -> None:

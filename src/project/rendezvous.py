@@ -140,22 +140,25 @@ def _own_address(host: str, port: int, processes: Processes) -> str:
         ) from None
 
 
-def _store(host: str, port: int, processes: Processes) -> dist.TCPStore:
-    """What the processes tell each other by; the first one serves it."""
+def _store(host: str, port: int, processes: Processes) -> dist.Store:
+    """What the processes tell each other by; the first one serves it, or torchrun where that started them."""
     patience = timedelta(seconds=processes.patience_seconds)
-    if processes.rank == 0:
+    torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if processes.rank == 0 and not torchrun:
         listener = _listen(host, port)
         return dist.TCPStore(
             host, port, is_master=True, timeout=patience, wait_for_workers=False, master_listen_fd=listener.detach()
         )
     try:
-        return dist.TCPStore(host, port, is_master=False, timeout=patience, wait_for_workers=False)
+        store = dist.TCPStore(host, port, is_master=False, timeout=patience, wait_for_workers=False)
     except RuntimeError as error:
         raise WattlineError(
             f"process {processes.rank} of {processes.count} did not reach process 0 at {host}:{port} within "
             f"{processes.patience_seconds:g} s ({_first_line(error)}); look at what process 0 has said, and whether "
             "nodes may connect to each other"
         ) from None
+    # What torchrun serves outlives the processes that it starts again.
+    return dist.PrefixStore(f"again-{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store) if torchrun else store
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -173,7 +176,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _greet(store: dist.TCPStore, processes: Processes, said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _greet(store: dist.Store, processes: Processes, said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What every process says of itself."""
     names = [f"hello-{rank}" for rank in range(processes.count)]
     try:
@@ -192,7 +195,7 @@ def _greet(store: dist.TCPStore, processes: Processes, said: Mapping[str, Any]) 
         ) from None
 
 
-def _connect(store: dist.TCPStore, processes: Processes, device: torch.device, *, address: str) -> None:
+def _connect(store: dist.Store, processes: Processes, device: torch.device, *, address: str) -> None:
     if device.type == "cuda":
         # A lost process is an exception in the others then, and no abort without a word.
         os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")

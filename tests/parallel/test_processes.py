@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from parallel.launching import free_port, launch
+from parallel.launching import LEARNING, SECONDS, free_port, launch
 from parallel.learning import STEPS, Paused, Stops, data, digest, learn, options
 from project import device as devices
 from project import export, fitting, gradient, parallel, rendezvous
@@ -33,6 +35,15 @@ def test_four_processes_end_in_the_weights_of_one_and_each_draws_its_own_rows_al
     # Two epochs of 150 windows, and those of the validation.
     assert sum(drawn) == 2 * 150 + fitting.VALIDATION_WINDOWS
     assert max(drawn) - min(drawn) < 0.05 * max(drawn)
+
+
+def test_processes_of_torchrun_do_the_same(tmp_path, alone):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*torchrun, LEARNING, tmp_path / "learned"], text=True, capture_output=True, check=False, timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [alone] * 2
 
 
 def test_what_one_process_is_told_holds_for_all_and_one_goes_on_where_two_stopped(tmp_path, alone):
