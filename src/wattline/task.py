@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from wattline.errors import InputError as InputError  # for tasks to raise: it becomes one line and exit code 2
+from wattline.errors import WattlineError as WattlineError  # the same with exit code 1: nothing handed in was wrong
 from wattline.records import Column, Dataset, Description, Record
 
 FloatArray = NDArray[np.float32]
@@ -235,7 +236,7 @@ class Task(Protocol):
         ...
 
     def train(self, data: TrainingData, options: Any, run: Run) -> Trained:
-        """Train a model and export it as one ONNX graph."""
+        """Train a model and export it as one ONNX graph. Of several processes, only the first one's answer is used."""
         ...
 
     def baselines(self, data: TrainingData, options: Any) -> Mapping[str, Predictor]:
