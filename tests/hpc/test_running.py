@@ -38,7 +38,7 @@ def slow(metered: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     resources = RESOURCES | {"exclusive": True, "memory_gib": 1.0}
     found.write(resources=resources, energy="slurm", flags=["--nodelist=n2"])
     counted = f"cat {metered.folder / 'counter-n2' / 'energy1_input'} >> microjoules"
-    script = f"{count('power')} {counted}; sleep 20; {counted}; [ $SLURM_RESTART_COUNT ] || exit 75"
+    script = f"{count('power')} {counted}; sleep 30; {counted}; [ $SLURM_RESTART_COUNT ] || exit 75"
     power = found.submit("power", script)
     power.says("is RUNNING on n2")
     found.profile(resources=RESOURCES | {"minutes": 1}, energy="slurm")
@@ -363,12 +363,11 @@ class TestSlowJobs:
         assert record["restarts"] == 1
         energy = record["energy"]
         assert energy["provenance"] == "measured"
-        assert energy["joules"] == pytest.approx(WATTS * energy["seconds"], rel=0.05)
-        # What the counter itself said inside the steps, which are a bit longer.
+        # The truth lies between what the counter itself said inside the steps, and the whole steps, in whole seconds.
         first, second = zip(*[iter(map(int, (found.folder / "microjoules").read_text().split()))] * 2, strict=True)
         inside = (first[1] - first[0] + second[1] - second[0]) / 1e6
-        assert inside >= 2 * 20 * WATTS * 0.95
-        assert energy["joules"] >= 0.95 * inside
+        assert inside >= 0.95 * WATTS * 2 * 30
+        assert 0.95 * inside <= energy["joules"] <= 1.05 * WATTS * (energy["seconds"] + 2)
 
     def test_energy_of_a_shared_node_is_not_measured(self, slow: dict[str, Any], project: Project):
         project.profile(energy="slurm")
