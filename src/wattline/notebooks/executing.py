@@ -43,7 +43,12 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it has to say is in what it raises
     total = len(catalogue.read(path).cells)
-    with tempfile.TemporaryDirectory() as folder, ended_by_sigterm(), kernels() as manager, progress(path.stem) as report:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ended_by_sigterm(),
+        kernels() as manager,
+        progress(path.stem) as report,
+    ):
         output = Path(folder) / path.name
         try:
             return papermill.execute_notebook(

@@ -49,8 +49,9 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, Value, int]]:
     """Name, value and line of each; ValueError for what is none."""
     for statement in tree.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=node) | ast.AnnAssign(
-                target=ast.Name(id=name), value=ast.expr() as node
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=node)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node)
             ):
                 value = ast.literal_eval(node)
             case _:
