@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from wattline.charts.canvas import CANDIDATE, OTHER, canvas, png
 from wattline.records import Energy
 
@@ -28,16 +26,15 @@ def curves(figures: Mapping[str, Sequence[float]], *, title: str) -> bytes:
 def costs(energies: Mapping[str, Energy], *, title: str) -> bytes:
     """Joules for 1,000 predictions of each contender with their 95 % intervals; hatched where they are estimates."""
     made, axes = canvas(height=0.45 * len(energies) + 1.5)
-    for place, (name, energy) in enumerate(reversed(energies.items())):
+    for place, (name, energy) in enumerate(reversed(list(energies.items()))):
         estimated = energy.provenance == "estimated"
         color = CANDIDATE if name == "candidate" else OTHER
         axes.barh(place, energy.joules, color=color, height=0.6, hatch="///" if estimated else None, edgecolor="white")
         axes.plot(energy.interval, [place, place], color="black", linewidth=1.2)
-        axes.annotate(
-            f" {energy.joules:.3g} J, {energy.provenance}", (energy.interval[1], place), va="center", fontsize=8
-        )
-    axes.set_yticks(range(len(energies)), list(reversed(energies)))
+        told = f" {energy.joules:.3g} J, {energy.provenance}"
+        axes.annotate(told, (energy.interval[1], place), va="center", fontsize=8)
+    axes.set_yticks(range(len(energies)), list(energies)[::-1])
     axes.set_xlabel("energy [J per 1,000 predictions]; hatched: an estimate is no measurement")
-    axes.set_xlim(0, 1.3 * max(np.max([one.interval[1] for one in energies.values()]), 1e-12))
+    axes.set_xlim(0, 1.3 * max([1e-12, *(one.interval[1] for one in energies.values())]))
     axes.set_title(title, loc="left")
     return png(made)

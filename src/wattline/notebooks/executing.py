@@ -49,6 +49,10 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
         kernels() as manager,
         progress(path.stem) as report,
     ):
+
+        def begin(cell: "NotebookNode", cell_index: int) -> None:  # noqa: ARG001  # called by these names
+            report(f"cell {cell_index + 1}", cell_index / total, {})
+
         output = Path(folder) / path.name
         try:
             return papermill.execute_notebook(
@@ -63,7 +67,7 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
                 autosave_cell_every=0,
                 coalesce_streams=True,
                 kernel_manager_class=manager,
-                on_cell_start=lambda cell, cell_index: report(f"cell {cell_index + 1}", cell_index / total, {}),
+                on_cell_start=begin,
             )
         except papermill.PapermillExecutionError as error:
             reason = f"{error.ename}: {error.evalue}"

@@ -29,7 +29,7 @@ def kernels() -> Iterator[type]:
     with tempfile.TemporaryDirectory(prefix="wattline-kernel-", dir=_parent()) as name:
         folder = Path(name)
 
-        class Kernel(AsyncKernelManager):
+        class Kernel(AsyncKernelManager):  # type: ignore[misc]  # without types
             def __init__(self, **options: Any) -> None:
                 options |= {"transport": "ipc", "ip": str(folder / "kernel")}
                 super().__init__(connection_file=str(folder / "connection.json"), **options)

@@ -1,4 +1,4 @@
-"""What a cell ends with: tables, pictures and sentences, which Jupyter shows and of which equal ones are equal bytes."""
+"""What a cell ends with: tables, pictures and sentences, which Jupyter shows; equal ones are equal bytes."""
 
 import base64
 import html

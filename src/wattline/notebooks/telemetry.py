@@ -1,4 +1,4 @@
-"""What notebooks/exploration.ipynb asks of the raw rows: units, gaps, distributions, one anomaly."""
+"""What notebooks/exploration.ipynb asks of the raw rows: units, gaps, distributions."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from wattline import charts, splits
 from wattline.errors import InputError
-from wattline.notebooks.show import Picture, Sentence, Table
-from wattline.records import Column, Dataset
+from wattline.notebooks.show import Picture, Table
+from wattline.records import Dataset
 from wattline.task import Series
 
 Span = tuple[np.datetime64, np.datetime64]
 LATE = 1.5
 """Cadences between two rows, beyond which at least one is absent."""
-SPREAD_OF_NORMAL = 1.4826
-"""Standard deviations in a median absolute deviation, where values are normal."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +92,12 @@ def _labelled(series: Series) -> tuple[Span, ...]:
 def facts(found: Survey) -> Table:
     """What the dataset is."""
     dataset = found.dataset
+    groups = len({one.group for one in dataset.units})
     said: dict[str, str] = {
         "dataset": f"{dataset.name}, {dataset.home}",
         "identity": dataset.id,
         "licence": dataset.licence,
-        "rows": f"{dataset.rows:,} of {len(dataset.units):,} units in {len({one.group for one in dataset.units}):,} groups",
+        "rows": f"{dataset.rows:,} of {len(dataset.units):,} units in {groups:,} groups",
         "columns": f"{len(dataset.columns):,}",
         "cadence": f"{dataset.cadence_seconds:g} s",
         "time": f"{min(one.start for one in dataset.units):%Y-%m-%d %H:%M} to "
@@ -118,7 +117,7 @@ def units(found: Survey, *, shown: int) -> Table:
         "gaps",
         "absent rows",
         "longest gap [s]",
-        "missing values [%]",
+        "NaN [% of values]",
         "anomalous spans",
     )
     rows = [
@@ -128,7 +127,7 @@ def units(found: Survey, *, shown: int) -> Table:
             one.rows,
             len(one.gaps),
             one.absent,
-            max((_seconds(gap) for gap in one.gaps), default=0.0),
+            max((seconds(gap) for gap in one.gaps), default=0.0),
             100 * one.missing,
             len(one.anomalous) if found.dataset.labelled else None,
         )
@@ -153,7 +152,8 @@ def _worst(found: Survey, shown: int) -> Sequence[Unit]:
     return sorted(found.units, key=lambda one: (-one.absent, one.name))[:shown]
 
 
-def _seconds(span: Span) -> float:
+def seconds(span: Span) -> float:
+    """How long a span is [s]."""
     return float((span[1] - span[0]) / np.timedelta64(1, "s"))
 
 
@@ -177,79 +177,6 @@ def distributions(found: Survey, *, shown: int) -> Picture:
         raise InputError(f"shown must be >= 1, got {shown}")
     drawn = found.dataset.columns[:shown]
     samples = {column.name: found.samples[:, place] for place, column in enumerate(drawn)}
-    words = f"{len(drawn)} of {len(found.dataset.columns)} columns, in {len(found.samples):,} of {found.dataset.rows:,} rows"
+    seen = f"{len(found.samples):,} of {found.dataset.rows:,} rows"
+    words = f"{len(drawn)} of {len(found.dataset.columns)} columns, in {seen}"
     return Picture(charts.distributions(samples, drawn, title=words), words)
-
-
-@dataclass(frozen=True)
-class Anomaly:
-    """Where to look, and who says so.
-
-    why: in words
-    """
-
-    unit: str
-    span: Span
-    why: str
-
-
-def anomaly(found: Survey, *, unit: str) -> Anomaly:
-    """The longest labelled span of `unit`, of all units where it is ""; without labels, its most unusual row.
-
-    Raises InputError for a unit that there is not.
-    """
-    names = [one.name for one in found.units]
-    if unit and unit not in names:
-        shown = ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
-        raise InputError(f"there is no unit {unit!r}; units: {shown}")
-    candidates = [(span, one.name) for one in found.units if unit in ("", one.name) for span in one.anomalous]
-    if candidates:
-        span, name = max(candidates, key=lambda one: _seconds(one[0]))
-        return Anomaly(name, span, f"the longest of {len(candidates):,} labelled spans, {_seconds(span):,.0f} s")
-    name = unit or names[0]
-    series = splits.read_raw(found.dataset, name)
-    furthest = series.timestamps[int(np.argmax(np.nanmax(_deviations(series.values), axis=1, initial=0)))]
-    return Anomaly(name, (furthest, furthest), "no row is labelled: the one furthest from the unit's median")
-
-
-def _deviations(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Distance from the column's median, in robust standard deviations; 0 where that is not defined."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        usual = _medians(values)
-        distance = np.abs(values - usual)
-        spread = SPREAD_OF_NORMAL * _medians(distance)
-        return np.nan_to_num(distance / spread, nan=0.0, posinf=0.0)
-
-
-def _medians(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of each column; NaN for one without a value."""
-    known = [column[np.isfinite(column)].astype(np.float64) for column in values.T]
-    return np.array([np.median(column) if len(column) else math.nan for column in known])
-
-
-def around(found: Survey, where: Anomaly, *, shown: int, hours: float) -> Picture:
-    """The columns that are furthest from their medians in the anomaly, from `hours` before to `hours` after it."""
-    if shown < 1 or not hours > 0:
-        raise InputError(f"shown must be >= 1 and hours > 0, got {shown} and {hours:g}")
-    series = splits.read_raw(found.dataset, where.unit)
-    margin = np.timedelta64(round(hours * 3600), "s")
-    inside = (series.timestamps >= where.span[0]) & (series.timestamps <= where.span[1])
-    near = (series.timestamps >= where.span[0] - margin) & (series.timestamps <= where.span[1] + margin)
-    worst = np.argsort(-_deviations(series.values)[inside].mean(axis=0), kind="stable")[:shown]
-    drawn: list[Column] = [found.dataset.columns[place] for place in worst]
-    words = f"{where.unit}: {where.why}; the {len(drawn)} of {len(found.dataset.columns)} columns that move most"
-    picture = charts.span(
-        series.timestamps[near],
-        series.values[near][:, worst],
-        drawn,
-        marked=where.span,
-        usual=list(_medians(series.values)[worst]),
-        title=words,
-    )
-    return Picture(picture, words)
-
-
-def told(where: Anomaly) -> Sentence:
-    """The anomaly in words."""
-    start, end = (str(time.astype("datetime64[s]")).replace("T", " ") for time in where.span)
-    return Sentence(f"{where.unit}, {start} to {end} UTC: {where.why}.")
