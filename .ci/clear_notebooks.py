@@ -5,7 +5,6 @@ python .ci/clear_notebooks.py --write   removes it
 """
 
 import sys
-from pathlib import Path
 
 from wattline.notebooks import canonical, catalogue
 
@@ -23,7 +22,7 @@ def main(arguments: list[str]) -> int:
             if WRITE in arguments:
                 path.write_text(cleared, encoding="utf-8")
     if held and WRITE not in arguments:
-        names = ", ".join(str(Path(path)) for path in held)
+        names = ", ".join(str(path) for path in held)
         sys.stdout.write(f"{names}: clear what came out of the cells: python .ci/clear_notebooks.py {WRITE}\n")
     return int(bool(held) and WRITE not in arguments)
 

@@ -17,7 +17,7 @@ def curves(figures: Mapping[str, Sequence[float]], *, title: str) -> bytes:
         axes.set_yscale("log")
     axes.set_xlabel("epoch")
     axes.set_ylabel("value [as the task defines it]")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(fontsize=8, frameon=False)
     axes.set_title(title, loc="left")
     return png(made)

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from wattline import charts, files
+from wattline import charts, files, params
 from wattline.errors import InputError
-from wattline.notebooks.show import Picture, Sentence, Table
+from wattline.notebooks.show import Cell, Picture, Sentence, Table
 from wattline.records import Candidate, Decision, Energy, Evaluation, Measurement, TrainingEnergy, worst_first
 from wattline.stages.train import Training
 
@@ -16,7 +17,10 @@ CURVES = files.REPORTS / "train" / "curves.csv"
 
 @dataclass(frozen=True)
 class Results:
-    """Reports that speak of one candidate."""
+    """Reports that speak of one candidate.
+
+    units: metric -> its unit, as the task describes it
+    """
 
     candidate: Candidate
     decision: Decision
@@ -24,6 +28,7 @@ class Results:
     measurement: Measurement
     training: Training
     spent: TrainingEnergy
+    units: Mapping[str, str]
 
 
 def read() -> Results:
@@ -35,6 +40,7 @@ def read() -> Results:
         measurement=files.read_report("measure", Measurement),
         training=files.read_report("train", Training),
         spent=files.read_report("train_energy", TrainingEnergy),
+        units={one.name: one.unit for one in params.load_task(params.load().task).description.metrics},
     )
     spoken = {
         "decide": found.decision.candidate,
@@ -74,9 +80,9 @@ def verdicts(found: Results) -> Table:
 
 def scores(found: Results) -> Table:
     """Every metric of every contender with its 95 % interval."""
-    headers = ("contender", "metric", "value", "95 % from", "to", "units")
+    headers = ("contender", "metric", "unit", "value", "95 % from", "to", "over so many units")
     rows = [
-        (name, metric, score.value, score.low, score.high, score.units)
+        (name, metric, found.units.get(metric, "not known"), score.value, score.low, score.high, score.units)
         for name, values in found.evaluation.contenders.items()
         for metric, score in values.items()
     ]
@@ -137,11 +143,16 @@ def costs(found: Results) -> Picture:
 
 def training(found: Results) -> Table:
     """What `train` says of itself."""
-    said = found.training.model_dump(exclude={"candidate", "data", "final"})
-    flat = {key: value if isinstance(value, str | int | float) else str(value) for key, value in said.items()}
-    return Table(
-        ("what", "found"), [*flat.items(), *((f"final {name}", value) for name, value in found.training.final.items())]
-    )
+    said = found.training.model_dump(exclude={"candidate", "data"})
+    return Table(("what", "found"), list(_flat(said)))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Cell]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key} ")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str | int | float) else str(value)
 
 
 def curves() -> Picture:

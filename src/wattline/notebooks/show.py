@@ -22,12 +22,18 @@ class Table(NamedTuple):
         """Called by Jupyter."""
         head = "".join(f"<th>{html.escape(one)}</th>" for one in self.headers)
         body = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(one)}</td>' for one in line)}</tr>\n" for line in self._texts()
+            f"<tr>{''.join(map(_cell, row, texts))}</tr>\n" for row, texts in zip(self.rows, self._texts(), strict=True)
         )
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
 
     def _texts(self) -> list[list[str]]:
         return [[_text(one) for one in row] for row in self.rows]
+
+
+def _cell(cell: Cell, text: str) -> str:
+    """Words to the left, figures to the right, where Jupyter puts everything."""
+    aligned = ' style="text-align: left"' if isinstance(cell, str) else ""
+    return f"<td{aligned}>{html.escape(text)}</td>"
 
 
 def _text(cell: Cell) -> str:
