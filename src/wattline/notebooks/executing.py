@@ -75,12 +75,24 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
             reason = f"it took longer than notebooks.cell_seconds in params.yaml, {limits.cell_seconds:g} s"
         except DeadKernelError:
             reason = "its Python died, as it does when memory runs out"
-        except RuntimeError as error:  # what a kernel that never answers is told by
-            raise WattlineError(
+        except Exception as error:
+            _end_as_interrupted(error)
+            if not isinstance(error, RuntimeError):
+                raise
+            raise WattlineError(  # what a kernel that never answers is told by
                 f"{path}: no Python could be started for it: {error}; look at the load of this machine, or raise "
                 f"notebooks.start_seconds in params.yaml, now {limits.start_seconds:g} s"
             ) from None
         raise _failed(path, catalogue.read(output), reason)
+
+
+def _end_as_interrupted(error: BaseException) -> None:
+    """Where a signal was what came first, and the kernel's end only failed in its course: go on with that signal."""
+    before = error.__context__
+    while before is not None:
+        if isinstance(before, KeyboardInterrupt | SystemExit):
+            raise before from None
+        before = before.__context__
 
 
 def _failed(path: Path, executed: "NotebookNode", reason: str) -> CellError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from wattline.settings import settings
 
-LONGEST = 80
+LONGEST = 70
 """Characters of a folder in which sockets can still have names: the system allows 107 for all [bytes]."""
 
 

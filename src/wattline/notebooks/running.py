@@ -23,7 +23,7 @@ def run(name: str, pairs: Sequence[str], *, site: str | None, say: Say) -> None:
     """
     path = catalogue.path(name)
     values = parameters.given(pairs, parameters.declared(catalogue.read(path), path=path), path=path)
-    if site is not None and sites.load(site).scheduler != "local":
+    if site not in (None, sites.LOCAL) and sites.load(site).scheduler != "local":
         _submit(name, pairs, site, say)
         return
     copy, read = _outputs(name)
