@@ -67,6 +67,7 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
                 autosave_cell_every=0,
                 coalesce_streams=True,
                 kernel_manager_class=manager,
+                shutdown_kernel="immediate",  # asked to end, it would talk about it on our terminal
                 on_cell_start=begin,
             )
         except papermill.PapermillExecutionError as error:
