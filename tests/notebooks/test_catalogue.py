@@ -1,8 +1,7 @@
 """The notebooks of the project: in git without outputs, with parameters, wired as stages of their own."""
 
 import json
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,23 @@ NAMES = catalogue.names(ROOT / "notebooks")
 STAGES = yaml.safe_load((ROOT / "notebooks" / "dvc.yaml").read_text())["stages"]
 
 
-def clear(folder, *arguments):
-    done = subprocess.run([sys.executable, CLEAR, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout
+@pytest.fixture
+def clear(monkeypatch, capsys):
+    """Run the check in a folder: its exit code, and what it said."""
+
+    def run(folder, *arguments):
+        monkeypatch.chdir(folder)
+        code = runpy.run_path(str(CLEAR))["main"](list(arguments))
+        return code, capsys.readouterr().out
+
+    return run
 
 
-def test_no_notebook_in_git_holds_an_output():
+def test_no_notebook_in_git_holds_an_output(clear):
     assert clear(ROOT) == (0, "")
 
 
-def test_an_output_is_found_and_removed(project):
+def test_an_output_is_found_and_removed(project, clear):
     path = project.folder / "notebooks" / "results.ipynb"
     before = path.read_text()
     tree = json.loads(before)

@@ -33,7 +33,7 @@ def read(path: Path) -> "NotebookNode":
     try:
         found = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(found)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, ValueError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is no notebook: {reason}; open and save it in Jupyter") from None
     language = found.metadata.get("kernelspec", {}).get("language", "python")
