@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from hpc.cluster import cluster
 from hpc.conftest import slurm_programs  # noqa: F401  # a fixture
@@ -27,14 +28,8 @@ NEXT = "=== next: "
 
 
 def test_there_are_ten_commands_and_each_verb_exists():
-    verbs = re.findall(r"wattline ([a-z][a-z-]*)", BLOCK)
-    known = {one.name or one.callback.__name__ for one in app.registered_commands}
-    known |= {one.name for one in app.registered_groups if one.name}
-    for group in app.registered_groups:
-        if not group.name:
-            known |= {one.name or one.callback.__name__ for one in group.typer_instance.registered_commands}
     assert len(COMMANDS) == 10
-    assert not set(verbs) - known
+    assert set(re.findall(r"wattline ([a-z][a-z-]*)", BLOCK)) <= set(typer.main.get_command(app).commands)
 
 
 @pytest.fixture
