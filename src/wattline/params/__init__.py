@@ -26,6 +26,7 @@ from wattline.params.gates import (
 )
 from wattline.params.hpc import HpcParams, ResourcesParams
 from wattline.params.monitoring import MonitoringParams
+from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
@@ -70,6 +71,7 @@ __all__ = [
     "LoadParams",
     "MeasureParams",
     "MonitoringParams",
+    "NotebookParams",
     "Params",
     "Positive",
     "PrepareParams",
@@ -139,6 +141,7 @@ class Params(Section):
     seed: of everything that is drawn at random
     deployment: how images reach a serving host; null where nothing is deployed from here
     hpc: what each stage needs where it runs as a job
+    notebooks: how long they may take
     """
 
     task: TaskParams
@@ -148,6 +151,7 @@ class Params(Section):
     deployment: DeploymentParams | None = None
     monitoring: MonitoringParams
     hpc: HpcParams = HpcParams()
+    notebooks: NotebookParams = NotebookParams()
     block: Block
 
     @property
@@ -157,7 +161,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 
