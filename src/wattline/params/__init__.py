@@ -45,6 +45,7 @@ from wattline.params.stages import (
     SessionParams,
     ValidateParams,
 )
+from wattline.params.sweep import KnobParams, PrunerParams, SweepParams
 from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
@@ -66,6 +67,7 @@ __all__ = [
     "GatesParams",
     "HpcParams",
     "IngestParams",
+    "KnobParams",
     "LatencyLimits",
     "LoadParams",
     "MeasureParams",
@@ -75,6 +77,7 @@ __all__ = [
     "PrepareParams",
     "ProfileParams",
     "PrometheusParams",
+    "PrunerParams",
     "QualityLimits",
     "RedfishParams",
     "RegistryParams",
@@ -86,6 +89,7 @@ __all__ = [
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
+    "SweepParams",
     "TaskParams",
     "ValidateParams",
     "load",
@@ -115,6 +119,7 @@ class Block(Section):
     emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     bakeoff: models that `wattline bakeoff` runs side by side
+    sweep: options that `wattline sweep` varies
     """
 
     ingest: IngestParams
@@ -131,6 +136,7 @@ class Block(Section):
     card: CardParams
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     bakeoff: BakeoffParams | None = None
+    sweep: SweepParams | None = None
 
 
 class Params(Section):
