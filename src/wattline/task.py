@@ -127,15 +127,21 @@ class Checkpoints(Protocol):
     """What lets an interrupted training go on. Of several processes the first one writes."""
 
     def newest(self) -> Checkpoint | None:
-        """The last one of a training with the same rows, options, seed and code; None before the first one."""
+        """The last one of a training with the same rows, options, seed and code; None before the first one.
+
+        Every process gets the same one, so every process has to ask.
+        """
         ...
 
     def due(self) -> Due:
-        """Ask this after every step: it costs next to nothing."""
+        """Ask this after every step: it costs next to nothing. Who never asks is ended by SIGTERM at once."""
         ...
 
     def keep(self, checkpoint: Checkpoint, due: Due = Due.KEEP) -> None:
-        """Keep it, whole or not at all. Raises PausedError after it when `due` is STOP."""
+        """Keep it, whole or not at all. Raises PausedError after it when `due` is STOP.
+
+        Every process calls it, with the same step. A process that trains alone and was told to end ends here anyway.
+        """
         ...
 
 
@@ -192,6 +198,7 @@ class Trained:
     tensors: weights by name, saved as safetensors
     reference: the trained model itself, (windows, unit indices) -> outputs: what the graph must agree with
     curves: one mapping for each epoch (or step of the fit), plotted and logged
+    notes: what it was trained on and how, e.g. {"device": "cuda", "precision": "bfloat16"}; told beside its energy
     """
 
     model: str
@@ -201,6 +208,7 @@ class Trained:
     reference: Callable[[FloatArray, NDArray[np.int64]], Outputs]
     output_units: Mapping[str, str]
     curves: Sequence[Mapping[str, float]] = field(default_factory=list)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 Predictor = Callable[[Series], Outputs]
