@@ -14,6 +14,8 @@ def history(points: Sequence[tuple[int, float, str]], *, label: str, higher_is_b
     points: (number of the trial, objective, state), a state being COMPLETE or PRUNED; 0 is the default
     label: name and unit of the objective
     """
+    from matplotlib.ticker import MaxNLocator
+
     made, axes = canvas(height=3.8)
     done = [point for point in points if point[1] is not None]
     for state, mark, colour, said in (
@@ -35,7 +37,7 @@ def history(points: Sequence[tuple[int, float, str]], *, label: str, higher_is_b
         axes.axhline(complete[0][1], color=ALARM, linewidth=1.2, linestyle=":", label="default (trial 0)")
     axes.set_xlabel("trial [number]")
     axes.set_ylabel(f"{label},\n{'higher' if higher_is_better else 'lower'} is better")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("\n".join(textwrap.wrap(title, LINE)), loc="left", fontsize=10.5)
     if done:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, fontsize=8, frameon=False)

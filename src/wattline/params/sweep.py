@@ -42,6 +42,8 @@ class KnobParams(Section):
             raise ValueError("low must be < high")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low > 0 and no step")
+        if self.step is not None and not _divides(self.step, self.high - self.low):
+            raise ValueError("high must be low and a multiple of step")
         if self.is_whole and isinstance(self.step, float):
             raise ValueError("step must be a whole number, as low and high are")
         return self
@@ -50,6 +52,10 @@ class KnobParams(Section):
     def is_whole(self) -> bool:
         """Whether values are whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _divides(step: float, span: float) -> bool:
+    return abs(span / step - round(span / step)) < 1e-6
 
 
 class PrunerParams(Section):
@@ -70,6 +76,7 @@ class SweepParams(Section):
 
     trials: how many; the first one has the options as they are in params.yaml
     workers: processes, or jobs of an array, that run trials at once
+    at_once: jobs of the array that may run at the same time; as many as the scheduler starts, where null
     objective: a figure of the training curves, e.g. validation_loss, or a metric of the task, computed on the
         validation part where that is labelled
     better: which way a figure of the curves is better; a metric says so itself
@@ -85,6 +92,7 @@ class SweepParams(Section):
 
     trials: int = Field(default=20, ge=2)
     workers: int = Field(default=1, ge=1)
+    at_once: int | None = Field(default=None, ge=1)
     objective: str = Field(default="validation_loss", min_length=1)
     better: Literal["lower", "higher"] = "lower"
     epoch: Literal["best", "last"] = "best"

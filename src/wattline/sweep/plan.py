@@ -18,7 +18,7 @@ from wattline.settings import settings
 from wattline.sweep import options
 from wattline.task import Task, folder_of
 
-HOW_MANY = {"trials", "workers", "attempts", "heartbeat_seconds"}
+HOW_MANY = {"trials", "workers", "at_once", "attempts", "heartbeat_seconds"}
 """What may change while a study goes on: no trial comes out different for it."""
 
 
@@ -28,9 +28,9 @@ class Plan(Record):
     study: its name, which holds the digest of all that its trials depend on
     task: with its folder as an absolute path
     train: options that every trial starts from
-    where: of the section, for messages
     prepared_sha256: of the manifest of the prepared rows
     code_sha256: of the sources of the task
+    checkpoint_minutes: between two checkpoints of a trial [min]
     """
 
     study: str
@@ -42,6 +42,7 @@ class Plan(Record):
     data: str
     prepared_sha256: str
     code_sha256: str
+    checkpoint_minutes: float
 
     @property
     def folder(self) -> Path:
@@ -83,6 +84,7 @@ def make(loaded: Params, task: Task) -> Plan:
         "data": manifest.data,
         "prepared_sha256": files.sha256(files.PREPARED / splits.MANIFEST),
         "code_sha256": files.sources_digest(folder_of(task)),
+        "checkpoint_minutes": loaded.hpc.checkpoint_minutes,
     }
     draft = Plan(study="", **shared)
     return draft.model_copy(update={"study": f"{loaded.task.name}-{_digest(draft)}"})
@@ -145,7 +147,9 @@ def _check_objective(sweep: SweepParams, task: Task, *, where: str) -> None:
 
 
 def _digest(plan: Plan) -> str:
-    said = plan.model_dump(mode="json", exclude={"study": True, "energy": True, "sweep": HOW_MANY})
+    said = plan.model_dump(
+        mode="json", exclude={"study": True, "energy": True, "checkpoint_minutes": True, "sweep": HOW_MANY}
+    )
     said["task"] = plan.task.name
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -42,6 +42,11 @@ class Trial(Record):
     started_ms: int = Field(ge=0)
     ended_ms: int = Field(ge=0)
 
+    @property
+    def seconds(self) -> float:
+        """How long the attempt that counts took [s]."""
+        return max(0.0, (self.ended_ms - self.started_ms) / 1000)
+
 
 class Best(Record):
     """The trial with the best objective, and whether it may be said to beat the default.

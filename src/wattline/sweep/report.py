@@ -123,7 +123,9 @@ def _trial(plan: Plan, frozen: "FrozenTrial") -> Trial:
     if path.is_file():
         return files.read_record(path, Trial)
     known: Mapping[str, object] = frozen.user_attrs
-    began, ended = (round(at.timestamp() * 1000) if at else 0 for at in (frozen.datetime_start, frozen.datetime_complete))
+    began, ended = (
+        round(at.timestamp() * 1000) if at else 0 for at in (frozen.datetime_start, frozen.datetime_complete)
+    )
     return Trial(
         study=plan.study,
         slot=frozen.user_attrs[SLOT],

@@ -24,7 +24,8 @@ def draw(trial: "Trial", plan: Plan) -> None:
         elif isinstance(knob.low, int) and isinstance(knob.high, int):
             trial.suggest_int(key, knob.low, knob.high, step=int(knob.step or 1), log=knob.log)
         else:
-            assert knob.low is not None and knob.high is not None
+            assert knob.low is not None
+            assert knob.high is not None
             trial.suggest_float(key, knob.low, knob.high, step=knob.step, log=knob.log)
 
 

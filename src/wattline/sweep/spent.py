@@ -1,7 +1,7 @@
 """What a trial takes: the energy of its training, attempts that were lost included."""
 
 from wattline.energy.place import here
-from wattline.energy.training import Account, LAP_SECONDS, check_devices, meter_of
+from wattline.energy.training import LAP_SECONDS, Account, check_devices, meter_of
 from wattline.errors import WattlineError
 from wattline.records import Energy
 from wattline.sweep.plan import Plan

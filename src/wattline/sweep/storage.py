@@ -19,7 +19,7 @@ JOURNAL = "journal.log"
 
 @contextmanager
 def opened(plan: Plan) -> Iterator["BaseStorage"]:
-    """The storage of a study. Raises WattlineError naming it when it does not do its work, in a line without secrets."""
+    """The storage of a study. Raises WattlineError naming it, in a line without secrets, when it does not work."""
     import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError

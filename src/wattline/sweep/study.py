@@ -53,6 +53,11 @@ class Trials:
     def running(self) -> "list[FrozenTrial]":
         return [trial for trial in self.all() if trial.state.name == "RUNNING"]
 
+    def progress(self) -> tuple[int, int, int]:
+        """Something that is another one whenever a worker has got on with a trial."""
+        every = self.all()
+        return len(self.results()), len(every), sum(len(trial.intermediate_values) for trial in every)
+
     def fill(self) -> None:
         """Put every slot in line that is not, and is not done. One process at a time does this."""
         for slot in range(self.plan.sweep.trials):

@@ -3,14 +3,15 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wattline import splits
-from wattline.errors import InputError, PausedError, WattlineError
+from wattline.checkpoints import Kept, Told
+from wattline.errors import InputError, PausedError, SupersededError, WattlineError
 from wattline.files import PREPARED
 from wattline.params import typed
 from wattline.records import Metric
@@ -19,7 +20,7 @@ from wattline.sweep.plan import Plan, metric_of
 from wattline.sweep.record import State, Trial
 from wattline.sweep.spent import Spent
 from wattline.sweep.study import ATTEMPT, SLOT, WORKER
-from wattline.task import NoCheckpoints, Run, Series, Task, Trained, TrainingData
+from wattline.task import Run, Series, Task, Trained, TrainingData
 
 if TYPE_CHECKING:
     from optuna import Trial as Claimed
@@ -33,12 +34,12 @@ WINDOWS = 4096
 class Figures:
     """What the training of one trial reported so far.
 
-    stop: whether the worker was told to hand its trial back
+    told: what signals have said; a task that keeps no checkpoints is stopped here
     """
 
     claimed: "Claimed"
     plan: Plan
-    stop: Callable[[], bool]
+    told: Told
     curves: list[Mapping[str, float]] = field(default_factory=list)
     steps: set[int] = field(default_factory=set)
 
@@ -46,8 +47,8 @@ class Figures:
         """Take the figures of one epoch. Raises TrialPruned or PausedError where the trial is not to go on."""
         from optuna import TrialPruned
 
-        if self.stop():
-            raise PausedError(f"told to end at {what}; the trial is handed back")
+        if self.told.by is not None and not self.told.heeded:
+            raise self.told.error(f"trial {self.claimed.user_attrs[SLOT]} is handed back at {what}")
         value = figures.get(self.plan.sweep.objective)
         if value is None:
             return
@@ -62,24 +63,25 @@ class Figures:
             raise TrialPruned
 
 
-def run(claimed: "Claimed", plan: Plan, task: Task, data: TrainingData, *, stop: Callable[[], bool]) -> Trial:
-    """Train the trial that was claimed. What goes wrong with its values is its result; signals pass through.
+def run(claimed: "Claimed", plan: Plan, task: Task, data: TrainingData, *, told: Told) -> Trial:
+    """Train the trial that was claimed, from its last checkpoint on. What goes wrong with its values is its result.
 
-    Raises PausedError when the worker was told to end.
+    Raises PausedError when the worker was told to end, SupersededError when another one has taken the trial.
     """
     from optuna import TrialPruned
 
     began, slot = time.time_ns() // 1_000_000, claimed.user_attrs[SLOT]
-    figures = Figures(claimed, plan, stop)
+    figures = Figures(claimed, plan, told)
     state: State = "COMPLETE"
     objective, reason, spent = None, "", Spent(plan, slot)
     try:
-        trained = _train(plan, task, data, claimed.params, figures)
+        kept = checkpoints(plan, slot, told)
+        trained = _train(plan, task, data, claimed.params, figures=figures, kept=kept)
         figures.curves = list(trained.curves)
         objective = objective_of(trained, plan, task, data)
     except TrialPruned:
         state, objective = "PRUNED", _best(figures.curves, plan)
-    except PausedError:
+    except (PausedError, SupersededError):
         spent.lose()
         raise
     except Exception as error:  # whatever a task does with options that nobody tried before
@@ -87,6 +89,8 @@ def run(claimed: "Claimed", plan: Plan, task: Task, data: TrainingData, *, stop:
     except BaseException:
         spent.lose()
         raise
+    finally:
+        told.heeded = False
     energy, note = spent.total()
     return Trial(
         study=plan.study,
@@ -105,11 +109,19 @@ def run(claimed: "Claimed", plan: Plan, task: Task, data: TrainingData, *, stop:
     )
 
 
-def _train(plan: Plan, task: Task, data: TrainingData, values: Mapping[str, object], figures: Figures) -> Trained:
+def checkpoints(plan: Plan, slot: int, told: Told) -> Kept:
+    """Those of one trial, whichever worker runs it. A worker that was taken for dead is kept from writing."""
+    folder = plan.folder / "checkpoints" / f"{slot:04}"
+    return Kept(folder, identity=f"{plan.study} {slot}", minutes=plan.checkpoint_minutes, told=told)
+
+
+def _train(
+    plan: Plan, task: Task, data: TrainingData, values: Mapping[str, object], *, figures: Figures, kept: Kept
+) -> Trained:
     """Train in a folder that holds no test row, nor raw rows."""
     train = typed(task.options, options.merged(plan.train, options.nested(values)), where="the values of the trial")
     with contextlib.chdir(plan.view):
-        return task.train(data, train, Run(seed=plan.seed, report=figures.report, checkpoints=NoCheckpoints()))
+        return task.train(data, train, Run(seed=plan.seed, report=figures.report, checkpoints=kept))
 
 
 def read_data(plan: Plan) -> TrainingData:

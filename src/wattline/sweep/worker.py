@@ -1,23 +1,22 @@
 """A worker: takes one trial after the other until none is left, and hands its own back when it is told to end."""
 
 import os
-import signal
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from wattline import files, floors
-from wattline.errors import PausedError
-from wattline.interruption import ended_by_sigterm
+from wattline.checkpoints import Told, listening
+from wattline.errors import SupersededError
 from wattline.settings import settings
 from wattline.sweep import plan as planning
 from wattline.sweep import record, storage, trial
 from wattline.sweep.plan import Plan
 from wattline.sweep.record import Trial
-from wattline.sweep.study import Trials, Watch
+from wattline.sweep.study import SLOT, Trials, Watch
 from wattline.task import Task, TrainingData
 
 if TYPE_CHECKING:
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], object]
 
-LIBRARIES = ("torch", "optuna")
+LIBRARIES = ("torch", "pyarrow")
 SHOWN_VALUES = 4
+TAKEN = "does not count here: this worker was taken for dead, and another one runs it"
 
 
 def run(study: str, *, worker: str | None = None, say: Say = print) -> None:
@@ -37,14 +37,14 @@ def run(study: str, *, worker: str | None = None, say: Say = print) -> None:
     """
     floors.check(*LIBRARIES)
     plan, task = planning.read(study)
-    name = worker or _name()
-    with _told_to_end() as stop, ended_by_sigterm(), storage.opened(plan) as kept:
+    name = worker or own_name()
+    with listening() as told, storage.opened(plan) as kept:
         trials = Trials(plan, kept, higher_is_better=planning.higher_is_better(plan, task))
-        # What it left when it was killed. Its own second copy cannot be at work: the name is that of one job or process.
+        # What it left when it was killed; no other process has its name.
         trials.release_of(name, died=True)
         data = trial.read_data(plan)
         for claimed in _claimed(trials, name):
-            _run(claimed, trials, plan, task, data, stop=stop, say=say)
+            _run(claimed, trials, plan, task, data, told=told, say=say)
 
 
 def _claimed(trials: Trials, name: str) -> "Iterator[Claimed]":
@@ -70,14 +70,17 @@ def _run(
     task: Task,
     data: TrainingData,
     *,
-    stop: Callable[[], bool],
+    told: Told,
     say: Say,
 ) -> None:
-    number = claimed.number
+    number, slot = claimed.number, claimed.user_attrs[SLOT]
     try:
         with _beating(trials, number):
-            result = trial.run(claimed, plan, task, data, stop=stop)
-    except BaseException:  # a signal, or the storage that is gone: whoever comes next begins this trial anew
+            result = trial.run(claimed, plan, task, data, told=told)
+    except SupersededError:
+        say(f"trial {slot}: {TAKEN}")
+        return
+    except BaseException:  # a signal, or the storage that is gone: whoever comes next goes on with this trial
         trials.release(trials.attempt(number), died=False)
         raise
     path = record.path_of(plan.folder, number)
@@ -85,11 +88,12 @@ def _run(
     failed = result.reason if result.state == "FAIL" else ""
     if not trials.finish(number, result.state, value=result.objective, reason=failed):
         path.unlink()
-        say(f"trial {result.slot}: does not count, as this worker was taken for dead and another one runs it")
+        say(f"trial {slot}: {TAKEN}")
         return
+    shutil.rmtree(plan.folder / "checkpoints" / f"{slot:04}", ignore_errors=True)
     say(line(result, plan))
-    if stop():
-        raise PausedError("told to end; the study goes on where it stands when it is run again")
+    if told.by is not None:
+        raise told.error("the study goes on where it stands when it is run again")
 
 
 def line(result: Trial, plan: Plan) -> str:
@@ -103,14 +107,24 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _name() -> str:
-    """Of this worker alone: a job, and a task of an array, keep theirs when they are put in line again."""
+def own_name(number: int | None = None) -> str:
+    """Of this worker alone: a job, and a task of an array, keep theirs when they are put in line again.
+
+    number: of a worker that was started here by a sweep; such names begin with `here()`
+    """
+    if number is not None:
+        return f"{here()}{number}."
     known = settings()
     if known.slurm_array_job_id:
         return f"job{known.slurm_array_job_id}_{known.slurm_array_task_id}."
     if known.slurm_job_id:
         return f"job{known.slurm_job_id}."
     return f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}."
+
+
+def here() -> str:
+    """How the names of all workers begin that a sweep starts on this machine."""
+    return f"{os.uname().nodename}-local"
 
 
 @contextmanager
@@ -134,18 +148,3 @@ def _beating(trials: Trials, number: int) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-@contextmanager
-def _told_to_end() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether SIGUSR1 came, with which a scheduler announces the time limit."""
-    told = threading.Event()
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    former = signal.signal(signal.SIGUSR1, note)
-    try:
-        yield told.is_set
-    finally:
-        signal.signal(signal.SIGUSR1, former)
