@@ -1,6 +1,5 @@
 """A small project after `prepare`, with a task that is cheap to train, and a sweep over it."""
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from bakeoff.conftest import ROOT, clean, prepared_folder  # noqa: F401  # fixtures
 
 TASK = ROOT / "tests" / "sweep" / "valley"

@@ -62,7 +62,7 @@ def holds(knob: KnobParams, value: Any) -> bool:
     """Whether `value` is one that the knob may take."""
     if knob.choices:
         return any(type(one) is type(value) and one == value for one in knob.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float) or knob.low is None or knob.high is None:
+    if type(value) is not (int if knob.is_whole else float) or knob.low is None or knob.high is None:
         return False
     step = knob.step or (1 if knob.is_whole else None)
     steps = (value - knob.low) / step if step else 0.0

@@ -38,7 +38,7 @@ def made(trials: Trials, task: Task) -> Sweep:
         code_sha256=plan.code_sha256,
         sampler=plan.sweep.sampler,
         pruner=plan.sweep.pruner.kind,
-        reproducible=_reproducible(plan),
+        reproducible=_reproducible(plan, found),
         trials=found,
         best=best_of(found, higher=higher_is_better(plan, task)),
         energy=energy,
@@ -150,9 +150,9 @@ def _energy(trials: Sequence[Trial]) -> tuple[Energy | None, str]:
     return add(known, seconds=sum(one.seconds for one in known)), ""
 
 
-def _reproducible(plan: Plan) -> str:
-    if plan.sweep.workers == 1:
-        return "yes: one worker, and every trial draws by a seed of its own"
+def _reproducible(plan: Plan, trials: Sequence[Trial]) -> str:
     if plan.sweep.sampler == "random" and plan.sweep.pruner.kind == "none":
         return "yes: every trial draws by a seed of its own and looks at no other"
-    return "no: with several workers, what a trial draws or is pruned by depends on which others were done by then"
+    if len({one.worker for one in trials}) <= 1 and all(one.attempts == 1 for one in trials):
+        return "yes, by one worker: every trial draws by a seed of its own and looks at those before it"
+    return "no: what a trial draws, or is pruned by, depends on which others were done by then"

@@ -135,8 +135,9 @@ def _work(trials: Trials, profile: Profile | None, site: str, *, lock: int, say:
     plan = trials.plan
     watch = _watching(trials, say=say)
     if len(trials.results()) >= plan.sweep.trials:
-        say(f"all {plan.sweep.trials} trials of {plan.study} were done before")
-    elif profile is None or profile.scheduler == LOCAL:
+        watch()
+        return
+    if profile is None or profile.scheduler == LOCAL:
         crew.run(trials, workers=plan.sweep.workers, lock=lock, watch=watch)
     else:
         array.run(trials, profile, site, watch=watch, say=say)
@@ -148,9 +149,8 @@ def _work(trials: Trials, profile: Profile | None, site: str, *, lock: int, say:
 def _watching(trials: Trials, *, say: Say) -> Callable[[], None]:
     """A function that tells each result once. Raises WattlineError when the first trial, the measure of all, failed."""
     told = set(trials.results())
-    count = len(told)
     if told:
-        say(f"{count} of {trials.plan.sweep.trials} trials of {trials.plan.study} were done before")
+        say(f"{len(told)} of {trials.plan.sweep.trials} trials of {trials.plan.study} were done before")
 
     def watch() -> None:
         for slot, trial in trials.results().items():

@@ -29,13 +29,13 @@ class Trials:
 
         self.plan = plan
         self.storage = storage
-        self.study: Study = optuna.create_study(
-            storage=storage,
-            study_name=plan.study,
-            direction="maximize" if higher_is_better else "minimize",
-            pruner=space.pruner(plan.sweep.pruner),
-            load_if_exists=True,
-        )
+        known = {"storage": storage, "study_name": plan.study, "pruner": space.pruner(plan.sweep.pruner)}
+        self.study: Study
+        try:
+            self.study = optuna.load_study(**known)
+        except KeyError:
+            direction = "maximize" if higher_is_better else "minimize"
+            self.study = optuna.create_study(**known, direction=direction, load_if_exists=True)
         self._study_id = storage.get_study_id_from_name(plan.study)
 
     def all(self) -> "list[FrozenTrial]":

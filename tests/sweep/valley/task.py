@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 from bakeoff.contestants import task as contestants
+
 from wattline.records import Description, Metric, Record
 from wattline.task import Checkpoint, Due, InputError, Run, Trained, TrainingData
 
@@ -30,13 +30,13 @@ class Options(Record):
     x: place in the valley; below 0 the training refuses it
     epochs: figures that are reported
     seconds: each epoch takes [s]
-    does: besides; `dies` kills its process in the second epoch
+    does: besides; `dies` kills its process in the second epoch, `is told` sends it a notice there, once
     """
 
     x: float = 8.0
     epochs: int = 3
     seconds: float = 0.0
-    does: Literal["nothing", "dies", "diverges", "peeks"] = "nothing"
+    does: Literal["nothing", "dies", "diverges", "peeks", "is told", "fails"] = "nothing"
     nested: Nested = Nested()
 
 
@@ -59,6 +59,7 @@ class Valley(contestants.Contestants):
         if options.x < 0:
             raise InputError(f"x is {options.x}, below 0 there is no valley")
         found = run.checkpoints.newest()
+        self.began = time.monotonic()
         curves = [dict(figures) for figures in found.notes["curves"]] if found else []
         while len(curves) < options.epochs:
             self._epoch(curves, options, run)
@@ -79,9 +80,14 @@ class Valley(contestants.Contestants):
             os.kill(os.getpid(), signal.SIGKILL)
         if options.does == "peeks" and list(Path().rglob("test")):
             raise InputError("there is a test part")
+        if options.does == "fails":
+            raise ZeroDivisionError("a mistake of the task")
+        if options.does == "is told" and epoch == 1 and run.checkpoints.due() is Due.NO:
+            os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(options.seconds)
         loss = (options.x - FLOOR) ** 2 + abs(options.nested.y - 2) + 1 / (epoch + 1)
-        curves.append({"validation_loss": np.nan if options.does == "diverges" else loss})
+        figures = {"validation_loss": np.nan if options.does == "diverges" else loss, "began": self.began}
+        curves.append(figures)
         run.report(f"epoch {epoch + 1}", (epoch + 1) / options.epochs, curves[-1])
         due = run.checkpoints.due()
         if due is not Due.NO:
