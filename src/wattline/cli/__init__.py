@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from wattline.cli import ci, deployment, energy, monitoring, pipeline, registry, server, sweep
+from wattline.cli import ci, deployment, energy, monitoring, pipeline, registry, server, site, sweep
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 for part in (pipeline.app, registry.app, server.app, deployment.app, monitoring.app, sweep.app):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+app.add_typer(site.app, name="site")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from wattline.errors import InputError
 from wattline.hpc.environments import Wrapping, wrapped
 from wattline.hpc.quoting import commented, expanded, words
 from wattline.hpc.scheduler import Order
@@ -32,6 +33,16 @@ def filled(wanted: ResourcesParams, given: ResourcesParams) -> ResourcesParams:
     """`wanted`, with what is null taken from `given`."""
     chosen = {name: value for name, value in wanted.model_dump().items() if value is not None}
     return ResourcesParams(**{**given.model_dump(), **chosen})
+
+
+def check_notice(order: Order, wanted: ResourcesParams) -> None:
+    """Raise InputError where the notice of the time limit would come as soon as the stage begins."""
+    if wanted.minutes is not None and order.params.notice_seconds >= wanted.minutes * 60:
+        raise InputError(
+            f"hpc.notice_seconds is {order.params.notice_seconds} s, but stage {order.stage} has a time limit of "
+            f"{wanted.minutes} min: every attempt would end at once; raise hpc.stages.{order.stage}.minutes, or lower "
+            "the notice"
+        )
 
 
 def opening(*, exit_code: str) -> list[str]:
@@ -112,7 +123,7 @@ def scratch(profile: Profile, job: str) -> Iterator[str]:
     yield from (
         "",
         f'private={expanded(profile.scratch)}"/wattline-$(id -u)-{job}"',
-        'mkdir -p -m 700 "$private" || give_up "$private cannot be created; correct scratch in the profile"',
+        '{ mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"',
         'export TMPDIR="$private"',
     )
 

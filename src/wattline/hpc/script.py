@@ -45,12 +45,7 @@ def _check(order: Order, wanted: ResourcesParams, array: str | None) -> None:
             raise InputError(f"Slurm cannot write below {str(path)!r}: rename what holds a backslash or a line break")
     if array is not None and not ARRAY.fullmatch(array):
         raise InputError(f"an array of jobs is written like 1-8%2, got {array!r}")
-    if wanted.minutes is not None and order.params.notice_seconds >= wanted.minutes * 60:
-        raise InputError(
-            f"hpc.notice_seconds is {order.params.notice_seconds} s, but stage {order.stage} has a time limit of "
-            f"{wanted.minutes} min: every attempt would end at once; raise hpc.stages.{order.stage}.minutes, or lower "
-            "the notice"
-        )
+    preparing.check_notice(order, wanted)
 
 
 def _directives(order: Order, wanted: ResourcesParams, array: str | None) -> Iterator[str]:
@@ -127,7 +122,7 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
         # Whoever ends first must not take along those that still keep a checkpoint.
         options += " --kill-on-bad-exit=0 --wait=0"
     if order.profile.scratch and nodes > 1:
-        command = f'bash -c \'mkdir -p -m 700 "$TMPDIR" && exec "$@"\' wattline {command}'
+        command = f'bash -c \'mkdir -p "$TMPDIR" && chmod 700 "$TMPDIR" && exec "$@"\' wattline {command}'
     yield from (
         "",
         "# srun passes signals on: USR1 before the time limit goes to the stage and not to this script.",

@@ -29,13 +29,18 @@ class Trials:
 
         self.plan = plan
         self.storage = storage
-        known = {"storage": storage, "study_name": plan.study, "pruner": space.pruner(plan.sweep.pruner)}
+        pruner = space.pruner(plan.sweep.pruner)
         self.study: Study
         try:
-            self.study = optuna.load_study(**known)
+            self.study = optuna.load_study(study_name=plan.study, storage=storage, pruner=pruner)
         except KeyError:
-            direction = "maximize" if higher_is_better else "minimize"
-            self.study = optuna.create_study(**known, direction=direction, load_if_exists=True)
+            self.study = optuna.create_study(
+                study_name=plan.study,
+                storage=storage,
+                pruner=pruner,
+                direction="maximize" if higher_is_better else "minimize",
+                load_if_exists=True,
+            )
         self._study_id = storage.get_study_id_from_name(plan.study)
 
     def all(self) -> "list[FrozenTrial]":
