@@ -285,7 +285,7 @@ def for_scheduler() -> dict[str, str]:
         for name, value in os.environ.items()
         if name == "SLURM_CONF" or not (name in ours or name.startswith(("SBATCH_", "SLURM_")))
     }
-    return {**left, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    return {**left, "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
 
 
 def preset(variables: Mapping[str, str]) -> None:

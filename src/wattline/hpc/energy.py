@@ -15,7 +15,7 @@ WAIT_SECONDS = 60.0
 
 
 def of_job(look: Look, profile: Profile) -> tuple[Energy | None, str]:
-    """The energy of a job that has ended, and otherwise why it was not measured. Nothing that is missing counts as 0."""
+    """The energy of a job that has ended, or why it was not measured. What is missing never counts as 0."""
     if profile.energy == "none":
         return None, "the site's profile says energy: none"
     if not look.nodes:

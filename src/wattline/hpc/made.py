@@ -1,7 +1,8 @@
-"""Outputs of a job, kept until somebody takes them over: DVC removes a stage's outputs before it asks for them again."""
+"""Outputs of a job, kept until they are taken over: DVC removes those of a stage before it asks for them again."""
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from wattline import files
 from wattline.errors import WattlineError
 
 FOLDER = "made"
+SECONDS_TO_APPEAR = 10.0
+"""What a node wrote may be seen so much later on a login node."""
 
 
 def keep(outputs: Iterable[Path], folder: Path) -> None:
@@ -29,12 +32,14 @@ def restore(outputs: Iterable[Path], folder: Path) -> None:
     Raises WattlineError when the job kept nothing that can be seen from here.
     """
     wanted = tuple(outputs)
-    missing = [str(path) for path in wanted if not (folder / path).exists()]
-    if missing:
-        raise WattlineError(
-            f"the job ended well, but {missing[0]} is not in {folder}; is the project on a file system that login node "
-            "and nodes share? If so, run this again"
-        )
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    while missing := [str(path) for path in wanted if not (folder / path).exists()]:
+        if time.monotonic() >= deadline:
+            raise WattlineError(
+                f"the job ended well, but {missing[0]} is not in {folder}; is the project on a file system that login "
+                "node and nodes share? If so, run this again"
+            )
+        time.sleep(0.5)
     for path in wanted:
         _replace(folder / path, path)
 

@@ -114,7 +114,7 @@ def _take(lock: int, folder: Path, deadline: float) -> None:
             time.sleep(POLL_SECONDS)
         except OSError as error:
             raise WattlineError(
-                f"{folder / LOCK} cannot be locked ({error.strerror}), so the same job could be submitted twice; put the "
+                f"{folder / LOCK} cannot be locked ({error.strerror}), so a job could be submitted twice; put the "
                 "project on a file system with flock, e.g. Lustre mounted with -o flock"
             ) from None
         else:

@@ -51,7 +51,9 @@ def outputs_of(stage: str) -> tuple[Path, ...]:
     return _outputs(_stage(_tree(PIPELINE), stage), _tree(params.FILE))
 
 
-def of_command(name: str, command: Sequence[str], site: str, *, inputs: Iterable[Path], outputs: Iterable[Path]) -> Work:
+def of_command(
+    name: str, command: Sequence[str], site: str, *, inputs: Iterable[Path], outputs: Iterable[Path]
+) -> Work:
     """The work of a command that is no stage of dvc.yaml: it may read all of params.yaml.
 
     Raises InputError for a name that cannot be part of a job's, and for a missing input.
