@@ -59,8 +59,8 @@ def together(place: Place) -> Processes:
         if not value:
             raise InputError(
                 f"this is process {place.rank} of {place.ranks} that train together, and {name} is not set; start them "
-                "with `wattline run train --site ...` or torchrun, or set it to the same for all: the host of the first "
-                "one, and a free port there"
+                "with `wattline run train --site ...` or torchrun, or set it to the same for all: the host of the "
+                "first one, and a free port there"
             )
     port = str(said.master_port)
     if not (port.isdecimal() and 0 < int(port) < 65536):

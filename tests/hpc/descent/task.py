@@ -1,0 +1,65 @@
+"""A descent of a few numbers, which takes no time and can be held at a step: what becomes of it there is the test's."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from bakeoff.contestants.task import STEPS, Contestants, graph, scores
+
+from wattline.records import Description, Record
+from wattline.task import Checkpoint, Due, Run, Trained, TrainingData
+
+
+class Options(Record):
+    """steps: of the descent."""
+
+    steps: int
+
+
+class Descent(Contestants):
+    """Every step rests on all before it: one that is left out, or done twice, changes the weights."""
+
+    description: Description = Contestants.description.model_copy(update={"name": "descent"})
+    options = Options  # type: ignore[assignment]
+
+    def train(self, data: TrainingData, options: Options, run: Run) -> Trained:  # type: ignore[override]
+        former = run.checkpoints.newest()
+        weights = former.tensors["weights"] if former else np.ones(8)
+        momentum = former.tensors["momentum"] if former else np.zeros(8)
+        curves = list(former.notes["curves"]) if former else []
+        for step in range(len(curves) + 1, options.steps + 1):
+            noise = np.random.default_rng([run.seed, step]).normal(size=8)
+            momentum = 0.9 * momentum + weights / 3 + noise
+            weights = weights - 0.1 * momentum
+            curves.append({"loss": float(np.square(weights).mean())})
+            if (due := run.checkpoints.due()) is not Due.NO:
+                tensors = {"weights": weights, "momentum": momentum}
+                run.checkpoints.keep(Checkpoint(step, tensors, {"curves": curves}), due)
+            run.report(f"step {step}", step / options.steps, curves[-1])
+            hold(step, run)
+        return Trained(
+            model="descent",
+            graph=graph(data.columns, sign=-1.0, layers=0).SerializeToString(),
+            steps=STEPS,
+            tensors={"weights": weights},
+            reference=lambda windows, units: {"score": scores(windows, -1.0)},
+            output_units={"score": "1"},
+            curves=curves,
+        )
+
+
+def hold(step: int, run: Run) -> None:
+    """Wait at the step that HOLDS has for this attempt until a signal comes, or a file that lets it go on."""
+    attempt = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    holds = os.environ.get("HOLDS", "").split(",")
+    if attempt >= len(holds) or holds[attempt] != str(step):
+        return
+    place = Path(f"held-{attempt}")
+    place.with_suffix(".part").write_text(os.environ["SLURMD_NODENAME"])
+    place.with_suffix(".part").rename(place)
+    while run.checkpoints.due() is not Due.STOP and not Path(f"release-{attempt}").exists():
+        time.sleep(0.05)
+
+
+TASK = Descent()
