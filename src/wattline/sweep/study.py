@@ -65,12 +65,14 @@ class Trials:
 
     def fill(self) -> None:
         """Put every slot in line that is not, and is not done. One process at a time does this."""
+        known: dict[int, list[FrozenTrial]] = {}
+        for trial in self.all():
+            known.setdefault(trial.user_attrs[SLOT], []).append(trial)
         for slot in range(self.plan.sweep.trials):
-            self._put_in_line(slot)
+            self._put_in_line(slot, known.get(slot, []))
 
-    def _put_in_line(self, slot: int) -> None:
+    def _put_in_line(self, slot: int, former: "Sequence[FrozenTrial]") -> None:
         """With the values that were drawn for it before, if any."""
-        former = [trial for trial in self.all() if trial.user_attrs[SLOT] == slot]
         if any(is_done(one) or one.state.name in ("WAITING", "RUNNING") for one in former):
             return
         values: Mapping[str, Any] = self.plan.defaults if slot == 0 else {}
@@ -126,7 +128,8 @@ class Trials:
             return False
         if not self._note(trial.number, LOST, True) or not self._exchange(trial.number, "FAIL"):
             return False
-        self._put_in_line(trial.user_attrs[SLOT])
+        slot = trial.user_attrs[SLOT]
+        self._put_in_line(slot, [one for one in self.all() if one.user_attrs[SLOT] == slot])
         return True
 
     def release_of(self, worker: str, *, died: bool) -> int:
