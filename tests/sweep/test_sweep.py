@@ -1,6 +1,7 @@
 """wattline sweep: exactly so many trials whatever dies, compared on the validation part, and no test row in sight."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -240,6 +241,21 @@ class TestWhatDies:
             stream.write(b'{"op_code": 4, "worker_id": "x", "tri')
         work(plan)
         assert len(outcome(plan).trials) == 3
+
+    def test_a_full_disk_ends_it_in_a_sentence_and_loses_nothing(self, project):
+        project(trials=3)
+        plan = begun()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        size = (plan.folder / storage.JOURNAL).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, limits[1]))
+        try:
+            with pytest.raises(WattlineError, match=r"journal\.log cannot be written: File too large; make room"):
+                work(plan)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (plan.folder / storage.JOURNAL).stat().st_size == size + 30
+        work(plan)
+        assert [(one.slot, one.attempts) for one in outcome(plan).trials] == [(0, 1), (1, 1), (2, 1)]
 
 
 class TestTrials:
