@@ -115,6 +115,13 @@ class Project:
         path = self.folder / f"{name}.runs"
         return len(path.read_text()) if path.exists() else 0
 
+    def begins(self, name: str) -> None:
+        """Wait until a script with COUNT has begun: not only the job, but what it is there for."""
+        deadline = time.monotonic() + SECONDS
+        while not self.runs(name):
+            assert time.monotonic() < deadline, f"{name} never began"
+            time.sleep(0.1)
+
     def close(self) -> None:
         for submitter in self._submitters:
             if submitter.process.poll() is None:

@@ -205,25 +205,27 @@ class TestEnd:
         assert not (project.folder / "reports" / "jobs" / "prepare" / "job.json").exists()
 
 
+@pytest.fixture(scope="module")
+def plain(slurm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two nodes without accounting; a dead one is noticed soon."""
+    with cluster(tmp_path_factory.mktemp("plain"), SLURMD_SECONDS="4") as found:
+        yield found
+
+
+@pytest.fixture
+def here(plain: Cluster, tmp_path: Path) -> Iterator[Project]:
+    found = Project(tmp_path / "project", plain)
+    found.write()
+    yield found
+    found.close()
+
+
 class TestBrokenMachines:
     """What breaks under a job is survived, or told."""
 
-    @pytest.fixture(scope="class")
-    def plain(self, slurm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-        """Two nodes without accounting; a dead one is noticed soon."""
-        with cluster(tmp_path_factory.mktemp("plain"), SLURMD_SECONDS="4") as found:
-            yield found
-
-    @pytest.fixture
-    def here(self, plain: Cluster, tmp_path: Path) -> Iterator[Project]:
-        found = Project(tmp_path / "project", plain)
-        found.write()
-        yield found
-        found.close()
-
     def test_a_controller_that_is_restarted_is_waited_for(self, here: Project):
         done = here.submit("patient", count("patient") + "until [ -e go ]; do sleep 0.2; done; exit 6")
-        done.says("is RUNNING")
+        here.begins("patient")
         pid = int((here.cluster.folder / "run" / "slurmctld.pid").read_text())
         stop(pid)
         done.says("asking again for 100 s")
@@ -234,9 +236,10 @@ class TestBrokenMachines:
 
     def test_a_dead_slurmd_whose_job_lives_on_does_not_decide(self, here: Project):
         """The first copy goes on and leaves its exit code; only the second one is believed."""
-        script = "[ $SLURM_RESTART_COUNT ] || { until [ -e stale ]; do sleep 0.2; done; exit 9; }; "
+        script = count("split") + "[ $SLURM_RESTART_COUNT ] || { until [ -e stale ]; do sleep 0.2; done; exit 9; }; "
         done = here.submit("split", script + "touch stale; sleep 4; echo the second copy")
         done.says("is RUNNING")
+        here.begins("split")
         node = here.record("split")["nodes"][0]
         here.cluster.script("slurmd-kill", node)
         assert done.ends() == 0, done.said
@@ -248,6 +251,7 @@ class TestBrokenMachines:
     def test_a_node_that_goes_down_begins_the_job_again_elsewhere(self, here: Project):
         done = here.submit("moved", count("moved") + "[ $SLURM_RESTART_COUNT ] || sleep 600; hostname")
         done.says("is RUNNING")
+        here.begins("moved")
         node = here.record("moved")["nodes"][0]
         here.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         assert done.ends() == 0, done.said
@@ -263,31 +267,31 @@ def stop(pid: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(scope="module")
+def clones(
+    metered: Cluster,
+    origin: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Clone, Clone]:
+    """The same project in two places: run here, and with prepare and train as jobs."""
+    folder = tmp_path_factory.mktemp("clones")
+    made = []
+    for name in ("local", "jobs"):
+        subprocess.run(["git", "clone", "--quiet", origin, folder / name / name], check=True)
+        made.append(ClusterClone(folder / name / name, metered))
+    made[1].sites()
+    processes = [
+        made[0].start("dvc", "repro"), made[1].start("env", "WATTLINE_SITE=test", "dvc", "repro"),
+    ]  # fmt: skip
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    (folder / "said").write_text(said[1])
+    return made[0], made[1]
+
+
 @pytest.mark.slow
 class TestPipeline:
     """`dvc repro` with stages as jobs."""
-
-    @pytest.fixture(scope="class")
-    def clones(
-        self,
-        metered: Cluster,
-        origin: Path,
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> tuple[Clone, Clone]:
-        """The same project in two places: run here, and with prepare and train as jobs."""
-        folder = tmp_path_factory.mktemp("clones")
-        made = []
-        for name in ("local", "jobs"):
-            subprocess.run(["git", "clone", "--quiet", origin, folder / name / name], check=True)
-            made.append(ClusterClone(folder / name / name, metered))
-        made[1].sites()
-        processes = [
-            made[0].start("dvc", "repro"), made[1].start("env", "WATTLINE_SITE=test", "dvc", "repro"),
-        ]  # fmt: skip
-        said = [process.communicate()[0] for process in processes]
-        assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
-        (folder / "said").write_text(said[1])
-        return made[0], made[1]
 
     def test_the_outputs_have_the_same_bytes(self, clones: tuple[Clone, Clone]):
         local, jobs = clones

@@ -96,9 +96,8 @@ def _charliecloud(path: str, command: Sequence[str], root: str, binds: tuple[str
         "export USER CH_IMAGE_CACHE=disabled",
     ]
     options = " ".join(f"--bind={mount}" for mount in mounts)
-    start = (
-        f"ch-run --no-home --cd={words([root])} {options} --set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={_path(root)}"
-    )
+    inside = f"--set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={_path(root)}"
+    start = f"ch-run --env-no-expand --cd={words([root])} {options} {inside}"
     return Wrapping(tuple(lines), f'{start} "$image" -- {words(_in_image(command))}')
 
 

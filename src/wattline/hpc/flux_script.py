@@ -100,8 +100,6 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
         # What torchrun would set, and what wattline reads.
         start.append("export RANK=$FLUX_TASK_RANK WORLD_SIZE=$FLUX_JOB_SIZE LOCAL_RANK=$FLUX_TASK_LOCAL_ID")
         start.append(f"export GROUP_WORLD_SIZE={nodes} GROUP_RANK=$((FLUX_TASK_RANK / {tasks}))")
-    if start:
-        command = f"bash -c '{' && '.join(start)} && exec \"$@\"' wattline {command}"
     yield from ("", '[ -z "$told" ] || exit 143', "code=0")
     if wanted.minutes is not None:
         yield from (
@@ -110,7 +108,7 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
             '    wait "$pause" && flux job killall -f -s USR1; } > /dev/null 2>&1 &',
             "notice=$!",
         )
-    yield f"flux run {options} {command} || code=$?"
+    yield f"flux run {options} \\\n    {preparing.started(command, first=start)} || code=$?"
     if wanted.minutes is not None:
         yield 'kill "$notice" 2> /dev/null'
     yield '[ "$code" = 0 ] || exit "$code"'

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,15 +112,11 @@ def _place(about: str, path: Path, *, shared: bool) -> Iterator[Finding]:
     """Whether a folder can be written to, has room, and is seen by the nodes."""
     nearest = next(folder for folder in (path, *path.parents) if folder.exists())
     if problem := _unwritable(nearest):
-        yield Finding(
-            about, f"{path} cannot be written to ({problem}); free space or quota there, or name another folder"
-        )
+        yield Finding(about, f"{path} cannot be written to ({problem}); make room there, or name another one")
         return
     free = shutil.disk_usage(nearest).free / GIB
     if free < MINIMUM_FREE_GIB:
-        yield Finding(
-            about, f"{path} has only {free:.2f} GiB free, less than {MINIMUM_FREE_GIB:g} GiB; make room there"
-        )
+        yield Finding(about, f"{path} has {free:.2f} GiB free, less than {MINIMUM_FREE_GIB:g} GiB; make room there")
     kind = file_system(nearest)
     if shared and kind in OWN:
         yield Finding(
@@ -158,7 +155,7 @@ def file_system(path: Path) -> str:
 def _dvc(profile: Profile) -> Iterator[Finding]:
     """DVC itself has to know of the cache."""
     path, _ = _filled("cache", profile.cache)
-    answer = call(("dvc", "config", "cache.dir"))
+    answer = call((sys.executable, "-m", "dvc", "config", "cache.dir"))
     known = answer.output.strip()
     if path is not None and Path(known or ".dvc/cache").resolve() != path.resolve():
         now = known or "inside the project"

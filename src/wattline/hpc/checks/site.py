@@ -1,16 +1,13 @@
 """A site's profile held against this host and the cluster, and the scripts that would be submitted."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from wattline.errors import InputError, UnreachableError
 from wattline.hpc.checks import flux, host, slurm
 from wattline.hpc.checks.finding import Finding
-from wattline.hpc.flux_script import flux as flux_script
-from wattline.hpc.preparing import filled
+from wattline.hpc.orders import order_of, scheduler_of, stage_command
 from wattline.hpc.scheduler import Order
-from wattline.hpc.script import slurm as slurm_script
-from wattline.params import HpcParams, ResourcesParams
+from wattline.params import HpcParams
 from wattline.sites import Profile
 
 TOKEN = "0" * 12
@@ -20,24 +17,17 @@ TOKEN = "0" * 12
 def orders(profile: Profile, params: HpcParams) -> tuple[Order, ...]:
     """What would be ordered for each stage that is a job at this site."""
     return tuple(
-        Order(
-            stage=stage,
-            command=["wattline", "run", stage, "--site", "local"],
-            folder=Path("reports/jobs") / stage,
-            root=Path.cwd(),
-            token=TOKEN,
-            profile=profile,
-            resources=filled(params.stages.get(stage, ResourcesParams()), profile.resources),
-            params=params,
-        )
+        order_of(stage, stage_command(stage, TOKEN), token=TOKEN, profile=profile, params=params, variables={})
         for stage in profile.stages
     )
 
 
 def scripts(profile: Profile, params: HpcParams) -> dict[str, str]:
     """Stage -> the script that would be submitted. Raises InputError where none can be written."""
-    render = flux_script if profile.scheduler == "flux" else slurm_script
-    return {} if profile.scheduler == "local" else {one.stage: render(one) for one in orders(profile, params)}
+    if profile.scheduler == "local":
+        return {}
+    scheduler = scheduler_of(profile)
+    return {order.stage: scheduler.render(order) for order in orders(profile, params)}
 
 
 def findings(profile: Profile, params: HpcParams, *, stages: tuple[str, ...]) -> Iterator[Finding]:

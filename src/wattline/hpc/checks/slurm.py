@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from wattline.errors import InputError, UnreachableError
 from wattline.hpc.checks.finding import Finding
 from wattline.hpc.commands import call
 from wattline.hpc.scheduler import Order
@@ -43,6 +44,8 @@ def elsewhere() -> bool:
 
 def _partitions() -> dict[str, Mapping[str, str]]:
     answer = call(("scontrol", "show", "partition", "--oneliner"))
+    if answer.code:
+        raise UnreachableError(f"Slurm does not answer: {answer.complaint}; try sinfo, or ask again later")
     rows = (dict(re.findall(r"(\w+)=(\S*)", line)) for line in answer.output.splitlines())
     return {row["PartitionName"]: row for row in rows if "PartitionName" in row}
 
@@ -123,7 +126,11 @@ def _membership(profile: Profile) -> Iterator[Finding]:
         return
     user = pwd.getpwuid(os.getuid()).pw_name
     command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=Account,QOS")
-    answer = call(command)
+    try:
+        answer = call(command)
+    except InputError as error:
+        yield Finding("account", str(error), missing=False)
+        return
     if answer.code:
         yield Finding("account", f"Slurm does not say which accounts there are: {answer.complaint}", missing=False)
         return
