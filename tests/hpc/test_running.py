@@ -207,8 +207,8 @@ class TestEnd:
 
 @pytest.fixture(scope="module")
 def plain(slurm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two nodes without accounting; a dead one is noticed soon."""
-    with cluster(tmp_path_factory.mktemp("plain"), SLURMD_SECONDS="4") as found:
+    """Two nodes without accounting."""
+    with cluster(tmp_path_factory.mktemp("plain"), MESSAGE_SECONDS="3") as found:
         yield found
 
 
@@ -242,6 +242,7 @@ class TestBrokenMachines:
         here.begins("split")
         node = here.record("split")["nodes"][0]
         here.cluster.script("slurmd-kill", node)
+        here.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=silent")
         assert done.ends() == 0, done.said
         assert "begun again" in done.said
         assert "the second copy" in done.said
@@ -256,7 +257,6 @@ class TestBrokenMachines:
         here.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         assert done.ends() == 0, done.said
         assert here.runs("moved") == 2
-        here.cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
 
 
 def stop(pid: int) -> None:
@@ -267,69 +267,6 @@ def stop(pid: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def clones(
-    metered: Cluster,
-    origin: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Clone, Clone]:
-    """The same project in two places: run here, and with prepare and train as jobs."""
-    folder = tmp_path_factory.mktemp("clones")
-    made = []
-    for name in ("local", "jobs"):
-        subprocess.run(["git", "clone", "--quiet", origin, folder / name / name], check=True)
-        made.append(ClusterClone(folder / name / name, metered))
-    made[1].sites()
-    processes = [
-        made[0].start("dvc", "repro"), made[1].start("env", "WATTLINE_SITE=test", "dvc", "repro"),
-    ]  # fmt: skip
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
-    (folder / "said").write_text(said[1])
-    return made[0], made[1]
-
-
-@pytest.mark.slow
-class TestPipeline:
-    """`dvc repro` with stages as jobs."""
-
-    def test_the_outputs_have_the_same_bytes(self, clones: tuple[Clone, Clone]):
-        local, jobs = clones
-        assert jobs.digests() == local.digests()
-        said = (jobs.folder.parent.parent / "said").read_text()
-        assert said.count("submitted job") == 2
-        assert "Running stage 'train'" in said
-        for stage in ("prepare", "train"):
-            record = json.loads((jobs.folder / "reports" / "jobs" / stage / "job.json").read_text())
-            assert record["state"] == "COMPLETED"
-            assert record["collected"]
-        assert ran(jobs.run("env", "WATTLINE_SITE=test", "dvc", "repro")[1]) == []
-
-    def test_the_training_was_sent_by_who_submitted(self, clones: tuple[Clone, Clone]):
-        _, jobs = clones
-        assert "sent: " in (jobs.folder.parent.parent / "said").read_text()
-        assert jobs.run("wattline", "sync")[1].strip() == "synced: 0 trainings"
-
-    def test_what_a_job_made_while_nobody_looked_survives_that_dvc_removes_it(self, clones: tuple[Clone, Clone]):
-        local, jobs = clones
-        process = jobs.start("wattline", "run", "prepare", "--site", "test")
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "is RUNNING" in line:
-                break
-        process.kill()
-        process.communicate()
-        job = json.loads((jobs.folder / "reports" / "jobs" / "prepare" / "job.json").read_text())["job"]
-        assert jobs.cluster.wait(job)["JobState"] == "COMPLETED"
-        shutil.rmtree(jobs.folder / "data" / "prepared")
-        (jobs.folder / "reports" / "prepare.json").unlink()
-        code, said = jobs.run("env", "WATTLINE_SITE=test", "wattline", "run", "prepare")
-        assert code == 0, said
-        assert "has done this while nobody looked" in said
-        assert "submitted" not in said
-        assert jobs.digests() == local.digests()
-
-
 class ClusterClone(Clone):
     """A clone whose jobs go to a private cluster."""
 
@@ -338,12 +275,8 @@ class ClusterClone(Clone):
         self.cluster = found
 
     def environment(self) -> dict[str, str]:
-        slurm = {"SLURM_CONF": self.cluster.environment["SLURM_CONF"]}
-        return (
-            super().environment()
-            | slurm
-            | {"PATH": f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}"}
-        )
+        path = f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}"
+        return super().environment() | {"SLURM_CONF": self.cluster.environment["SLURM_CONF"], "PATH": path}
 
     def sites(self) -> None:
         """Write the profile, and what the stages need on these small nodes."""
@@ -353,6 +286,61 @@ class ClusterClone(Clone):
         knobs = yaml.safe_load((self.folder / "params.yaml").read_text())
         knobs["hpc"] |= {"poll_seconds": 0.5, "stages": {"train": {"memory_gib": 2.0}, "prepare": {"memory_gib": 2.0}}}
         (self.folder / "params.yaml").write_text(yaml.safe_dump(knobs, sort_keys=False))
+
+    def outputs(self) -> dict[str, str]:
+        """What stages wrote, without what belongs to a job."""
+        return {name: digest for name, digest in self.digests().items() if not name.startswith("reports/jobs/")}
+
+    def job(self, stage: str) -> Any:
+        return json.loads((self.folder / "reports" / "jobs" / stage / "job.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def clone(metered: Cluster, origin: Path, tmp_path_factory: pytest.TempPathFactory) -> ClusterClone:
+    """A project whose pipeline has run here, up to what depends on prepare and train."""
+    found = ClusterClone(tmp_path_factory.mktemp("clone") / "project", metered)
+    subprocess.run(["git", "clone", "--quiet", origin, found.folder], check=True)
+    found.sites()
+    code, said = found.run("dvc", "repro", "evaluate")
+    assert code == 0, said
+    return found
+
+
+@pytest.mark.slow
+class TestPipeline:
+    """`dvc repro` with stages as jobs."""
+
+    def test_stages_as_jobs_give_the_same_bytes_and_nothing_after_them_runs_again(self, clone: ClusterClone):
+        before = clone.outputs()
+        forced = ("--force", "--single-item", "prepare", "train")
+        code, said = clone.run("env", "WATTLINE_SITE=test", "dvc", "repro", *forced)
+        assert code == 0, said
+        assert said.count("submitted job") == 2
+        assert clone.outputs() == before
+        assert clone.job("prepare")["state"] == clone.job("train")["state"] == "COMPLETED"
+        code, said = clone.run("env", "WATTLINE_SITE=test", "dvc", "repro", "evaluate")
+        assert code == 0, said
+        assert ran(said) == []
+
+    def test_a_training_without_a_network_was_sent_by_who_submitted(self, clone: ClusterClone):
+        assert len(list((clone.folder / ".wattline" / "offline" / "sent").glob("*.json"))) == 1
+        assert clone.run("wattline", "sync")[1].strip() == "synced: 0 trainings"
+
+    def test_what_a_job_made_while_nobody_looked_survives_that_dvc_removes_it(self, clone: ClusterClone):
+        before = clone.outputs()
+        process = clone.start("wattline", "run", "prepare", "--site", "test")
+        assert process.stdout is not None
+        assert any("is RUNNING" in line for line in process.stdout)
+        process.kill()
+        process.communicate()
+        assert ended(clone.cluster, clone.job("prepare")["job"]) == "COMPLETED"
+        shutil.rmtree(clone.folder / "data" / "prepared")
+        (clone.folder / "reports" / "prepare.json").unlink()
+        code, said = clone.run("env", "WATTLINE_SITE=test", "wattline", "run", "prepare")
+        assert code == 0, said
+        assert "has done this while nobody looked" in said
+        assert "submitted" not in said
+        assert clone.outputs() == before
 
 
 class TestSlowJobs:
