@@ -110,7 +110,9 @@ class TestAWholeSweep:
         plan = begun()
         work(plan)
         before = (folder / "params.yaml").read_bytes()
-        with pytest.raises(RejectedError, match=r"params.yaml stays as it is: no trial is better than the options"):
+        with pytest.raises(
+            RejectedError, match=r"params.yaml stays as it is: no trial is better than the present values"
+        ):
             running.run(write=True, say=lambda line: None)
         assert (folder / "params.yaml").read_bytes() == before
         assert not files.read_report("sweep", Sweep).best.beats_default
@@ -295,7 +297,7 @@ class TestTrials:
         project(train={"does": "fails"}, trials=2)
         plan = begun()
         work(plan)
-        with pytest.raises(WattlineError, match=r"the first trial, with the options of params.yaml, failed: ZeroDiv"):
+        with pytest.raises(WattlineError, match=r"the first trial, with the present values, failed: ZeroDiv"):
             running.run(say=lambda line: None)
 
     @pytest.mark.parametrize("sampler", ["tpe", "random"])

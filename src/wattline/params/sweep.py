@@ -74,7 +74,7 @@ class PrunerParams(Section):
 class SweepParams(Section):
     """Trials of the section `train` with other options, compared on the validation part.
 
-    trials: how many; the first one has the options as they are in params.yaml
+    trials: how many; the first one has the present values
     workers: processes, or jobs of an array, that run trials at once
     at_once: jobs of the array that may run at the same time; as many as the scheduler starts, where null
     objective: a figure of the training curves, e.g. validation_loss, or a metric of the task, computed on the

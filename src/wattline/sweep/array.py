@@ -77,12 +77,12 @@ def run(trials: Trials, profile: Profile, site: str, *, watch: Callable[[], obje
         before = trials.progress()
         tasks = min(left, trials.plan.sweep.workers)
         scheduler = Arrays(scheduler_of(profile), tasks, trials.plan.sweep.at_once)
-        look, order = _one(trials.plan, scheduler, site, profile, hpc, watch=watch, say=say)
-        trials.release_of(f"job{look.job.partition('_')[0]}", died=True)
+        number, look, order = _one(trials.plan, scheduler, site, profile, hpc, watch=watch, say=say)
+        trials.release_of(f"job{number}_", died=True)
         trials.fill()
         if trials.progress() == before:
             outcome.check(look, order)
-            raise WattlineError(f"job {look.job} ended well and has run no trial; its logs are in {order.folder}")
+            raise WattlineError(f"job {number} ended well and has got no further; its logs are in {order.folder}")
 
 
 def _one(
@@ -94,8 +94,8 @@ def _one(
     *,
     watch: Callable[[], object],
     say: Say,
-) -> tuple[Look, Order]:
-    """One array to its end: the one that is at work already, or a new one."""
+) -> tuple[str, Look, Order]:
+    """One array to its end, with its number: the one that is at work already, or a new one."""
 
     def ordered(token: str) -> Order:
         command = ["wattline", "sweep", "--worker", "--study", plan.study]
@@ -123,7 +123,7 @@ def _one(
         record.write(folder, job.seen(look).model_copy(update={"collected": True}))
         raise
     record.write(folder, job.seen(look).model_copy(update={"collected": True}))
-    return look, order
+    return number, look, order
 
 
 def _former(

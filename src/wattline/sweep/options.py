@@ -3,19 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wattline import editing
 from wattline.errors import InputError
 from wattline.params import KnobParams, typed
 from wattline.task import Task
-
-
-def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `overrides`; of a nested mapping, what is named alone is replaced."""
-    result = dict(base)
-    for key, value in overrides.items():
-        former = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(former, Mapping)
-        result[key] = merged(former or {}, value) if both else value
-    return result
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +46,9 @@ def check(space: Mapping[str, KnobParams], train: Mapping[str, Any], task: Task,
                 f"({said(knob)}), or set another one in sweep.options"
             )
         for value in _ends(knob):
-            typed(task.options, merged(train, nested({key: value})), where=f"{where}.{key}: with {value!r}, train")
+            typed(
+                task.options, editing.merged(train, nested({key: value})), where=f"{where}.{key}: with {value!r}, train"
+            )
 
 
 def holds(knob: KnobParams, value: Any) -> bool:

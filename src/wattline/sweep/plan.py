@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wattline import files, params, splits
+from wattline import editing, files, params, splits
 from wattline.errors import InputError
 from wattline.params import FILE, EnergyParams, Params, SweepParams, TaskParams, typed
 from wattline.records import Metric, Record
@@ -70,7 +69,7 @@ def make(loaded: Params, task: Task) -> Plan:
     where = f"{FILE}: {loaded.task.name}.sweep"
     if sweep is None:
         raise InputError(f"{where} is missing; add trials and a space (docs/params.md lists every key)")
-    merged = options.merged(loaded.block.train, sweep.options)
+    merged = editing.merged(loaded.block.train, sweep.options)
     train = typed(task.options, merged, where=f"{where}.options").model_dump(mode="json")
     options.check(sweep.space, train, task, where=f"{where}.space")
     manifest = splits.read_manifest()
@@ -96,9 +95,9 @@ def write(plan: Plan) -> None:
         with files.replace_directory(plan.view) as fresh:
             prepared = fresh / files.PREPARED
             for part in ("train", "validation"):
-                shutil.copytree(files.PREPARED / part, prepared / part, copy_function=_link)
+                shutil.copytree(files.PREPARED / part, prepared / part, copy_function=files.link)
             for name in (splits.MANIFEST, splits.CONSTANTS):
-                _link(str(files.PREPARED / name), str(prepared / name))
+                files.link(files.PREPARED / name, prepared / name)
     if files.sha256(plan.view / files.PREPARED / splits.MANIFEST) != plan.prepared_sha256:
         raise InputError(f"{files.PREPARED} was written anew while the sweep was planned; run it again")
     files.write_text(plan.folder / "plan.json", plan.to_json())
@@ -152,12 +151,3 @@ def _digest(plan: Plan) -> str:
     )
     said["task"] = plan.task.name
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _link(source: str, target: str) -> None:
-    """The same bytes at `target`: a hard link, or a copy on another file system."""
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(os.path.realpath(source), target)
-    except OSError:
-        shutil.copyfile(source, target)

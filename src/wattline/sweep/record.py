@@ -15,7 +15,7 @@ State = Literal["COMPLETE", "PRUNED", "FAIL"]
 class Trial(Record):
     """One trial.
 
-    slot: its place among the trials of the sweep; 0 has the options as they were in params.yaml
+    slot: its place among the trials of the sweep; 0 has the values as they were in params.yaml
     number: of this attempt, in the storage
     state: COMPLETE, PRUNED (given up because others did better at the same share of their work) or FAIL
     values: of the options that are varied, by dotted key

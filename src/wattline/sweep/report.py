@@ -73,11 +73,11 @@ def best_of(trials: Sequence[Trial], *, higher: bool) -> Best | None:
     assert best.objective is not None
     beats = default is not None and best.slot != 0 and sign * best.objective < sign * default
     if default is None:
-        reason = "the first trial, which has the options of params.yaml, was not completed: nothing was beaten"
+        reason = "the first trial, which has the present values, was not completed: nothing was beaten"
     elif beats:
-        reason = f"trial {best.slot} has {best.objective:.6g}, the options of params.yaml have {default:.6g}"
+        reason = f"trial {best.slot} has {best.objective:.6g}, the present values have {default:.6g}"
     else:
-        reason = f"no trial is better than the options of params.yaml, which have {default:.6g}"
+        reason = f"no trial is better than the present values, which have {default:.6g}"
     return Best(
         slot=best.slot,
         values=best.values,
@@ -114,7 +114,7 @@ def _title(found: Sweep) -> str:
     if found.best is None:
         return f"No trial of {len(found.trials)} was completed"
     word = "beats" if found.best.beats_default else "does not beat"
-    return f"The best of {len(found.trials)} trials {word} the options of params.yaml"
+    return f"The best of {len(found.trials)} trials {word} the present values"
 
 
 def _trial(plan: Plan, frozen: "FrozenTrial") -> Trial:

@@ -1,6 +1,7 @@
 """The sweep from params.yaml to a report: plan, run what is not done, compare, write."""
 
 import fcntl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,8 @@ from wattline.sweep.record import Sweep, Trial
 from wattline.sweep.study import REASON, SLOT, Trials
 
 Say = Callable[[str], object]
+
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def ask(
@@ -133,39 +136,49 @@ def held(plan: Plan) -> Iterator[int]:
 def _work(trials: Trials, profile: Profile | None, site: str, *, lock: int, say: Say) -> None:
     """Run trials until all are done, telling what comes out."""
     plan = trials.plan
-    watch = _watching(trials, say=say)
+    news = News(trials, say=say)
+    news.tell()
     if len(trials.results()) >= plan.sweep.trials:
-        watch()
         return
     if profile is None or profile.scheduler == LOCAL:
-        crew.run(trials, workers=plan.sweep.workers, lock=lock, watch=watch)
+        crew.run(trials, workers=plan.sweep.workers, lock=lock, watch=news.tell_now_and_then)
     else:
-        array.run(trials, profile, site, watch=watch, say=say)
-    watch()
+        array.run(trials, profile, site, watch=news.tell_now_and_then, say=say)
+    news.tell()
     if (left := plan.sweep.trials - len(trials.results())) > 0:
         raise WattlineError(f"{left} of {plan.sweep.trials} trials are at work elsewhere; run the sweep again later")
 
 
-def _watching(trials: Trials, *, say: Say) -> Callable[[], None]:
-    """A function that tells each result once. Raises WattlineError when the first trial, the measure of all, failed."""
-    told = set(trials.results())
-    if told:
-        say(f"{len(told)} of {trials.plan.sweep.trials} trials of {trials.plan.study} were done before")
+class News:
+    """Tells each result once."""
 
-    def watch() -> None:
-        for slot, trial in trials.results().items():
+    def __init__(self, trials: Trials, *, say: Say) -> None:
+        self._trials, self._say = trials, say
+        self._told = set(trials.results())
+        self._next = 0.0
+        if self._told:
+            say(f"{len(self._told)} of {trials.plan.sweep.trials} trials of {trials.plan.study} were done before")
+
+    def tell_now_and_then(self) -> None:
+        """Ask the storage, which may be a database far away, only every second."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            self.tell()
+
+    def tell(self) -> None:
+        """Raises WattlineError when the first trial, the measure of all, has failed."""
+        plan = self._trials.plan
+        for slot, trial in self._trials.results().items():
             if slot == 0 and trial.state.name == "FAIL":
                 raise WattlineError(
-                    f"the first trial, with the options of {FILE}, failed: {trial.user_attrs.get(REASON)}; correct "
-                    f"that, or, where it was chance, remove {trials.plan.folder} and run the sweep again"
+                    f"the first trial, with the present values, failed: {trial.user_attrs.get(REASON)}; correct that, "
+                    f"or, where it was chance, remove {plan.folder} and run the sweep again"
                 )
-            if slot not in told:
-                told.add(slot)
-                path = record.path_of(trials.plan.folder, trial.number)
-                what = working.line(files.read_record(path, Trial), trials.plan) if path.is_file() else _bare(trial)
-                say(f"[{len(told)}/{trials.plan.sweep.trials}] {what}")
-
-    return watch
+            if slot not in self._told:
+                self._told.add(slot)
+                path = record.path_of(plan.folder, trial.number)
+                what = working.line(files.read_record(path, Trial), plan) if path.is_file() else _bare(trial)
+                self._say(f"[{len(self._told)}/{plan.sweep.trials}] {what}")
 
 
 def _bare(trial: object) -> str:

@@ -58,10 +58,13 @@ class Trials:
     def running(self) -> "list[FrozenTrial]":
         return [trial for trial in self.all() if trial.state.name == "RUNNING"]
 
-    def progress(self) -> tuple[int, int, int]:
-        """Something that is another one whenever a worker has got on with a trial."""
-        every = self.all()
-        return len(self.results()), len(every), sum(len(trial.intermediate_values) for trial in every)
+    def progress(self) -> tuple[int, int]:
+        """More whenever something came out: how many are done, and how far the others ever got."""
+        furthest: dict[int, int] = {}
+        for trial in self.all():
+            slot = trial.user_attrs[SLOT]
+            furthest[slot] = max([furthest.get(slot, 0), *trial.intermediate_values])
+        return len(self.results()), sum(furthest.values())
 
     def fill(self) -> None:
         """Put every slot in line that is not, and is not done. One process at a time does this."""

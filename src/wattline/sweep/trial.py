@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattline import splits
+from wattline import editing, splits
 from wattline.checkpoints import Kept, Told
 from wattline.errors import InputError, PausedError, SupersededError, WattlineError
 from wattline.files import PREPARED
@@ -119,7 +119,7 @@ def _train(
     plan: Plan, task: Task, data: TrainingData, values: Mapping[str, object], *, figures: Figures, kept: Kept
 ) -> Trained:
     """Train in a folder that holds no test row, nor raw rows."""
-    train = typed(task.options, options.merged(plan.train, options.nested(values)), where="the values of the trial")
+    train = typed(task.options, editing.merged(plan.train, options.nested(values)), where="the values of the trial")
     with contextlib.chdir(plan.view):
         return task.train(data, train, Run(seed=plan.seed, report=figures.report, checkpoints=kept))
 
