@@ -71,6 +71,9 @@ def _started(trials: Trials, workers: int, lock: int) -> "Iterator[list[Member]]
         yield members
     finally:
         _end(members)
+        for member in members:
+            # Of one that took too long to hand its trial back.
+            trials.release_of(member.name, died=False)
 
 
 def _start(trials: Trials, name: str, lock: int) -> Member:

@@ -58,13 +58,18 @@ class Trials:
     def running(self) -> "list[FrozenTrial]":
         return [trial for trial in self.all() if trial.state.name == "RUNNING"]
 
-    def progress(self) -> tuple[int, int]:
-        """More whenever something came out: how many are done, and how far the others ever got."""
+    def progress(self) -> tuple[int, int, int]:
+        """Another one whenever something came of it: how many are done, how far the others ever got, who died.
+
+        A trial that was handed back where it was taken is no progress; one whose worker died cannot die for ever.
+        """
         furthest: dict[int, int] = {}
+        begun: dict[int, int] = {}
         for trial in self.all():
             slot = trial.user_attrs[SLOT]
             furthest[slot] = max([furthest.get(slot, 0), *trial.intermediate_values])
-        return len(self.results()), sum(furthest.values())
+            begun[slot] = trial.user_attrs[ATTEMPT]
+        return len(self.results()), sum(furthest.values()), sum(begun.values())
 
     def fill(self) -> None:
         """Put every slot in line that is not, and is not done. One process at a time does this."""
