@@ -68,7 +68,7 @@ def killed_at_work(plan: Plan, worker: str) -> bool:
     task = worker.rstrip(".").rpartition("_")[2]
     for pid in processes_of(plan):
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        if f"SLURM_ARRAY_TASK_ID={task}".encode() in environment and b"SLURM_PROCID=0" in environment:
+        if f"SLURM_ARRAY_TASK_ID={task}".encode() in environment and b"SLURM_STEP_ID=0" in environment:  # not srun
             os.kill(pid, signal.SIGSTOP)
             in_the_middle = worker in at_work(plan)
             os.kill(pid, signal.SIGKILL if in_the_middle else signal.SIGCONT)
