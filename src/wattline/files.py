@@ -74,6 +74,15 @@ def _settle(path: Path, former: Path, fresh: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """The same bytes at `target`: a hard link, or a copy on another file system."""
+    real = Path(source).resolve()
+    try:
+        Path(target).hardlink_to(real)
+    except OSError:
+        shutil.copyfile(real, target)
+
+
 def sha256(path: Path) -> str:
     """Digest of one file's bytes. Raises IntegrityError when it is not there."""
     try:

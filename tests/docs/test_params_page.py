@@ -13,7 +13,14 @@ from wattline.errors import InputError
 from wattline.params import Section
 
 ROOT = Path(__file__).resolve().parents[2]
-MAPPINGS = ("TASK.ingest.options", "TASK.presets", "TASK.bakeoff.models", "hpc.stages")
+MAPPINGS = (
+    "TASK.ingest.options",
+    "TASK.presets",
+    "TASK.bakeoff.models",
+    "hpc.stages",
+    "TASK.sweep.options",
+    "TASK.sweep.space",
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from wattline.charts.evaluation import MAXIMUM_BARS, contenders, extremes, slice
 from wattline.charts.latency import latency
 from wattline.charts.monitoring import drift
 from wattline.charts.pareto import pareto
+from wattline.charts.sweep import history
 from wattline.charts.telemetry import distributions, recorded, span
 from wattline.charts.training import costs, curves
 
@@ -22,6 +23,7 @@ __all__ = [
     "drift",
     "energy_test",
     "extremes",
+    "history",
     "latency",
     "pareto",
     "png",

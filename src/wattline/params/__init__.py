@@ -46,6 +46,7 @@ from wattline.params.stages import (
     SessionParams,
     ValidateParams,
 )
+from wattline.params.sweep import KnobParams, PrunerParams, SweepParams
 from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
@@ -67,6 +68,7 @@ __all__ = [
     "GatesParams",
     "HpcParams",
     "IngestParams",
+    "KnobParams",
     "LatencyLimits",
     "LoadParams",
     "MeasureParams",
@@ -77,6 +79,7 @@ __all__ = [
     "PrepareParams",
     "ProfileParams",
     "PrometheusParams",
+    "PrunerParams",
     "QualityLimits",
     "RedfishParams",
     "RegistryParams",
@@ -88,6 +91,7 @@ __all__ = [
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
+    "SweepParams",
     "TaskParams",
     "ValidateParams",
     "load",
@@ -117,6 +121,7 @@ class Block(Section):
     emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     bakeoff: models that `wattline bakeoff` runs side by side
+    sweep: options that `wattline sweep` varies
     """
 
     ingest: IngestParams
@@ -133,6 +138,7 @@ class Block(Section):
     card: CardParams
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     bakeoff: BakeoffParams | None = None
+    sweep: SweepParams | None = None
 
 
 class Params(Section):
