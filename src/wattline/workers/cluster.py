@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -46,13 +47,24 @@ def workers(site: str, profile: Profile, *, title: str) -> Iterator[Pool]:
 @contextmanager
 def _cluster(site: str, profile: Profile, title: str) -> Iterator[tuple[Any, Watch]]:
     if profile.dask.jobs:
-        from wattline.workers import jobs
+        with signals_kept():
+            from wattline.workers import jobs
 
         with jobs.cluster(site, profile, title=title) as found:
             yield found
     else:
         with processes(profile, title=title) as found:
             yield found
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Undo what importing dask-jobqueue 0.9 does: SIGINT and SIGTERM would end this process as if all were well."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in former.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -38,16 +38,18 @@ def cluster(site: str, profile: Profile, *, title: str) -> Iterator[tuple[Any, W
     name = f"wattline-{title}-workers-{secrets.token_hex(4)}"
     folder = _folder(name)
     found = _cluster(profile, name=name, folder=folder)
+    kept = False
     try:
         watch = Jobs(found, site, profile, title=title, name=name, folder=folder)
         watch.order()
         yield found, watch
-    except BaseException:
+    except Exception:
+        kept = True  # the logs may say why
+        raise
+    finally:
         _close(found, name)
-        raise  # the logs stay: they say why
-    else:
-        _close(found, name)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder(name: str) -> Path:

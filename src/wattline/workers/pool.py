@@ -5,6 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -53,7 +54,7 @@ class Pool:
     def each(self, function: Callable[[Item], Result], items: Iterable[tuple[str, Item]]) -> Iterator[Result]:
         """Results in the order of the items. Raises what `function` raises for the first item that fails."""
         self._check(function)
-        waiting: deque[tuple[str, distributed.Future[Result]]] = deque()
+        waiting: deque[tuple[str, Any]] = deque()
         for name, item in items:
             self._wait_for_a_worker([future for _, future in waiting])
             waiting.append((name, self.client.submit(work, str(self.root), function, item, pure=False)))
@@ -62,11 +63,12 @@ class Pool:
         while waiting:
             yield self._result(*waiting.popleft())
 
-    def _wait_for_a_worker(self, futures: "list[distributed.Future[Any]]") -> None:
+    def _wait_for_a_worker(self, futures: list[Any]) -> None:
         """Until one is free: a unit that queues behind one that kills its worker would be blamed, too."""
         busy = [future for future in futures if not future.done()]
         if len(busy) >= self.profile.dask.workers:
-            self._wait(busy, return_when="FIRST_COMPLETED")
+            with suppress(CancelledError):  # told when the result is fetched
+                self._wait(busy, return_when="FIRST_COMPLETED")
 
     def _check(self, function: Callable[..., Any]) -> None:
         try:
@@ -77,16 +79,16 @@ class Pool:
                 f"locks and open files out of the task, or set dask.workers to 0 in deploy/sites/{self.site}.yaml"
             ) from None
 
-    def _result(self, name: str, future: "distributed.Future[Result]") -> Result:
-        self._wait([future], return_when="ALL_COMPLETED")
+    def _result(self, name: str, future: Any) -> Any:
         try:
+            self._wait([future], return_when="ALL_COMPLETED")
             return future.result()
         except KilledWorker as killed:
             raise WattlineError(self._deaths(name, killed.allowed_failures + 1)) from None
         except CancelledError:
             raise WattlineError(f"{self.title}: the work on {name} got lost with Dask's scheduler; try again") from None
 
-    def _wait(self, futures: "list[distributed.Future[Any]]", *, return_when: str) -> None:
+    def _wait(self, futures: list[Any], *, return_when: str) -> None:
         while True:
             try:
                 with self.client.as_current():
