@@ -33,10 +33,11 @@ def each(
         yield (function(item) for _, item in items)
         return
     # Dask takes a second to import, which who works alone does not pay.
-    from wattline.workers import cluster
+    from wattline.workers import cluster, pool
 
-    with cluster.workers(name, profile, title=title) as pool:
-        yield pool.each(function, items)
+    pool.check(function, title=title, site=name)
+    with cluster.workers(name, profile, title=title) as opened:
+        yield opened.each(function, items)
 
 
 def _profile(site: str) -> Profile | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import multiprocessing
 import signal
 import tempfile
 import time
@@ -22,7 +23,7 @@ from wattline.workers.pool import Place, Pool, Watch
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 120.0
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 30.0
 QUIET = logging.CRITICAL + 1
 """What goes wrong becomes an error of ours, in one line."""
 
@@ -90,7 +91,17 @@ def processes(profile: Profile, *, title: str) -> Iterator[tuple[Any, Watch]]:
         try:
             yield cluster, Processes(cluster, title)
         finally:
-            cluster.close(timeout=CLOSE_SECONDS)
+            _close(cluster)
+
+
+def _close(cluster: Any) -> None:
+    """End every process, also one that Dask is just about to start again."""
+    try:
+        cluster.close(timeout=CLOSE_SECONDS)
+    except (TimeoutError, RuntimeError, OSError, AssertionError):
+        for process in multiprocessing.active_children():
+            if process.name.startswith("Dask Worker"):
+                process.kill()
 
 
 @dataclass

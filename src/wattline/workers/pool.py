@@ -53,7 +53,6 @@ class Pool:
 
     def each(self, function: Callable[[Item], Result], items: Iterable[tuple[str, Item]]) -> Iterator[Result]:
         """Results in the order of the items. Raises what `function` raises for the first item that fails."""
-        self._check(function)
         waiting: deque[tuple[str, Any]] = deque()
         for name, item in items:
             self._wait_for_a_worker([future for _, future in waiting])
@@ -69,15 +68,6 @@ class Pool:
         if len(busy) >= self.profile.dask.workers:
             with suppress(CancelledError):  # told when the result is fetched
                 self._wait(busy, return_when="FIRST_COMPLETED")
-
-    def _check(self, function: Callable[..., Any]) -> None:
-        try:
-            pickle.dumps(function)
-        except Exception as error:
-            raise InputError(
-                f"{self.title}: what is to be done cannot be sent to workers: {' '.join(str(error).split())}; keep "
-                f"locks and open files out of the task, or set dask.workers to 0 in deploy/sites/{self.site}.yaml"
-            ) from None
 
     def _result(self, name: str, future: Any) -> Any:
         try:
@@ -107,6 +97,17 @@ class Pool:
             f"{self.title}: {count} workers died of {name}, one after the other; if it needs more than {limits}, "
             f"raise that in deploy/sites/{self.site}.yaml"
         )
+
+
+def check(function: Callable[..., Any], *, title: str, site: str) -> None:
+    """Raise InputError when a function cannot be sent to workers."""
+    try:
+        pickle.dumps(function)
+    except Exception as error:
+        raise InputError(
+            f"{title}: what is to be done cannot be sent to workers: {' '.join(str(error).split())}; keep locks and "
+            f"open files out of the task, or set dask.workers to 0 in deploy/sites/{site}.yaml"
+        ) from None
 
 
 def work(root: str, function: Callable[[Item], Result], item: Item) -> Result:
