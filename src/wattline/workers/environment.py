@@ -7,18 +7,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import wattline
+from wattline.errors import InputError
+from wattline.settings import settings
 from wattline.sites import EnvironmentProfile, Profile
+
+IN_IMAGE = "/opt/wattline/bin:/usr/local/bin:/usr/bin:/bin"
+"""PATH in an image of docker/train.Dockerfile: Charliecloud does not know the one that the image names."""
 
 
 def python(environment: EnvironmentProfile) -> str:
-    """Words of a shell that begin a Python in the environment. The project is seen in it at the same path."""
+    """Words of a shell that begin a Python in the environment. Project and state folder are there at the same path.
+
+    Raises InputError where the profile names no path for it.
+    """
+    if environment.kind == "none":
+        return shlex.quote(sys.executable)
+    if not environment.path:
+        raise InputError(f"environment.path is empty; name the folder or image that kind {environment.kind} runs in")
     root, path = shlex.quote(str(Path.cwd())), expandable(environment.path)
+    seen = dict.fromkeys([root, shlex.quote(str(settings().state.resolve()))])
+    binds = " ".join(f"--bind={folder}:{folder}" for folder in seen)
     return {
-        "none": shlex.quote(sys.executable),
         "venv": f"{path}/bin/python",
         "conda": f"{path}/bin/python",
-        "charliecloud": f"ch-run --set-env --bind={root}:{root} --cd={root} {path} -- python3",
-        "apptainer": f"apptainer exec --bind={root} --pwd={root} {path} python3",
+        "charliecloud": f"ch-run --set-env=PATH={IN_IMAGE} {binds} --cd={root} {path} -- python3",
+        "apptainer": f"apptainer exec {binds} --pwd={root} {path} python3",
     }[environment.kind]
 
 
