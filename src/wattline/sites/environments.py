@@ -102,13 +102,12 @@ def _charliecloud(path: str, command: Sequence[str], root: str, binds: tuple[str
 
 
 def _apptainer(path: str, command: Sequence[str], root: str, binds: tuple[str, ...], gpus: bool) -> Wrapping:
-    mounts = [words([root]), *map(expanded, binds)]
+    mounts, sources = [words([root]), *map(expanded, binds)], with_sources(Path(root, "src"))
     lines = (
         f"image={expanded(path)}",
         'command -v apptainer > /dev/null || give_up "this node has no apptainer; load its module"',
         '[ -r "$image" ] || give_up "there is no image at $image; run: wattline stage-in"',
-        f"export APPTAINERENV_PREPEND_PATH={IN_IMAGE.partition(':')[0]}",
-        f"export APPTAINERENV_PYTHONPATH={with_sources(Path(root, 'src'))}",
+        f"export APPTAINERENV_PREPEND_PATH={IN_IMAGE.partition(':')[0]} APPTAINERENV_PYTHONPATH={sources}",
     )
     options = " ".join(f"--bind={mount}" for mount in mounts)
     start = f"apptainer exec {'--nv ' if gpus else ''}--no-home --pwd={words([root])} {options}"
