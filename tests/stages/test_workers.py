@@ -67,7 +67,7 @@ def test_outputs_are_the_same_bytes_whatever_the_number_of_workers(site: Site):
     site(0)
     alone = data_stages()
     assert len([name for name in alone if name.endswith(".parquet")]) == 4 * CLUSTER["nodes"]
-    site(4)
+    site(2)
     assert data_stages() == alone
     site(1)
     prepare.run(prepare=small_splits(), task=SimpleNamespace(target=units.target))

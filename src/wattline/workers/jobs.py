@@ -30,6 +30,11 @@ ENDED_EARLY = 3
 
 SECONDS_TO_CANCEL = 30.0
 
+OF_THE_NODE = (
+    'private=$(mktemp --directory --tmpdir=/tmp) || give_up "no temporary files can be written on this node"',
+    'export TMPDIR="$private"',
+)
+
 
 @contextmanager
 def cluster(site: str, profile: Profile, *, title: str) -> Iterator[tuple[Any, Watch]]:
@@ -82,7 +87,7 @@ def _cluster(profile: Profile, *, name: str, folder: Path) -> Any:
         shebang="#!/bin/bash -l",
         python=python.command,
         worker_extra_args=["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
-        local_directory='"$TMPDIR"' if profile.scratch else None,
+        local_directory='"$TMPDIR"',
         log_directory=str(folder),
         interface=wanted.interface or None,
         security=Security.temporary(),
@@ -100,8 +105,8 @@ def _before(profile: Profile, python: Wrapping) -> list[str]:
         *prologue.modules(profile),
         *prologue.variables(profile, Path.cwd(), profile.dask.cores, further=configuration.exported()),
         *_sources(),
-        *prologue.scratch(profile, "$SLURM_JOB_ID"),
-        *(["trap 'rm -rf \"$private\"' EXIT"] if profile.scratch else []),
+        *(prologue.scratch(profile, "$SLURM_JOB_ID") if profile.scratch else OF_THE_NODE),
+        "trap 'rm -rf \"$private\"' EXIT",
         *python.lines,
     ]
 
