@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wattline.errors import InputError
 from wattline.params import ResourcesParams, Section, typed
+from wattline.params.unique import UniqueKeys
+from wattline.sites import rules
+
+Name = Annotated[str, AfterValidator(rules.name)]
+Text = Annotated[str, AfterValidator(rules.printable)]
 
 FOLDER = Path("deploy/sites")
 LOCAL = "local"
+PIPELINE = Path("dvc.yaml")
 
 
 class EnvironmentProfile(Section):
@@ -23,7 +29,7 @@ class EnvironmentProfile(Section):
     """
 
     kind: Literal["none", "venv", "conda", "charliecloud", "apptainer"] = "none"
-    path: str = ""
+    path: Text = ""
 
 
 class DaskProfile(Section):
@@ -54,6 +60,7 @@ class Profile(Section):
     modules: loaded in this order, after `module purge`
     environment: what Python runs in
     variables: set in the job; no secrets, the script is a file
+    gpu_option: how Slurm is asked for GPUs here: --gpus-per-node=N or --gres=gpu:N
     scratch: folder for temporary files, as nodes see it; "": the node's own
     cache: folder of DVC's cache, seen by login node and nodes; "": inside the project
     proxy: address of an HTTP proxy for the nodes; "": none
@@ -66,19 +73,20 @@ class Profile(Section):
     description: str = Field(min_length=1)
     scheduler: Literal["local", "slurm", "flux"]
     stages: tuple[str, ...] = ()
-    account: str = ""
-    partition: str = ""
-    qos: str = ""
+    account: Name = ""
+    partition: Name = ""
+    qos: Name = ""
     resources: ResourcesParams = ResourcesParams()
-    modules: tuple[str, ...] = ()
+    modules: tuple[Annotated[str, AfterValidator(rules.module)], ...] = ()
     environment: EnvironmentProfile = EnvironmentProfile()
-    variables: Mapping[str, str] = {}
-    scratch: str = ""
-    cache: str = ""
-    proxy: str = ""
+    variables: Mapping[Annotated[str, AfterValidator(rules.variable)], Text] = {}
+    gpu_option: Literal["gpus-per-node", "gres"] = "gpus-per-node"
+    scratch: Text = ""
+    cache: Text = ""
+    proxy: Annotated[str, AfterValidator(rules.proxy)] = ""
     offline: bool = True
     energy: Literal["none", "slurm", "ear"] = "none"
-    flags: tuple[str, ...] = ()
+    flags: tuple[Annotated[str, AfterValidator(rules.flag)], ...] = ()
     dask: DaskProfile = DaskProfile()
 
 
@@ -93,7 +101,20 @@ def load(site: str, folder: Path = FOLDER) -> Profile:
     if site not in names(folder):
         raise InputError(f"there is no site {site!r}; write {path}, or choose one of {', '.join(names(folder))}")
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return typed(Profile, tree, where=str(path))
+    rules.refuse_secrets(tree, where=str(path))
+    profile = typed(Profile, tree, where=str(path))
+    _check_stages(profile, where=str(path))
+    return profile
+
+
+def _check_stages(profile: Profile, *, where: str) -> None:
+    """A misspelt stage would run on the login node."""
+    if not PIPELINE.is_file():
+        return
+    known = sorted(yaml.safe_load(PIPELINE.read_text()).get("stages", {}))
+    for stage in profile.stages:
+        if stage not in known:
+            raise InputError(f"{where}: stages names {stage!r}, which is no stage of {PIPELINE}: {', '.join(known)}")

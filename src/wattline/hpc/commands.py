@@ -1,0 +1,49 @@
+"""Programs of a scheduler: bounded in time, in English."""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wattline.errors import InputError, UnreachableError
+from wattline.settings import inherited
+
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said before it ended.
+
+    complaint: its errors as one line
+    """
+
+    code: int
+    output: str
+    complaint: str
+
+
+def call(command: Sequence[str], *, timeout_seconds: float = TIMEOUT_SECONDS) -> Answer:
+    """Run one of the scheduler's programs.
+
+    Raises InputError where it is not installed, UnreachableError where it does not end in time; it is killed then.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            env=inherited({"LC_ALL": "C.UTF-8"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no {command[0]} on PATH here; load the module of the scheduler, go to a login node, "
+            "or choose another site (--site, WATTLINE_SITE)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"{command[0]} did not answer within {timeout_seconds:g} s") from None
+    said = done.stderr.strip() or done.stdout.strip()
+    return Answer(done.returncode, done.stdout, " ".join(said.split())[-400:])
