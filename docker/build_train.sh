@@ -36,7 +36,7 @@ case $builder:$file in
     *.oci.tar) "$builder" push --quiet "$tag" "oci-archive:$file.part" ;;
     *buildah:*)
         container=$("$builder" from --pull-never "$tag")
-        "$builder" unshare sh -c 'tar -C "$("$0" mount "$1")" -cf "$2" . && "$0" umount "$1" > /dev/null' "$builder" "$container" "$file.part"
+        "$builder" run --user 0 "$container" tar -C / --one-file-system -cf - . > "$file.part"
         "$builder" rm "$container" > /dev/null
         ;;
     *)

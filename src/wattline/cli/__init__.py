@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from wattline.cli import ci, deployment, energy, monitoring, pipeline, registry, server
+from wattline.cli import ci, deployment, energy, monitoring, pipeline, registry, server, staging
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs 0.1 s at every start
 )
-for part in (pipeline.app, registry.app, server.app, deployment.app, monitoring.app):
+for part in (pipeline.app, registry.app, server.app, deployment.app, monitoring.app, staging.app):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
 ci.app.add_typer(deployment.jobs)
