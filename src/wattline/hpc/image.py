@@ -12,20 +12,21 @@ from wattline.hpc.staged import shown
 from wattline.interruption import Say, streamed
 from wattline.settings import inherited
 
+KINDS = ("charliecloud", "apptainer")
 STAMP = "wattline-archive"
 """In the image's folder, or beside its file: SHA-256 of the archive that it was made of."""
 
 
 def unpack(archive: Path, target: Path, *, kind: str, say: Say) -> bool:
-    """Make the image of kind charliecloud (a folder) or apptainer (a file) at `target`, unless it is made of it already.
+    """Make the image of kind charliecloud (a folder) or apptainer (a file) at `target`, unless that is made of it.
 
     A job that runs in a former one keeps what it has opened; start none meanwhile.
 
     returns: whether it was made now
-    Raises InputError where `archive` is none for this kind, WattlineError where the conversion fails: what was at
+    archive: one that `check` agrees to
+    Raises WattlineError where the conversion fails: what was at
     `target` before is there still.
     """
-    _check(archive, kind)
     digest = files.sha256(archive)
     stamp = _stamp(target, kind)
     if stamp.is_file() and stamp.read_text().strip() == digest:
@@ -40,8 +41,9 @@ def unpack(archive: Path, target: Path, *, kind: str, say: Say) -> bool:
     return True
 
 
-def _check(archive: Path, kind: str) -> None:
-    if kind not in ("charliecloud", "apptainer"):
+def check(archive: Path, kind: str) -> None:
+    """Raise InputError where `archive` is no file that an environment of this kind is made of."""
+    if kind not in KINDS:
         raise InputError(
             f"--image is for a site whose environment.kind is charliecloud or apptainer, here it is {kind}"
         )

@@ -60,7 +60,7 @@ def look(profile: Profile, root: Path) -> Found:
 
 def differences(found: Found) -> list[str]:
     """What of the locks is absent there, or there in another version. Empty where all is as it should be."""
-    wanted = {name: version for name, version in locked(*(lock for lock in LOCKS if lock.is_file()))}
+    wanted = dict(locked(*(lock for lock in LOCKS if lock.is_file())))
     if not wanted:
         raise InputError(f"{LOCKS[0]} is missing; restore it from git")
     differing = [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wattline import files, params
-from wattline.errors import InputError, WattlineError
+from wattline.errors import WattlineError
 from wattline.hpc import caching, image, packages
 from wattline.hpc.staged import Staged, place, refusal, shown, size, weight
 from wattline.interruption import Say
@@ -30,8 +30,8 @@ def stage_in(site: str, *, archive: Path | None = None, say: Say) -> tuple[Stage
     Raises InputError where profile or params.yaml cannot be used: nothing was done then.
     """
     profile, loaded = load(site), params.load()
-    if archive is not None and profile.environment.kind not in ("charliecloud", "apptainer"):
-        raise InputError(f"--image is given, but the environment of {site} is no image; leave it out")
+    if archive is not None:
+        image.check(archive, profile.environment.kind)
     return (
         _tried("packages", _environment(profile), lambda: _packages(profile, archive, say)),
         _tried("data", settings().state / "downloads", lambda: _data(loaded)),
