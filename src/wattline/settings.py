@@ -269,6 +269,21 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
+def for_scheduler() -> dict[str, str]:
+    """The environment of sbatch and its like: in English, with times in seconds since 1970.
+
+    Without what Wattline knows, since a scheduler keeps an environment with the job, and without the wishes of another
+    job or a person (SBATCH_PARTITION), which would outdo the script.
+    """
+    ours = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    left = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or not (name in ours or name.startswith(("SBATCH_", "SLURM_")))
+    }
+    return {**left, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+
+
 def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():

@@ -1,5 +1,6 @@
 """Verbs of the pipeline: one stage, its card, its decision, everything once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,11 +9,17 @@ app = typer.Typer()
 
 
 @app.command()
-def run(stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml, e.g. train")]) -> None:
-    """Run one stage of the pipeline here."""
-    from wattline import stages
+def run(
+    stage: Annotated[str, typer.Argument(help="a stage of dvc.yaml, e.g. train")],
+    site: Annotated[str | None, typer.Option(help="where: a profile of deploy/sites; WATTLINE_SITE or local")] = None,
+    attach: Annotated[bool, typer.Option("--attach", help="follow its job that was submitted before")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="cancel its job, and wait for its end")] = False,
+    keep: Annotated[Path | None, typer.Option(help="keep what it writes there, too", hidden=True)] = None,
+) -> None:
+    """Run one stage of the pipeline, here or as a job of the site's scheduler."""
+    from wattline.hpc import running
 
-    stages.run(stage)
+    running.ask(stage, site, attach=attach, cancel=cancel, keep=keep)
 
 
 @app.command()

@@ -1,11 +1,11 @@
-"""Programs of a scheduler: bounded in time, in English."""
+"""Programs of a scheduler: bounded in time, in English, and with none of our variables."""
 
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattline.errors import InputError, UnreachableError
-from wattline.settings import inherited
+from wattline.settings import for_scheduler
 
 TIMEOUT_SECONDS = 60.0
 
@@ -28,15 +28,18 @@ def call(command: Sequence[str], *, timeout_seconds: float = TIMEOUT_SECONDS) ->
     Raises InputError where it is not installed, UnreachableError where it does not end in time; it is killed then.
     """
     try:
+        # Only what was marked as inheritable stays open: the lock of a submitter, which lives on in an sbatch whose
+        # submitter was killed. Whoever comes next waits until it is clear whether that job exists.
         done = subprocess.run(
             command,
-            env=inherited({"LC_ALL": "C.UTF-8"}),
+            env=for_scheduler(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
             timeout=timeout_seconds,
             check=False,
+            close_fds=False,
         )
     except FileNotFoundError:
         raise InputError(

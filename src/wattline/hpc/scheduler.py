@@ -78,7 +78,8 @@ class Look:
     reason: why it waits, or why it ended, in the scheduler's words
     nodes: its machines
     restarts: how often it began again
-    queue_seconds, run_seconds: how long it waited and ran, as far as known [s]
+    queue_seconds, run_seconds: how long it waited and ran, as far as known; of the last attempt [s]
+    peak_gib: most memory of a process, where the job ran out of it and that is known [GiB]
     """
 
     job: str
@@ -90,6 +91,7 @@ class Look:
     restarts: int = 0
     queue_seconds: float | None = None
     run_seconds: float | None = None
+    peak_gib: float | None = None
 
 
 class Scheduler(Protocol):

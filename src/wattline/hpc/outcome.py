@@ -1,0 +1,80 @@
+"""What became of a job, as one sentence with the remedy."""
+
+from pathlib import Path
+
+from wattline.errors import PausedError, WattlineError
+from wattline.hpc.scheduler import Look, Order, State
+
+TAIL_BYTES = 4096
+
+
+class JobError(WattlineError):
+    """A job that did not end well; `exit_code` is that of its stage where it had one."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def check(look: Look, order: Order) -> None:
+    """Raise JobError unless the job ended well. Its state decides: the exit code of a cancelled job is 0."""
+    if look.state is State.COMPLETED and not look.exit_code:
+        return
+    raise JobError(sentence(look, order), _exit_code(look))
+
+
+def sentence(look: Look, order: Order) -> str:
+    """What happened to a job that did not end well, and what to do."""
+    knob = f"hpc.stages.{order.stage}"
+    who = f"job {look.job} ({order.stage}{' on ' + ','.join(look.nodes) if look.nodes else ''})"
+    again = f"run `wattline run {order.stage}` or `dvc repro` again: a training goes on from its last checkpoint"
+    match look.state:
+        case State.OUT_OF_MEMORY:
+            asked = order.resources.memory_gib
+            known = f" of {asked:g} GiB" if asked else ""
+            peak = f", its largest process used {look.peak_gib:.2f} GiB" if look.peak_gib else ""
+            return f"{who} ran out of its memory{known}{peak}; raise {knob}.memory_gib in params.yaml"
+        case State.TIMEOUT:
+            limit = f" of {order.resources.minutes} min" if order.resources.minutes else ""
+            return f"{who} reached its time limit{limit}; raise {knob}.minutes in params.yaml, or {again}"
+        case State.NODE_FAIL:
+            return f"{who} lost a node, and Slurm did not start it again{_because(look)}; {again}"
+        case State.PREEMPTED:
+            return f"{who} had to make room for another job and was not queued again; {again}"
+        case State.CANCELLED:
+            return f"{who} was cancelled{' ' + look.reason if look.reason.startswith('by ') else ''}; {again}"
+        case _:
+            return _failed(look, order, who, again)
+
+
+def _failed(look: Look, order: Order, who: str, again: str) -> str:
+    code, where = _exit_code(look), f"all that it said is in {order.log}"
+    if code == PausedError.exit_code:
+        return (
+            f"{who} was paused after {look.restarts} restarts, as often as hpc.maximum_restarts allows; raise it or "
+            f"hpc.stages.{order.stage}.minutes in params.yaml, and {again}"
+        )
+    last = last_line(order.log)
+    return f"{who} ended with exit code {code}{_because(look)}{': ' + last if last else ''}; {where}"
+
+
+def _because(look: Look) -> str:
+    """The scheduler's reason, where it says more than that something failed."""
+    return f" ({look.reason})" if look.reason not in ("", "NonZeroExitCode", "None") else ""
+
+
+def _exit_code(look: Look) -> int:
+    return look.exit_code if look.state in (State.FAILED, State.COMPLETED) and look.exit_code else 1
+
+
+def last_line(log: Path) -> str:
+    """The last line that says something, preferring the one with which `wattline` ends."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - TAIL_BYTES))
+            lines = [line.strip() for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    ours = [line for line in lines if line.startswith("wattline: ")]
+    return (ours or lines or [""])[-1].removeprefix("wattline: ")[:300]

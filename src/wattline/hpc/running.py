@@ -1,0 +1,96 @@
+"""A stage, or another command, as a job: the entries of the command line and of other packages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from wattline import sites, stages
+from wattline.energy.place import here
+from wattline.errors import InputError
+from wattline.hpc import desk, made, outcome, work
+from wattline.hpc.desk import Desk
+from wattline.interruption import Say, streamed
+from wattline.settings import settings
+from wattline.sites import LOCAL
+
+
+def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path | None) -> None:
+    """Do what the command line was asked for. Raises InputError for what excludes each other."""
+    if attach and cancel:
+        raise InputError("--attach follows a job and --cancel ends it; give one of them")
+    if attach:
+        follow(stage)
+    elif cancel:
+        end(stage)
+    else:
+        run(stage, site or settings().site)
+        if keep is not None:
+            kept(stage, keep)
+
+
+def run(stage: str, site: str, *, say: Say = print) -> None:
+    """Run one stage: here, or as a job where the profile of `site` says so.
+
+    Raises JobError with the exit code of the stage when the job does not end well, InputError for what is wrong with
+    stage, site or what is asked of the scheduler, WattlineError when other work of that stage is under way.
+    SIGTERM and Ctrl-C cancel the job; a terminal that goes away does not.
+    """
+    profile = None if site == LOCAL else sites.load(site)
+    if profile is None or profile.scheduler == LOCAL or stage not in profile.stages:
+        stages.run(stage)
+        return
+    Desk.of(work.of_stage(stage, site), site, profile, say=say).settle()
+
+
+def run_command(
+    name: str,
+    command: Sequence[str],
+    site: str,
+    *,
+    inputs: Iterable[Path] = (),
+    outputs: Iterable[Path] = (),
+    variables: Mapping[str, str] | None = None,
+    say: Say = print,
+) -> None:
+    """Run a command as the job `name`, or here where `site` has no scheduler, through the same machinery as a stage.
+
+    command: e.g. ["wattline", "notebook", "results", "--site", "local"]; "wattline" is that of the job's environment
+    inputs: what it reads besides params.yaml; the same command on the same inputs is not submitted twice
+    outputs: what must be there in the end; DVC does not know them, so they are not kept for later
+    variables: further ones of the job; nothing secret, the script is a file
+
+    Raises what `run` raises; `reports/jobs/<name>/` has script, log and record.
+    """
+    profile = None if site == LOCAL else sites.load(site)
+    wanted = work.of_command(name, command, site, inputs=inputs, outputs=outputs)
+    if profile is None or profile.scheduler == LOCAL:
+        _run_here(name, command, variables or {}, say=say)
+        return
+    Desk.of(wanted, site, profile, command=command, variables=variables or {}, say=say).settle()
+
+
+def follow(name: str, *, say: Say = print) -> None:
+    """Follow the job of a stage that was submitted before, and tell how it ended. What it made is left as it is.
+
+    Raises InputError where there is none, and what `run` raises when the job does not end well.
+    """
+    former, found = desk.of_former(name, say=say)
+    former.attach(found)
+
+
+def end(name: str, *, say: Say = print) -> None:
+    """Cancel the job of a stage, and wait for its end. Raises InputError where there is none."""
+    former, found = desk.of_former(name, say=say)
+    former.cancel(found)
+
+
+def kept(stage: str, folder: Path) -> None:
+    """In a job, after the stage: keep its outputs in `folder`. Of several processes the first one does."""
+    if here().rank == 0:
+        made.keep(work.outputs_of(stage), folder)
+
+
+def _run_here(name: str, command: Sequence[str], variables: Mapping[str, str], *, say: Say) -> None:
+    assignments = [f"{key}={value}" for key, value in variables.items()]
+    code = streamed(["env", *assignments, *command], folder=Path.cwd(), say=say)
+    if code:
+        raise outcome.JobError(f"{name} ended with exit code {code}", code)
