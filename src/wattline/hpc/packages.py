@@ -60,7 +60,8 @@ def look(profile: Profile, root: Path) -> Found:
 
 def differences(found: Found) -> list[str]:
     """What of the locks is absent there, or there in another version. Empty where all is as it should be."""
-    wanted = dict(locked(*(lock for lock in LOCKS if lock.is_file())))
+    pinned = locked(*(lock for lock in LOCKS if lock.is_file()))
+    wanted = dict(sorted(pinned))
     if not wanted:
         raise InputError(f"{LOCKS[0]} is missing; restore it from git")
     differing = [

@@ -17,7 +17,7 @@ from wattline.settings import settings
 from wattline.sites import Profile, load
 from wattline.sources import check_names, open_source
 
-CONDA = "conda create --prefix {path} python=3.11, then {path}/bin/python -m pip install --require-hashes --no-deps -r {lock}"
+CONDA = "conda create --prefix {path} python=3.11, then {path}/bin/pip install --require-hashes --no-deps -r {lock}"
 
 
 def stage_in(site: str, *, archive: Path | None = None, say: Say) -> tuple[Staged, ...]:
