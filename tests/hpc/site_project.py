@@ -91,7 +91,10 @@ def write(folder: Path, **variables: str) -> SiteProject:
 @contextmanager
 def open_to_all() -> Iterator[Path]:
     """A folder that every user may enter and write, with one for a cluster: pytest's own are for who runs it."""
-    folder = Path(tempfile.mkdtemp(prefix="wattline-site-"))
+    # An image has as many files as a disk takes minutes to delete.
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 1024**3
+    folder = Path(tempfile.mkdtemp(prefix="wattline-site-", dir=memory if roomy else None))
     folder.chmod(0o777)
     (folder / "slurm").mkdir()
     try:
