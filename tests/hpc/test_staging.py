@@ -51,10 +51,8 @@ def test_it_is_done_again_without_a_change_and_names_what_is_missing(project: Si
     assert "data: simulated-cluster names no file" in first
     assert "champion: there is none yet" in first
     options = {"smd": {"machines": ["machine-1-1"], "home": "http://127.0.0.1:9"}}
-    mirror = {"WATTLINE_DATA_MIRROR": str(project.folder / "src")}
     project.params({"ingest": {"source": "smd", "options": options}})
-    # No proof of what follows: without a folder for smd, the mirror is passed over and the publisher is asked.
-    done = project.run(sys.executable, "-m", "wattline", "stage-in", "--site", SITE, **mirror)
+    done = project.run(sys.executable, "-m", "wattline", "stage-in", "--site", SITE)
     project.params({"ingest": {"source": "simulator", "options": {"simulator": site_project.CLUSTER}}})
     assert done.returncode == 1, done.stdout + done.stderr
     assert "MISSING data: http://127.0.0.1:9/train/machine-1-1.txt could not be downloaded" in done.stdout
@@ -164,6 +162,15 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(tmp_path: Pat
     assert "the disk or your quota is full" in done.stdout, done.stderr
     assert done.stdout.endswith(" []\n")
     assert "look at who may write there" in refusal(PermissionError(13, "Permission denied"), tmp_path)
+
+
+def test_a_job_without_git_knows_the_commit_from_who_submitted(tmp_path: Path):
+    code = "from wattline.registry import tracking; print(tracking.commit())"
+    where = {"PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), "WATTLINE_COMMIT": "0123abc"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=where, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0123abc\n"
 
 
 def test_sizes_are_told_as_people_do():

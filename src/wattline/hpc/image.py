@@ -44,9 +44,7 @@ def unpack(archive: Path, target: Path, *, kind: str, say: Say) -> bool:
 def check(archive: Path, kind: str) -> None:
     """Raise InputError where `archive` is no file that an environment of this kind is made of."""
     if kind not in KINDS:
-        raise InputError(
-            f"--image is for a site whose environment.kind is charliecloud or apptainer, here it is {kind}"
-        )
+        raise InputError(f"--image is given, but environment.kind is {kind}; leave it out, or correct the profile")
     if not archive.is_file():
         raise InputError(f"--image is {str(archive)!r}, which is no file; docker/build_train.sh writes one")
     whole = archive.name.endswith(".oci.tar")
