@@ -59,9 +59,11 @@ check: setup ## lint, types, layers, scripts
 	PYTHONPATH=examples lint-imports
 	shellcheck $$(git ls-files '*.sh' tests/run .ci/run)
 	python .ci/scan_secrets.py
+	python .ci/clear_notebooks.py
 
 fmt: setup ## format and fix
 	ruff check --fix . ; ruff format .
+	python .ci/clear_notebooks.py --write
 
 mlflow: setup ## open the MLflow UI
 	wattline ui

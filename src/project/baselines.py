@@ -16,7 +16,7 @@ SIMPLE = ("persistence", "linear", "pca")
 def predictors(data: TrainingData, options: TrainOptions) -> Mapping[str, Predictor]:
     """A constant score, and every simple model but the candidate's own kind, calibrated like the candidate."""
     closed_form = Run(seed=0, report=lambda *_: None)
-    fitted = {name: fitting.fit(name, data, options, closed_form)[0] for name in SIMPLE if name != options.model}
+    fitted = {name: fitting.fit(name, data, options, closed_form).detector for name in SIMPLE if name != options.model}
     return {
         "constant": constant,
         **{name: partial(judge, detector, data.constants.units) for name, detector in fitted.items()},

@@ -1,11 +1,15 @@
 """Fitting the forecasters, and calibrating what counts as a large error, from train and validation rows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from project import device as devices
 from project import gradient
 from project.detector import Detector
 from project.forecasters import (
@@ -23,16 +27,37 @@ POOLED_ROWS = 20_000
 VALIDATION_WINDOWS = 4096
 
 Curves = list[dict[str, float]]
+Picks = NDArray[np.int64]
 
 
-def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tuple[Detector, Curves]:
-    """Fit and calibrate the detector that `model` names; curves hold one row of figures for each epoch."""
+@dataclass(frozen=True)
+class Fitted:
+    """A detector on the CPU.
+
+    curves: one row of figures for each epoch
+    notes: what it was computed on
+    """
+
+    detector: Detector
+    curves: Curves
+    notes: dict[str, str]
+
+
+def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> Fitted:
+    """Fit and calibrate the detector that `model` names.
+
+    Of several processes all descend, and the first one calibrates.
+    """
     check(options, columns=len(data.columns))
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(run.seed)
     history = options.history_steps
     curves: Curves = []
+    if model != "convolution":
+        check_alone(model, run)
+    # Equations are solved on the CPU: it takes seconds, and the same bits come out wherever it is done.
+    notes = {"device": "cpu"}
     if model == "linear":
         forecaster: Forecaster = LinearForecaster(_solve(data, options, run))
     elif model == "pca":
@@ -46,10 +71,15 @@ def fit(model: str, data: TrainingData, options: TrainOptions, run: Run) -> tupl
             kernel=options.convolution.kernel,
             history=history,
         )
-        curves = _descend(_detector(forecaster, data, options), data, options, run)
-    detector = _detector(forecaster, data, options).eval()
+        device = devices.choose(options.convolution, run.processes)
+        notes = devices.notes(device, options.convolution)
+        curves = _descend(_detector(forecaster, data, options), data, options, run, device=device)
+    # On the CPU, where it is judged and served, whatever it was trained on.
+    detector = _detector(forecaster.cpu(), data, options).eval()
+    if run.processes.rank > 0:
+        return Fitted(detector, curves, notes)
     losses = calibrate(detector, data, options)
-    return detector, curves or [losses]
+    return Fitted(detector, curves or [losses], notes)
 
 
 def check(options: TrainOptions, *, columns: int) -> None:
@@ -63,6 +93,15 @@ def check(options: TrainOptions, *, columns: int) -> None:
         raise InputError(
             f"params.yaml: train.convolution.kernel must be <= train.history_steps, {options.history_steps}, "
             f"got {options.convolution.kernel}"
+        )
+
+
+def check_alone(model: str, run: Run) -> None:
+    """Raise InputError where several processes would all solve the same equations."""
+    if run.processes.count > 1:
+        raise InputError(
+            f"params.yaml: train.model {model} is solved in one go by one process, and {run.processes.count} were "
+            "started; set nodes and tasks_per_node of hpc.stages.train to 1, or train.model to convolution"
         )
 
 
@@ -141,21 +180,25 @@ def _residual_projections(data: TrainingData, options: TrainOptions, run: Run) -
     return torch.stack([residual_projection(moment, components=options.components) for moment in moments])
 
 
-def _descend(detector: Detector, data: TrainingData, options: TrainOptions, run: Run) -> Curves:
+def _descend(
+    detector: Detector, data: TrainingData, options: TrainOptions, run: Run, *, device: torch.device
+) -> Curves:
     steps, knobs = options.steps, options.convolution
     train = Windows(detector, data.train, data.constants.units, steps=steps)
     validation = Windows(detector, data.validation, data.constants.units, steps=steps)
+    judged_by = validation.order(VALIDATION_WINDOWS, seed=[run.seed])
 
-    def batches(epoch: int) -> Tensor:
-        return train.draw(knobs.windows_per_epoch, seed=[run.seed, epoch])
+    @lru_cache(maxsize=1)
+    def order(epoch: int) -> Picks:
+        return train.order(knobs.windows_per_epoch, seed=[run.seed, epoch])
 
-    return gradient.train(
-        detector.forecaster,
-        batches,
-        validation=validation.draw(VALIDATION_WINDOWS, seed=[run.seed]),
-        options=knobs,
-        run=run,
+    devices.prepare(device, knobs)
+    samples = gradient.Samples(
+        train=lambda epoch, places: train.take(order(epoch)[places]),
+        validation=lambda places: validation.take(judged_by[places]),
+        validation_windows=VALIDATION_WINDOWS,
     )
+    return gradient.train(detector.forecaster, samples, options=knobs, run=run, device=device)
 
 
 class Windows:
@@ -166,12 +209,17 @@ class Windows:
         self._views = [split[unit].windows(steps) for unit in units]
         self._ends = np.cumsum([len(view) for view in self._views])
 
-    def draw(self, count: int, *, seed: list[int]) -> Tensor:
-        """(count, steps, columns); the same for the same seed."""
-        picks = np.random.default_rng(seed).integers(0, self._ends[-1], size=count)
+    def order(self, count: int, *, seed: list[int]) -> Picks:
+        """Which windows, (count,); the same for the same seed."""
+        return np.random.default_rng(seed).integers(0, self._ends[-1], size=count)
+
+    def take(self, picks: Picks) -> Tensor:
+        """(len(picks), steps, columns)."""
         owners = np.searchsorted(self._ends, picks, side="right")
         places = picks - np.concatenate([[0], self._ends])[owners]
-        windows = np.stack([self._views[owner][place] for owner, place in zip(owners, places, strict=True)])
+        windows = np.empty((len(picks), *self._views[0].shape[1:]), np.float32)
+        for row, (owner, place) in enumerate(zip(owners, places, strict=True)):
+            windows[row] = self._views[owner][place]
         with torch.inference_mode():
             values, _ = self._detector.standardise(torch.from_numpy(windows), torch.from_numpy(owners))
         return values.clone()

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from wattline.records import Record
 
@@ -23,6 +23,12 @@ class ConvolutionOptions(Options):
     learning_rate: of Adam
     patience: epochs without a better validation loss before training stops
     windows_per_epoch: windows drawn from all units for one epoch
+    shards: parts of a batch, a power of two. Their gradients are computed one by one and added up in a fixed order, so
+        that 1, 2, 4, ... up to so many processes end in the same weights. The batch stays what it is, and each part
+        costs one process a little
+    device: auto takes a GPU where PyTorch sees one. Weights depend on it in their last digits
+    precision: of the network while it learns; weights, sums, validation loss and the exported graph stay in float32
+    deterministic: whether a GPU uses only algorithms that give the same bits again
     """
 
     channels: int = Field(ge=1)
@@ -32,6 +38,17 @@ class ConvolutionOptions(Options):
     learning_rate: float = Field(gt=0)
     patience: int = Field(ge=1)
     windows_per_epoch: int = Field(ge=1)
+    shards: int = Field(default=2, ge=1, le=1024)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    deterministic: bool = True
+
+    @field_validator("shards")
+    @classmethod
+    def _is_a_power_of_two(cls, shards: int) -> int:
+        if shards & (shards - 1):
+            raise ValueError("must be a power of two, so that every share of them is a tree of its own")
+        return shards
 
 
 class TrainOptions(Options):

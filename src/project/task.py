@@ -79,15 +79,17 @@ class NodeAnomaly:
         """Fit, calibrate and export the detector that `options.model` names."""
         from project import export, fitting
 
-        detector, curves = fitting.fit(options.model, data, options, run)
+        fitted = fitting.fit(options.model, data, options, run)
+        detector, first = fitted.detector, run.processes.rank == 0
         return Trained(
             model=options.model,
-            graph=export.to_onnx(detector, steps=options.steps, columns=len(data.columns)),
+            graph=export.to_onnx(detector, steps=options.steps, columns=len(data.columns)) if first else b"",
             steps=options.steps,
             tensors={name: tensor.numpy() for name, tensor in detector.state_dict().items()},
             reference=detector.judge,
             output_units={"score": "1", "threshold": "1", "contribution": "1"},
-            curves=curves,
+            curves=fitted.curves,
+            notes=fitted.notes,
         )
 
     def baselines(self, data: TrainingData, options: TrainOptions) -> Mapping[str, Predictor]:

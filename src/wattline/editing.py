@@ -29,6 +29,16 @@ def update(section: Any, values: Mapping[str, Any]) -> None:
             section[key] = value
 
 
+def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `overrides`; of a nested mapping, what is named alone is replaced."""
+    result = dict(base)
+    for key, value in overrides.items():
+        former = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(former, Mapping)
+        result[key] = merged(former or {}, value) if both else value
+    return result
+
+
 def replace_checked(path: Path, content: str) -> None:
     """Replace params.yaml by `content` if it is valid. Raises InputError and changes nothing otherwise."""
     draft = path.with_name(f".{path.name}.draft")

@@ -41,5 +41,16 @@ class PausedError(WattlineError):
     """EX_TEMPFAIL of sysexits.h: nothing is wrong, try again."""
 
 
+class EndedError(PausedError):
+    """A training was ended by a signal, and kept a checkpoint. Whether it begins again is for the sender to say.
+
+    signal_number: the exit code is 128 more, as of a process that died of it
+    """
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
 class UnreachableError(WattlineError):
     """Somebody who has to be asked does not answer just now."""

@@ -74,6 +74,15 @@ def _settle(path: Path, former: Path, fresh: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """The same bytes at `target`: a hard link, or a copy on another file system."""
+    real = Path(source).resolve()
+    try:
+        Path(target).hardlink_to(real)
+    except OSError:
+        shutil.copyfile(real, target)
+
+
 def sha256(path: Path) -> str:
     """Digest of one file's bytes. Raises IntegrityError when it is not there."""
     try:
@@ -132,16 +141,34 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
 
 
 def write_table(path: Path, table: "pyarrow.Table") -> str:
-    """Write Parquet (zstd, no writer-dependent metadata) and return its SHA-256. Equal tables give equal bytes."""
+    """Write Parquet and return its SHA-256."""
+    return write_new(path, table_bytes(table))
+
+
+def table_bytes(table: "pyarrow.Table") -> bytes:
+    """Parquet (zstd, no writer-dependent metadata). Equal tables give equal bytes."""
+    import pyarrow
     from pyarrow import parquet
 
+    stream = pyarrow.BufferOutputStream()
+    parquet.write_table(table.replace_schema_metadata(None), stream, compression="zstd", compression_level=3)
+    return bytes(stream.getvalue())
+
+
+def write_new(path: Path, content: bytes) -> str:
+    """Write a file of a folder that nobody reads yet, and return its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd", compression_level=3)
-    return sha256(path)
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def write_series(folder: Path, series: Series, columns: Iterable[str]) -> str:
     """Write one unit's rows as `<folder>/<unit>.parquet` and return its SHA-256."""
+    return write_new(folder / f"{series.unit}.parquet", series_bytes(series, columns))
+
+
+def series_bytes(series: Series, columns: Iterable[str]) -> bytes:
+    """One unit's rows as Parquet."""
     import pyarrow
 
     arrays: dict[str, pyarrow.Array] = {
@@ -150,8 +177,7 @@ def write_series(folder: Path, series: Series, columns: Iterable[str]) -> str:
     for index, name in enumerate(columns):
         arrays[name] = pyarrow.array(series.values[:, index], type=pyarrow.float32())
     arrays["target"] = pyarrow.array(series.target, type=pyarrow.float64())
-    table = pyarrow.table(arrays).replace_schema_metadata(None)
-    return write_table(folder / f"{series.unit}.parquet", table)
+    return table_bytes(pyarrow.table(arrays))
 
 
 def read_series(path: Path, columns: Iterable[str], *, group: str) -> Series:

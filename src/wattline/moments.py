@@ -1,9 +1,38 @@
 """Location and spread of columns, fitted unit by unit."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from wattline.task import Constants, Series
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Location and spread of one unit's columns, NaN where a column was never recorded.
+
+    last_seen: timestamp of the last row that was looked at
+    center, spread: (columns,) float64; median and standard deviation, in the units of the columns
+    """
+
+    unit: str
+    last_seen: np.datetime64
+    center: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def fit(rows: Series) -> Fit:
+    """Look at the recorded values of one unit."""
+    values = rows.values.astype(np.float64)
+    never = np.isnan(values).all(axis=0)
+    values[:, never] = 0.0
+    return Fit(
+        unit=rows.unit,
+        last_seen=rows.timestamps[-1],
+        center=np.where(never, np.nan, np.nanmedian(values, axis=0)),
+        spread=np.where(never, np.nan, np.nanstd(values, axis=0)),
+    )
 
 
 class Moments:
@@ -16,12 +45,13 @@ class Moments:
 
     def add(self, rows: Series) -> None:
         """Take the recorded values of one unit."""
-        self.last_seen[rows.unit] = rows.timestamps[-1]
-        values = rows.values.astype(np.float64)
-        never = np.isnan(values).all(axis=0)
-        values[:, never] = 0.0
-        self._center.append(np.where(never, np.nan, np.nanmedian(values, axis=0)))
-        self._spread.append(np.where(never, np.nan, np.nanstd(values, axis=0)))
+        self.take(fit(rows))
+
+    def take(self, found: Fit) -> None:
+        """Take what was found for one unit."""
+        self.last_seen[found.unit] = found.last_seen
+        self._center.append(found.center)
+        self._spread.append(found.spread)
 
     @property
     def varies(self) -> bool:

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         started a manual job. https://docs.gitlab.com/ci/variables/predefined_variables tells them all
     metrics_folder: where workers of one server keep their counters; the supervisor sets it
     offline: whether a training is kept in the state folder, to be sent later, and no store is asked
+    sweep_storage: SQL database of trials, where `sweep.storage` is sql
     dvc_remote, dvc_cache: where the jobs of a pipeline keep data and runs for each other: a folder or s3://..., and
         a folder that is DVC's cache on this runner
     hpc_tag, hpc_stages: tag of the runner at the HPC centre, and the stages of DVC that it runs
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     model_signing_key: SecretStr | None = Field(default=None, validation_alias="WATTLINE_MODEL_SIGNING_KEY")
     metrics_folder: Path | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
     offline: bool = Field(default=False, validation_alias="WATTLINE_OFFLINE")
+    sweep_storage: SecretStr | None = Field(default=None, validation_alias="WATTLINE_SWEEP_STORAGE")
     ci: bool = Field(default=False, validation_alias="CI")
     ci_commit_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHA")
     ci_commit_short_sha: str | None = Field(default=None, validation_alias="CI_COMMIT_SHORT_SHA")
@@ -186,6 +188,8 @@ class Settings(BaseSettings):
     torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
     torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
     slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
+    slurm_array_job_id: str | None = Field(default=None, validation_alias="SLURM_ARRAY_JOB_ID")
+    slurm_array_task_id: str | None = Field(default=None, validation_alias="SLURM_ARRAY_TASK_ID")
     slurm_step_id: str | None = Field(default=None, validation_alias="SLURM_STEP_ID")
     slurm_process: int = Field(default=0, ge=0, validation_alias="SLURM_PROCID")
     slurm_local_process: int = Field(default=0, ge=0, validation_alias="SLURM_LOCALID")
@@ -283,7 +287,7 @@ def for_scheduler() -> dict[str, str]:
         for name, value in os.environ.items()
         if name == "SLURM_CONF" or not (name in ours or name.startswith(("SBATCH_", "SLURM_")))
     }
-    return {**left, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    return {**left, "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
 
 
 def preset(variables: Mapping[str, str]) -> None:

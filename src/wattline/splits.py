@@ -1,12 +1,13 @@
 """Raw and prepared rows as stages read them: verified against their digests before any of them is used."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from wattline import files
 from wattline.errors import IntegrityError
-from wattline.records import Dataset, Manifest
+from wattline.records import Column, Dataset, Manifest, UnitRows
 from wattline.task import Constants, Series, Split, TrainingData
 
 DATASET = "dataset.json"
@@ -22,9 +23,14 @@ def read_dataset(folder: Path = files.RAW) -> Dataset:
 def read_raw(dataset: Dataset, unit: str, *, folder: Path = files.RAW) -> Series:
     """Rows of one unit as `ingest` wrote them. Raises IntegrityError when its bytes are not those it recorded."""
     record = next(record for record in dataset.units if record.name == unit)
-    path = folder / f"{unit}.parquet"
-    verify(path, record.sha256, maker="ingest")
-    return files.read_series(path, [column.name for column in dataset.columns], group=record.group)
+    return read_unit(record, dataset.columns, folder=folder)
+
+
+def read_unit(unit: UnitRows, columns: Iterable[Column], *, folder: Path = files.RAW) -> Series:
+    """The same, for who knows one unit's record and not the whole dataset's."""
+    path = folder / f"{unit.name}.parquet"
+    verify(path, unit.sha256, maker="ingest")
+    return files.read_series(path, [column.name for column in columns], group=unit.group)
 
 
 def read_manifest(folder: Path = files.PREPARED) -> Manifest:

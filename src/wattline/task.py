@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from wattline.errors import InputError as InputError  # for tasks to raise: it becomes one line and exit code 2
+from wattline.errors import WattlineError as WattlineError  # the same with exit code 1: nothing handed in was wrong
 from wattline.records import Column, Dataset, Description, Record
 
 FloatArray = NDArray[np.float32]
@@ -127,15 +128,21 @@ class Checkpoints(Protocol):
     """What lets an interrupted training go on. Of several processes the first one writes."""
 
     def newest(self) -> Checkpoint | None:
-        """The last one of a training with the same rows, options, seed and code; None before the first one."""
+        """The last one of a training with the same rows, options, seed and code; None before the first one.
+
+        Every process gets the same one, so every process has to ask.
+        """
         ...
 
     def due(self) -> Due:
-        """Ask this after every step: it costs next to nothing."""
+        """Ask this after every step: it costs next to nothing. Who never asks is ended by SIGTERM at once."""
         ...
 
     def keep(self, checkpoint: Checkpoint, due: Due = Due.KEEP) -> None:
-        """Keep it, whole or not at all. Raises PausedError after it when `due` is STOP."""
+        """Keep it, whole or not at all. Raises PausedError after it when `due` is STOP.
+
+        Every process calls it, with the same step. A process that trains alone and was told to end ends here anyway.
+        """
         ...
 
 
@@ -159,19 +166,22 @@ class Processes:
     rank: place of this one among `count`
     local_rank: its place among those on its node
     rendezvous: where they meet, tcp://HOST:PORT; "" for one that is alone
+    patience_seconds: how long they wait for each other, to begin and at each step, before they give up [s]
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
     rendezvous: str = ""
+    patience_seconds: float = 300.0
 
 
 @dataclass(frozen=True)
 class Run:
     """What the platform lends to one training.
 
-    report: called with a stage of work, how far it is (0..1) and figures worth showing
+    report: called with a stage of work, how far it is (0..1) and figures worth showing; of several processes each calls
+        it, and what the first one says is shown
     checkpoints: what lets it go on after an interruption
     processes: those that train together; one, unless a job of several was started
     """
@@ -192,6 +202,7 @@ class Trained:
     tensors: weights by name, saved as safetensors
     reference: the trained model itself, (windows, unit indices) -> outputs: what the graph must agree with
     curves: one mapping for each epoch (or step of the fit), plotted and logged
+    notes: what it was trained on and how, e.g. {"device": "cuda", "precision": "bfloat16"}; told beside its energy
     """
 
     model: str
@@ -201,6 +212,7 @@ class Trained:
     reference: Callable[[FloatArray, NDArray[np.int64]], Outputs]
     output_units: Mapping[str, str]
     curves: Sequence[Mapping[str, float]] = field(default_factory=list)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 Predictor = Callable[[Series], Outputs]
@@ -224,7 +236,7 @@ class Task(Protocol):
         ...
 
     def train(self, data: TrainingData, options: Any, run: Run) -> Trained:
-        """Train a model and export it as one ONNX graph."""
+        """Train a model and export it as one ONNX graph. Of several processes, only the first one's answer is used."""
         ...
 
     def baselines(self, data: TrainingData, options: Any) -> Mapping[str, Predictor]:

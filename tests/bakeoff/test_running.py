@@ -148,7 +148,7 @@ class TestInterrupted:
             start_new_session=True,
         )
         deadline = time.monotonic() + 60
-        while not list(folder.glob(".wattline/bakeoff/waits-*/.wattline/checkpoints/*/half-way")):
+        while not list(folder.glob(".wattline/bakeoff/waits-*/.wattline/checkpoints/*/attempt-*/step-*.safetensors")):
             assert time.monotonic() < deadline, "it never got half-way"
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)

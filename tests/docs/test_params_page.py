@@ -13,6 +13,14 @@ from wattline.errors import InputError
 from wattline.params import Section
 
 ROOT = Path(__file__).resolve().parents[2]
+MAPPINGS = (
+    "TASK.ingest.options",
+    "TASK.presets",
+    "TASK.bakeoff.models",
+    "hpc.stages",
+    "TASK.sweep.options",
+    "TASK.sweep.space",
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def test_the_page_is_not_stale(writer):
 def test_every_key_of_params_yaml_is_on_the_page(writer):
     page = writer.PAGE.read_text(encoding="utf-8")
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shared = ("registry", "serving", "deployment", "monitoring")
+    shared = ("registry", "serving", "deployment", "monitoring", "hpc", "notebooks")
     blocks = set(tree) - {"task", "seed", *shared}
     keys = {key for block in blocks for key in leaves(tree[block], "TASK")}
     keys |= {key for section in shared for key in leaves(tree[section], section)}
@@ -45,7 +53,7 @@ def leaves(tree, prefix):
     """Dotted names of the values below `prefix`; what a source is given counts as one."""
     for name, value in tree.items():
         key = f"{prefix}.{name}"
-        nested = isinstance(value, dict) and key not in ("TASK.ingest.options", "TASK.presets", "TASK.bakeoff.models")
+        nested = isinstance(value, dict) and key not in MAPPINGS
         yield from leaves(value, key) if nested else [key]
 
 

@@ -42,7 +42,7 @@ def test_every_make_target_on_the_page_exists(path):
 
 @each_page
 def test_every_wattline_command_on_the_page_exists(path):
-    named = re.findall(r"(?:^|[`\s;&])wattline ([a-z]+)(?: ([a-z]+))?", code(path))
+    named = re.findall(r"(?:^|[`\s;&])wattline ([a-z][a-z-]*)(?: ([a-z]+))?", code(path))
     assert {command for command, _ in named} <= commands()
     assert {stage for command, stage in named if command == "run" and stage} <= set(STAGES)
 

@@ -10,7 +10,7 @@ from stages.conftest import Scorer, ScorerOptions
 from wattline.energy import parts, training
 from wattline.params import EnergyParams
 from wattline.stages import train
-from wattline.task import Run, Trained, TrainingData
+from wattline.task import Checkpoint, Run, Trained, TrainingData
 
 EPOCHS = 3
 
@@ -23,19 +23,20 @@ class Resumable(Scorer):
         self.fatal = fatal
 
     def train(self, data: TrainingData, options: ScorerOptions, run: Run) -> Trained:
-        checkpoint = run.checkpoints / f"epoch-{os.environ.get('RANK', '0')}"
-        while (done := int(checkpoint.read_text()) if checkpoint.exists() else 0) < EPOCHS:
+        former = run.checkpoints.newest()
+        for epoch in range(former.step + 1 if former else 1, EPOCHS + 1):
             sum(range(1_000_000))
-            checkpoint.write_text(str(done + 1))
-            print("epoch", done + 1, flush=True)
-            while done + 1 == self.fatal:
+            run.checkpoints.keep(Checkpoint(epoch, {}, {}))
+            print("epoch", epoch, flush=True)
+            while epoch == self.fatal:
                 sum(range(10_000))
-                die_once_read(run.checkpoints / "energy")
+                die_once_read()
         return super().train(data, options, run)
 
 
-def die_once_read(folder: Path) -> None:
+def die_once_read() -> None:
     """Leave as a node that loses its power does."""
+    (folder,) = Path(".wattline/checkpoints").glob("*/energy")
     if parts.read(folder)[-1].energy is not None:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ from wattline import files
 from wattline.energy import parts, training
 from wattline.energy.meters import Estimate, MeterError
 from wattline.energy.parts import Part
-from wattline.energy.place import Place, here
+from wattline.energy.place import Place, here, together
 from wattline.energy.training import Account, ReadByTheFirst, accounted, meter_of
 from wattline.errors import InputError
 from wattline.params import EnergyParams
 from wattline.records import Energy, Scope, TrainingEnergy
 from wattline.settings import settings
+from wattline.task import Processes
 
 LAUNCHES = ("a" * 16, "b" * 16)
 VARIABLES = (
-    "RANK", "WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_RUN_ID",
+    "RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID", "SLURM_LOCALID",
     "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT", "SLURM_PROCID",
     "SLURM_NODEID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES",
 )  # fmt: skip
@@ -475,6 +478,29 @@ class TestPlace:
         found = variables(**self.step(RANK="3", WORLD_SIZE="4"))
         assert (found.rank, found.ranks, found.node, found.nodes) == (3, 4, 1, 2)
 
+    def test_one_that_is_alone_meets_nobody(self, variables):
+        assert together(variables(MASTER_PORT="1")) == Processes()
+
+    def test_those_of_a_step_meet_on_its_first_node(self, variables):
+        met = {"MASTER_ADDR": "n1", "MASTER_PORT": "29501"}
+        found = together(variables(**self.step(SLURM_LOCALID="1", **met)))
+        assert found == Processes(rank=3, count=4, local_rank=1, rendezvous="tcp://n1:29501")
+
+    def test_torchruns_word_on_the_local_rank_counts_more(self, variables):
+        found = together(variables(**self.torchrun(LOCAL_RANK="1", SLURM_LOCALID="0", MASTER_ADDR="::1")))
+        assert (found.local_rank, found.rendezvous) == (1, "tcp://[::1]:29500")
+
+    @pytest.mark.parametrize("missing", ["MASTER_ADDR", "MASTER_PORT"])
+    def test_several_that_do_not_know_where_to_meet_are_refused(self, variables, missing):
+        met = {"MASTER_ADDR": "n1", "MASTER_PORT": "29501"} | {missing: ""}
+        with pytest.raises(InputError, match=f"process 3 of 4 that train together, and {missing} is not set"):
+            together(variables(**self.step(**met)))
+
+    @pytest.mark.parametrize("port", ["here", "0", "65536"])
+    def test_a_port_that_is_none_is_refused(self, variables, port):
+        with pytest.raises(InputError, match=f"MASTER_PORT is '{port}'"):
+            together(variables(**self.step(MASTER_ADDR="n1", MASTER_PORT=port)))
+
     def test_a_place_that_cannot_be_is_refused(self, variables):
         with pytest.raises(MeterError, match="process 3 of 1 on node 0 of 1, counted from 0; correct or unset RANK"):
             variables(RANK="3")
@@ -522,7 +548,7 @@ class TestTheStage:
         assert list(Path(".wattline/checkpoints").iterdir()) == []
 
     def test_processes_that_train_together_make_one_candidate_and_one_sum(self, project):
-        together = {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a", "MASTER_PORT": "1"}
+        together = {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
         processes = [self.attempt(RANK=str(rank), **together) for rank in range(2)]
         said = [process.communicate(timeout=120) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
@@ -567,6 +593,15 @@ class TestTheStage:
         fit()
         found = files.read_report("train_energy", TrainingEnergy)
         assert [attempt.finished for attempt in found.attempts] == [False, True]
+
+
+def test_an_attempt_on_a_node_whose_clock_is_behind_comes_after_the_former_one(begun, folder):
+    begun(Steady(), LAUNCHES[1]).close()
+    (path,) = folder.iterdir()
+    ahead = parts.read(folder)[0]
+    files.write_text(path, ahead.model_copy(update={"began": ahead.began + timedelta(hours=1)}).to_json())
+    begun(Steady(), LAUNCHES[0])
+    assert [part.place.launch for part in parts.read(folder)] == [LAUNCHES[1], LAUNCHES[0]]
 
 
 def test_the_order_of_attempts_is_that_of_their_beginning(begun, folder):

@@ -210,6 +210,21 @@ def test_the_card_is_fresh_after_a_run(clone):
     assert clone.run("wattline", "card", "--check") == (0, "")
 
 
+def test_the_notebooks_are_stages_of_their_own_that_ci_and_a_plain_repro_leave_alone(clone):
+    code, said = clone.run("dvc", "repro", "notebooks/dvc.yaml")
+    assert code == 0, said
+    assert set(ran(said)) == {
+        "notebooks/dvc.yaml:exploration", "notebooks/dvc.yaml:results",
+    }  # fmt: skip
+    pages = {path.name for path in (clone.folder / "reports" / "notebooks").iterdir()}
+    assert pages == {f"{name}.{kind}" for name in ("exploration", "results") for kind in ("ipynb", "html")}
+    assert "was rejected. Failed or refused: quality" in (clone.folder / "reports/notebooks/results.html").read_text()
+    planned = "from wattline.gitlab import affected; print(*affected.plan().parents)"
+    code, said = clone.run(sys.executable, "-c", planned)
+    assert (code, set(said.split())) == (0, set(STAGES))
+    (clone.folder / "notebooks" / "dvc.lock").unlink()
+
+
 def test_metrics_and_plots_can_be_shown(clone):
     code, said = clone.run("dvc", "metrics", "show", "--json")
     assert code == 0, said

@@ -9,7 +9,7 @@ import pytest
 from wattline.errors import InputError
 from wattline.records import Column
 from wattline.sources import UnitSeries
-from wattline.sources.checks import check_columns, check_unit
+from wattline.sources.checks import check_columns, check_new, check_unit
 from wattline.task import Series
 
 COLUMNS = ("power", "inlet", "load")
@@ -22,7 +22,8 @@ def unit(name: str = "node-1", rows: int = 10, columns: tuple[str, ...] = COLUMN
 
 
 def check(found: UnitSeries, *, labelled: bool = False, seen: set[str] | None = None) -> None:
-    check_unit(found, expected=COLUMNS, labelled=labelled, seen=set() if seen is None else seen)
+    check_unit(found, expected=COLUMNS, labelled=labelled)
+    check_new(found.series.unit, set() if seen is None else seen)
 
 
 def refusal(found: UnitSeries, *, labelled: bool = False) -> str:

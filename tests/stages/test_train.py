@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,9 +22,11 @@ from safetensors.numpy import load
 from project.task import TASK
 from stages.conftest import ROOT, SEED, STEPS, Scorer, train_candidate, with_reference
 from wattline import files, splits
+from wattline.checkpoints import Kept
 from wattline.energy import training
 from wattline.energy.meters import MeterError
-from wattline.errors import InputError, WattlineError
+from wattline.errors import InputError, PausedError, SupersededError, WattlineError
+from wattline.params import HpcParams
 from wattline.records import Signature, TrainingEnergy
 from wattline.serving.inference import golden
 from wattline.serving.inference.engine import Engine
@@ -129,6 +132,13 @@ class TestCandidate:
         assert call["params"]["seed"] == SEED
         assert call["curves"] == ({"loss": 2.0}, {"loss": 1.0})
         assert call["energy"] == files.read_report("train_energy", TrainingEnergy)
+
+    def test_what_it_ran_on_is_told_beside_the_energy_and_in_no_report_that_must_be_equal(self, fit, logged):
+        before = files.report_path("train").read_bytes(), files.digests(files.CANDIDATE)
+        fit(Scorer(lambda trained: replace(trained, notes={"device": "cuda"})))
+        assert (files.report_path("train").read_bytes(), files.digests(files.CANDIDATE)) == before
+        assert files.read_report("train_energy", TrainingEnergy).ran_on == {"device": "cuda"}
+        assert logged[-1]["energy"].ran_on == {"device": "cuda"}
 
     def test_no_checkpoint_and_no_temporary_folder_is_left(self):
         assert list(CHECKPOINTS.iterdir()) == []
@@ -296,11 +306,17 @@ def test_two_processes_train_the_same_bytes(project, block):
     assert train_in_a_process(options, hash_seed="2", threads="2") == first
 
 
+@pytest.fixture
+def always_kept(monkeypatch):
+    """A checkpoint is due whenever the task asks."""
+    monkeypatch.setattr(train, "_hpc", lambda: HpcParams(checkpoint_minutes=1e-9))
+
+
 class TestInterruption:
     """The real task's gradient descent, interrupted and resumed."""
 
     @pytest.fixture(autouse=True)
-    def prepared(self, project):
+    def prepared(self, project, always_kept):
         return project
 
     @pytest.fixture
@@ -339,7 +355,8 @@ class TestInterruption:
         assert train_candidate().model == "mean-abs", "the candidate before it stays"
         reported = interrupted(99)
         fit(TASK, **options)
-        assert reported == ["epoch 3", "epoch 4"]
+        assert reported[-2:] == ["epoch 3", "epoch 4"]
+        assert "epoch 1" not in reported
         assert files.digests(files.CANDIDATE) == undisturbed
         assert (files.REPORTS / "train" / "curves.csv").read_bytes() == curves
         attempts = files.read_report("train_energy", TrainingEnergy).attempts
@@ -351,7 +368,7 @@ class TestInterruption:
         interrupted(1)
         with pytest.raises(InterruptedTraining):
             fit(TASK, **options)
-        (checkpoint,) = CHECKPOINTS.iterdir()
+        kept = set(CHECKPOINTS.glob("*/attempt-0001/step-*.safetensors"))
         other, seed = options, SEED
         if changed == "options":
             convolution = options["convolution"]
@@ -367,27 +384,158 @@ class TestInterruption:
         with pytest.raises(InterruptedTraining):
             fit(TASK, seed=seed, **other)
         assert len(list(CHECKPOINTS.iterdir())) == 2
-        assert (checkpoint / "checkpoint.pt").exists()
+        assert kept
+        assert kept < set(CHECKPOINTS.glob("*/attempt-0001/step-*.safetensors"))
 
-    def test_a_checkpoint_cannot_bring_code_with_it(self, fit, options, interrupted):
-        import torch
-
+    def test_one_that_somebody_put_there_from_another_training_is_refused(self, fit, options, interrupted):
         interrupted(1)
         with pytest.raises(InterruptedTraining):
             fit(TASK, **options)
-        (checkpoint,) = CHECKPOINTS.glob("*/checkpoint.pt")
-        state = torch.load(checkpoint, weights_only=True)
-        torch.save(state | {"model": Payload()}, checkpoint)
-        with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        own = set(CHECKPOINTS.glob("*/attempt-*/step-*.safetensors"))
+        with pytest.raises(InterruptedTraining):
+            fit(TASK, seed=SEED + 1, **options)
+        other = max(set(CHECKPOINTS.glob("*/attempt-*/step-*.safetensors")) - own)
+        for mine in own:
+            mine.unlink()
+        other.rename(mine.parent / other.name)
+        refused = rf"{other.name} is a checkpoint of training {other.parts[-3]}, and this is training {mine.parts[-3]}"
+        with pytest.raises(InputError, match=refused):
             fit(TASK, **options)
-        assert not Path("executed").exists()
 
 
-class Payload:
-    """What an attacker would put into a checkpoint."""
+class TestSignals:
+    """What a scheduler, or somebody at a terminal, tells a training."""
 
-    def __reduce__(self) -> Any:
-        return Path.touch, (Path("executed"),)
+    @pytest.fixture(autouse=True)
+    def prepared(self, project):
+        return project
+
+    @pytest.fixture
+    def options(self, block) -> dict[str, Any]:
+        return knobs("convolution", block.train)
+
+    @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+    def test_a_training_keeps_what_it_has_and_goes_on_from_there(self, fit, options, number, monkeypatch):
+        code = 75 if number == signal.SIGUSR1 else 128 + number
+        fit(TASK, **options)
+        undisturbed = files.digests(files.CANDIDATE), (files.REPORTS / "train" / "curves.csv").read_bytes()
+        reported = at_epoch(1, lambda: os.kill(os.getpid(), number), monkeypatch)
+        before = signal.getsignal(number)
+        with pytest.raises(PausedError, match="is kept; start the training again and it goes on from there") as ended:
+            fit(TASK, **options)
+        assert ended.value.exit_code == code
+        assert signal.getsignal(number) in (before, signal.SIG_IGN)
+        told = len(reported)
+        fit(TASK, **options)
+        assert reported[told:][0] != "epoch 1", "it began anew"
+        assert (files.digests(files.CANDIDATE), (files.REPORTS / "train" / "curves.csv").read_bytes()) == undisturbed
+
+    def test_a_task_that_does_not_ask_is_ended_by_sigterm_at_once_and_not_by_the_notice(self, fit, logged):
+        def tells(*numbers: int) -> Callable[[Trained], Trained]:
+            def tell(trained: Trained) -> Trained:
+                for number in numbers:
+                    os.kill(os.getpid(), number)
+                return trained
+
+            return tell
+
+        with pytest.raises(SystemExit) as ended:
+            fit(Scorer(tells(signal.SIGUSR1, signal.SIGTERM)))
+        assert ended.value.code == 143
+        assert not files.CANDIDATE.exists()
+        fit(Scorer(tells(signal.SIGUSR1)))
+        assert files.CANDIDATE.exists()
+        assert len(logged) == 1
+
+    def test_one_that_asked_and_is_told_to_end_after_its_last_step_writes_nothing(self, fit, monkeypatch, logged):
+        class Asks(Scorer):
+            def train(self, data: TrainingData, options: Any, run: Run) -> Trained:
+                run.checkpoints.due()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return super().train(data, options, run)
+
+        with pytest.raises(PausedError, match="ended by SIGTERM") as ended:
+            fit(Asks())
+        assert ended.value.exit_code == 143
+        assert not files.CANDIDATE.exists()
+        assert not logged
+
+
+class TestSecondCopy:
+    """A scheduler lost sight of a training that lives on, and started it again."""
+
+    @pytest.fixture(autouse=True)
+    def former(self, trained, logged, always_kept):
+        logged.clear()
+        before = files.digests(files.CANDIDATE), files.digests(files.REPORTS)
+        yield
+        assert (files.digests(files.CANDIDATE), files.digests(files.REPORTS)) == before
+        assert not logged
+
+    def begin_another(self) -> None:
+        (folder,) = (path for path in CHECKPOINTS.iterdir() if (path / "attempt-0001").exists())
+        (folder / "attempt-0002").mkdir()
+
+    def test_the_former_one_keeps_nothing_from_then_on(self, fit, block, monkeypatch):
+        kept: list[Path] = []
+
+        def begin_another() -> None:
+            self.begin_another()
+            kept.extend(sorted(CHECKPOINTS.glob("*/attempt-0001/step-*")))
+
+        at_epoch(2, begin_another, monkeypatch)
+        with pytest.raises(SupersededError, match=r"attempt-0001 is superseded by attempt 2: a second copy") as ended:
+            fit(TASK, **knobs("convolution", block.train))
+        assert ended.value.exit_code == 4
+        assert kept
+        assert sorted(CHECKPOINTS.glob("*/attempt-*/step-*")) == kept
+
+    def test_the_former_one_makes_no_candidate(self, fit):
+        def late(trained: Trained) -> Trained:
+            self.begin_another()
+            return trained
+
+        with pytest.raises(SupersededError, match="is superseded by attempt 2"):
+            fit(Scorer(late))
+
+    def test_the_former_one_logs_nothing_though_it_is_found_out_at_the_last_moment(self, fit, monkeypatch):
+        make = golden.make
+
+        def late(*arguments: Any) -> bytes:
+            self.begin_another()
+            return make(*arguments)
+
+        monkeypatch.setattr(golden, "make", late)
+        with pytest.raises(SupersededError, match="is superseded by attempt 2"):
+            fit()
+
+    def test_one_that_ended_counts_even_when_its_number_was_given_anew(self, fit, block, monkeypatch):
+        def finish() -> None:
+            for path in CHECKPOINTS.glob("*/attempt-0001/*"):
+                path.unlink()
+            Kept(path.parents[1] / "other")
+            (path.parents[1] / "other" / "attempt-0001" / "attempt.json").rename(path.parent / "attempt.json")
+
+        at_epoch(2, finish, monkeypatch)
+        with pytest.raises(SupersededError, match="was removed while this training ran: another copy of it has ended"):
+            fit(TASK, **knobs("convolution", block.train))
+
+
+def at_epoch(number: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Act once, when the real task reports an epoch; gives the list of what is reported."""
+    original, reported = type(TASK).train, []
+
+    def acting(self: Any, data: TrainingData, options: Any, run: Run) -> Trained:
+        def report(what: str, done: float, figures: Mapping[str, float]) -> None:
+            if what == f"epoch {number}" and what not in reported:
+                act()
+            reported.append(what)
+            run.report(what, done, figures)
+
+        return original(self, data, options, replace(run, report=report))
+
+    monkeypatch.setattr(type(TASK), "train", acting)
+    return reported
 
 
 def test_nothing_ever_loads_a_pickle():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import wattline
-from wattline import environment, files, splits
+from wattline import editing, environment, files, splits
 from wattline.bakeoff.record import Inputs
 from wattline.errors import InputError
 from wattline.params import FILE, BakeoffParams, Params, typed
@@ -56,7 +56,7 @@ def models(loaded: Params, task: Task, shared: Inputs) -> tuple[Model, ...]:
     found: dict[str, Model] = {}
     place = f"{FILE}: {loaded.task.name}.bakeoff.models"
     for name, overrides in section(loaded).models.items():
-        options = merged(loaded.block.train, overrides)
+        options = editing.merged(loaded.block.train, overrides)
         checked = typed(task.options, options, where=f"{place}.{name}")
         identity = _identity(checked.model_dump(mode="json"), loaded, shared)
         for other in found.values():
@@ -64,16 +64,6 @@ def models(loaded: Params, task: Task, shared: Inputs) -> tuple[Model, ...]:
                 raise InputError(f"{place}: {other.name} and {name} have the same options; remove one")
         found[name] = Model(name=name, overrides=overrides, options=options, identity=identity)
     return tuple(found.values())
-
-
-def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `overrides`; of a nested mapping, what is named alone is replaced."""
-    result = dict(base)
-    for key, value in overrides.items():
-        former = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(former, Mapping)
-        result[key] = merged(former or {}, value) if both else value
-    return result
 
 
 def _identity(options: Mapping[str, Any], loaded: Params, shared: Inputs) -> str:

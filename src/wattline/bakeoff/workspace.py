@@ -92,15 +92,6 @@ def _bring(source: Path, target: Path, shared: Inputs) -> None:
     """Link the prepared rows, so that a `dvc repro` in the meantime replaces the project's and not these."""
     if not (target / splits.MANIFEST).is_file():
         with files.replace_directory(target) as fresh:
-            shutil.copytree(source, fresh, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(source, fresh, copy_function=files.link, dirs_exist_ok=True)
     if files.sha256(target / splits.MANIFEST) != shared.prepared_sha256:
         raise InputError(f"{source} was written anew while the bake-off ran; run it again")
-
-
-def _link(source: str, target: str) -> None:
-    """The same bytes at `target`: a hard link, or a copy on another file system."""
-    real = Path(source).resolve()
-    try:
-        Path(target).hardlink_to(real)
-    except OSError:
-        shutil.copyfile(real, target)

@@ -6,6 +6,9 @@ from wattline.charts.evaluation import MAXIMUM_BARS, contenders, extremes, slice
 from wattline.charts.latency import latency
 from wattline.charts.monitoring import drift
 from wattline.charts.pareto import pareto
+from wattline.charts.sweep import history
+from wattline.charts.telemetry import distributions, recorded, span
+from wattline.charts.training import costs, curves
 
 __all__ = [
     "ALARM",
@@ -14,12 +17,18 @@ __all__ = [
     "OTHER",
     "Cost",
     "contenders",
+    "costs",
+    "curves",
+    "distributions",
     "drift",
     "energy_test",
     "extremes",
+    "history",
     "latency",
     "pareto",
     "png",
+    "recorded",
     "slices",
+    "span",
     "timeline",
 ]

@@ -217,11 +217,13 @@ def mirror(version: Given = None) -> None:
 
 @app.command()
 def sync() -> None:
-    """Send trainings that were logged without a network to the store, once and in order."""
+    """Send trainings and sweeps that were logged without a network to the store, once and in order."""
     from wattline.registry import spool
+    from wattline.sweep import tracking
 
     sent = spool.sync()
     lines = [f"sent: {one.record} as run {one.run_id}" for one in sent]
+    lines += [f"sent: {line}" for line in tracking.sync()]
     typer.echo("\n".join([*lines, f"synced: {len(sent)} {'training' if len(sent) == 1 else 'trainings'}"]))
 
 

@@ -6,8 +6,10 @@ import secrets
 from pydantic import Field
 
 from wattline.energy.meters import MeterError
+from wattline.errors import InputError
 from wattline.records import Record
 from wattline.settings import Settings, settings
+from wattline.task import Processes
 
 
 class Place(Record):
@@ -43,6 +45,29 @@ def here() -> Place:
         )
     launch = _launch(said) if ranks > 1 else secrets.token_hex(8)
     return Place(launch=launch, rank=rank, ranks=ranks, node=node, nodes=nodes)
+
+
+def together(place: Place) -> Processes:
+    """The processes of the launch that `place` belongs to, and where they meet.
+
+    Raises InputError where several were started and nobody told them where.
+    """
+    said = settings()
+    if place.ranks == 1:
+        return Processes()
+    for name, value in {"MASTER_ADDR": said.master_address, "MASTER_PORT": said.master_port}.items():
+        if not value:
+            raise InputError(
+                f"this is process {place.rank} of {place.ranks} that train together, and {name} is not set; start them "
+                "with `wattline run train --site ...` or torchrun, or set it to the same for all: the host of the "
+                "first one, and a free port there"
+            )
+    port = str(said.master_port)
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise InputError(f"MASTER_PORT is {port!r}; set it to a free port of the first process's host, e.g. 29500")
+    host = f"[{said.master_address}]" if ":" in str(said.master_address) else said.master_address
+    local_rank = said.slurm_local_process if said.local_rank is None else said.local_rank
+    return Processes(place.rank, place.ranks, local_rank, rendezvous=f"tcp://{host}:{port}")
 
 
 def _launch(said: Settings) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -127,11 +127,13 @@ class Account:
     def _first(self, earlier: Sequence[Part]) -> Part:
         """The part before the first reading."""
         own = [part for part in earlier if (part.place.launch, part.place.rank) == (self.place.launch, self.place.rank)]
+        # Clocks of nodes do not agree: an attempt comes after all that it finds, whatever its own clock says.
+        after = [part.began + timedelta(microseconds=1) for part in earlier]
         return Part(
             place=self.place,
             repeat=len(own) + 1,
             meter=self._meter.name,
-            began=datetime.now(UTC),
+            began=max([datetime.now(UTC), *after]),
             lap_seconds=self._lap_seconds,
         )
 

@@ -14,6 +14,8 @@ from wattline.errors import InputError
 from wattline.gitlab import run_cache
 from wattline.gitlab.run_cache import Shared
 
+PIPELINE = "dvc.yaml"
+
 
 @dataclass
 class Plan:
@@ -43,7 +45,8 @@ def plan() -> Plan:
     try:
         with Repo(".") as repo:
             graph = get_active_graph(repo.index.graph)
-            order = plan_repro(graph)
+            # Other files, such as notebooks/dvc.yaml, are for people: CI runs what stands here, and what that reads.
+            order = plan_repro(graph, [stage for stage in graph if stage.path_in_repo == PIPELINE])
             found = Plan()
             walk = Walk(repo)
             for stage in order:

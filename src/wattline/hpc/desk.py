@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattline import params, sites
@@ -26,40 +26,44 @@ RECENT_BYTES = 16384
 
 
 @dataclass(frozen=True)
+class Command:
+    """What runs where the work is no stage of dvc.yaml; see `Order`."""
+
+    words: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    array: str = ""
+
+
+@dataclass(frozen=True)
 class Desk:
-    """One piece of work at one site. A command where it is no stage of dvc.yaml."""
+    """One piece of work at one site."""
 
     work: Work
     site: str
     profile: Profile
     scheduler: Scheduler
     params: HpcParams
-    command: Sequence[str] | None
-    variables: Mapping[str, str]
+    command: Command | None
     say: Say
 
     @classmethod
-    def of(
-        cls,
-        wanted: Work,
-        site: str,
-        profile: Profile,
-        *,
-        command: Sequence[str] | None = None,
-        variables: Mapping[str, str] | None = None,
-        say: Say,
-    ) -> "Desk":
-        scheduler, hpc = scheduler_of(profile), params.load().hpc
-        return cls(wanted, site, profile, scheduler, hpc, command, variables or {}, say)
+    def of(cls, wanted: Work, site: str, profile: Profile, *, command: Command | None = None, say: Say) -> "Desk":
+        return cls(wanted, site, profile, scheduler_of(profile), params.load().hpc, command, say)
 
     @property
     def folder(self) -> Path:
         return folder_of(self.work.name)
 
     def order(self, token: str) -> Order:
-        command = self.command if self.command is not None else stage_command(self.work.name, token)
+        command = self.command or Command(stage_command(self.work.name, token))
         return order_of(
-            self.work.name, command, token=token, profile=self.profile, params=self.params, variables=self.variables
+            self.work.name,
+            command.words,
+            token=token,
+            profile=self.profile,
+            params=self.params,
+            variables=command.variables,
+            array=command.array,
         )
 
     def settle(self) -> None:
@@ -84,11 +88,11 @@ class Desk:
             return
         number, order = job.job, self.order(job.token)
         patiently(lambda: self.scheduler.cancel(number), params=self.params, say=self.say)
-        quiet = Log(order.log, recent_bytes=0)
-        look = follow(self.scheduler, order, number, log=quiet, say=self.say, seen=lambda seen: None)
+        look = follow(self.scheduler, order, number, log=Log(order.log, recent_bytes=0), say=self.say)
         well = look.state is State.COMPLETED and not look.exit_code  # it was faster: what it made can be used
         with record.locked(self.folder):
-            record.write(self.folder, job.seen(look).model_copy(update={"collected": not well}))
+            last = record.read(self.folder) or job
+            record.write(self.folder, last.seen(look).model_copy(update={"collected": not well}))
 
     def found(self, job: Job) -> Job | None:
         """`job` with its number, where there is one: who submitted it may not have lived to note that."""
@@ -148,6 +152,9 @@ class Desk:
 
         def seen(look: Look) -> None:
             self._note(job.token, look)
+            if reason := outcome.hopeless(look, order):
+                self.cancel(job)
+                raise InputError(f"{reason}; it was cancelled")
 
         log = Log(order.log, recent_bytes=recent_bytes)
         return follow(self.scheduler, order, job.job, log=log, say=self.say, seen=seen)
@@ -165,7 +172,7 @@ class Desk:
     def _collect(self, job: Job, look: Look) -> None:
         """Take over the outcome of a job, once."""
         order = self.order(job.token)
-        spent, reason = energy.of_job(look, self.profile)
+        spent, reason = energy.of_job(look, order)
         with record.locked(self.folder):
             last = record.read(self.folder)
             first = last is not None and last.token == job.token and not last.collected

@@ -5,29 +5,37 @@ from collections.abc import Sequence
 from wattline.energy.meters import MeterError
 from wattline.energy.meters.accounting import step_energies
 from wattline.energy.meters.ear import step_energy
-from wattline.hpc.scheduler import Look
+from wattline.hpc.scheduler import Look, Order
 from wattline.records import Energy
-from wattline.sites import Profile
 
 STEP = "0"
 """The one `srun` of the script."""
 WAIT_SECONDS = 60.0
 
 
-def of_job(look: Look, profile: Profile) -> tuple[Energy | None, str]:
+def of_job(look: Look, order: Order) -> tuple[Energy | None, str]:
     """The energy of a job that has ended, or why it was not measured. What is missing never counts as 0."""
-    if profile.energy == "none":
-        return None, "the site's profile says energy: none"
-    if not look.nodes:
-        return None, f"job {look.job} never ran"
+    if reason := _beyond(look, order):
+        return None, reason
     try:
-        if profile.energy == "slurm":
-            return total(step_energies(look.job, STEP, timeout_seconds=WAIT_SECONDS)), ""
-        if look.restarts:
-            return None, f"EAR does not tell the {look.restarts + 1} attempts of job {look.job} apart"
-        return step_energy(look.job, STEP, nodes=len(look.nodes), timeout_seconds=WAIT_SECONDS), ""
+        if order.profile.energy == "ear":
+            return step_energy(look.job, STEP, nodes=len(look.nodes), timeout_seconds=WAIT_SECONDS), ""
+        return total(step_energies(look.job, STEP, timeout_seconds=WAIT_SECONDS)), ""
     except MeterError as error:
         return None, str(error)
+
+
+def _beyond(look: Look, order: Order) -> str:
+    """Why nobody can be asked; nothing where somebody can."""
+    if order.profile.energy == "none":
+        return "the site's profile says energy: none"
+    if not look.nodes:
+        return f"job {look.job} never ran"
+    if order.array:
+        return "the tasks of an array are not added up"
+    if order.profile.energy == "ear" and look.restarts:
+        return f"EAR does not tell the {look.restarts + 1} attempts of job {look.job} apart"
+    return ""
 
 
 def total(attempts: Sequence[Energy]) -> Energy:

@@ -96,9 +96,8 @@ def _charliecloud(path: str, command: Sequence[str], root: str, binds: tuple[str
         "export USER CH_IMAGE_CACHE=disabled",
     ]
     options = " ".join(f"--bind={mount}" for mount in mounts)
-    start = (
-        f"ch-run --no-home --cd={words([root])} {options} --set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={_path(root)}"
-    )
+    inside = f"--set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={_path(root)}"
+    start = f"ch-run --env-no-expand --cd={words([root])} {options} {inside}"
     return Wrapping(tuple(lines), f'{start} "$image" -- {words(_in_image(command))}')
 
 
@@ -108,15 +107,16 @@ def _apptainer(path: str, command: Sequence[str], root: str, binds: tuple[str, .
         f"image={expanded(path)}",
         'command -v apptainer > /dev/null || give_up "this node has no apptainer; load its module"',
         '[ -r "$image" ] || give_up "there is no image at $image; run: wattline stage-in"',
+        f"export APPTAINERENV_PREPEND_PATH={IN_IMAGE.partition(':')[0]} APPTAINERENV_PYTHONPATH={_path(root)}",
     )
     options = " ".join(f"--bind={mount}" for mount in mounts)
     start = f"apptainer exec {'--nv ' if gpus else ''}--no-home --pwd={words([root])} {options}"
-    inside = f"--env=PREPEND_PATH=/opt/wattline/bin --env=PYTHONPATH={_path(root)}"
-    return Wrapping(lines, f'{start} {inside} "$image" {words(_in_image(command))}')
+    return Wrapping(lines, f'{start} "$image" {words(_in_image(command))}')
 
 
 def _path(root: str) -> str:
-    return words([f"{root}/src"])
+    """PYTHONPATH with the project's sources before what the profile names."""
+    return words([f"{root}/src"]) + '"${PYTHONPATH:+:$PYTHONPATH}"'
 
 
 FOLDERS: dict[str, Callable[[str], tuple[str, ...]]] = {"venv": _venv, "conda": _conda}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from wattline.hpc import flux_script
 from wattline.hpc.commands import Answer, call
 from wattline.hpc.scheduler import Look, Order, State
 
-ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+ALPHABET = "".join(sorted(set(string.digits + string.ascii_letters) - set("0IOl")))
 """Digits of an F58 number, RFC 19 of Flux."""
 
 RESULTS = {

@@ -42,6 +42,8 @@ def _check(order: Order, wanted: ResourcesParams) -> None:
     for path in (order.root.absolute(), preparing.folder(order)):
         if UNWRITABLE.search(str(path)):
             raise InputError(f"Flux cannot write below {str(path)!r}: rename what holds {{{{ or a line break")
+    if order.array:
+        raise InputError(f"Flux has no arrays of jobs, but {order.array!r} was asked for; use a site with Slurm")
     if order.profile.qos:
         raise InputError(f"Flux has no QoS, but the profile names {order.profile.qos!r}; empty qos, or use a queue")
     preparing.check_notice(order, wanted)
@@ -95,13 +97,11 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
         options += f" --gpus-per-task={math.ceil(wanted.gpus_per_node / tasks)}"
     start = []
     if order.profile.scratch and nodes > 1:
-        start.append('mkdir -p -m 700 "$TMPDIR"')
+        start.append('mkdir -p "$TMPDIR" && chmod 700 "$TMPDIR"')
     if nodes * tasks > 1:
         # What torchrun would set, and what wattline reads.
         start.append("export RANK=$FLUX_TASK_RANK WORLD_SIZE=$FLUX_JOB_SIZE LOCAL_RANK=$FLUX_TASK_LOCAL_ID")
         start.append(f"export GROUP_WORLD_SIZE={nodes} GROUP_RANK=$((FLUX_TASK_RANK / {tasks}))")
-    if start:
-        command = f"bash -c '{' && '.join(start)} && exec \"$@\"' wattline {command}"
     yield from ("", '[ -z "$told" ] || exit 143', "code=0")
     if wanted.minutes is not None:
         yield from (
@@ -110,7 +110,7 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
             '    wait "$pause" && flux job killall -f -s USR1; } > /dev/null 2>&1 &',
             "notice=$!",
         )
-    yield f"flux run {options} {command} || code=$?"
+    yield f"flux run {options} \\\n    {preparing.started(command, first=start)} || code=$?"
     if wanted.minutes is not None:
         yield 'kill "$notice" 2> /dev/null'
     yield '[ "$code" = 0 ] || exit "$code"'

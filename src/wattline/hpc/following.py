@@ -18,7 +18,7 @@ FORGOTTEN_LOOKS = 3
 Seen = Callable[[Look], None]
 
 
-def follow(scheduler: Scheduler, order: Order, job: str, *, log: Log, say: Say, seen: Seen) -> Look:
+def follow(scheduler: Scheduler, order: Order, job: str, *, log: Log, say: Say, seen: Seen | None = None) -> Look:
     """Follow a job until it has ended, and give the last look at it.
 
     seen: called with each look that differs from the one before
@@ -34,7 +34,8 @@ def follow(scheduler: Scheduler, order: Order, job: str, *, log: Log, say: Say, 
                 look = clock.forgotten(order, job)
             if look is not None and _differs(look, last):
                 say(told(look, last))
-                seen(look)
+                if seen is not None:
+                    seen(look)
                 last = look
             if look is not None and look.state.ended:
                 for line in log.end():

@@ -43,6 +43,7 @@ def order_of(
     profile: Profile,
     params: HpcParams,
     variables: Mapping[str, str],
+    array: str = "",
 ) -> Order:
     """The order of one job; what `hpc.stages` in params.yaml leaves open, the profile says."""
     wanted = params.stages.get(name, ResourcesParams()).model_dump(exclude_none=True)
@@ -56,6 +57,7 @@ def order_of(
         resources=profile.resources.model_copy(update=wanted),
         params=params,
         variables={"WATTLINE_COMMIT": commit(), **variables},
+        array=array,
     )
 
 

@@ -6,6 +6,22 @@ from wattline.errors import PausedError, WattlineError
 from wattline.hpc.scheduler import Look, Order, State
 
 TAIL_BYTES = 4096
+LESS = "ask for less in hpc.stages of params.yaml, or correct `partition` in the site's profile"
+HOPELESS = {
+    "AccountNotAllowed": "correct `account` in the site's profile",
+    "InvalidAccount": "correct `account` in the site's profile",
+    "InvalidQOS": "correct `qos` in the site's profile",
+    "QOSNotAllowed": "correct `qos` in the site's profile",
+    "QOSTimeLimit": "lower `minutes` in hpc.stages of params.yaml, or choose another `qos` in the site's profile",
+    "PartitionTimeLimit": "lower `minutes` in hpc.stages of params.yaml, or correct `partition` in the site's profile",
+    "PartitionNodeLimit": LESS,
+    "PartitionConfig": LESS,
+    "BadConstraints": "correct `flags` in the site's profile",
+    "DependencyNeverSatisfied": "remove the dependency from `flags` in the site's profile",
+}
+"""Reasons of Slurm's for waiting that only another order ends."""
+LAUNCHERS = ("srun: ", "slurmstepd: ", "flux-job: ")
+"""They only repeat that something ended."""
 
 
 class JobError(WattlineError):
@@ -47,6 +63,13 @@ def sentence(look: Look, order: Order) -> str:
             return _failed(look, order, who, again)
 
 
+def hopeless(look: Look, order: Order) -> str | None:
+    """Why a job that waits will never start, and what to do; None for one that may."""
+    if look.state is not State.PENDING or look.restarts or look.reason not in HOPELESS:
+        return None
+    return f"job {look.job} ({order.stage}) would wait for ever ({look.reason}): {HOPELESS[look.reason]}"
+
+
 def _failed(look: Look, order: Order, who: str, again: str) -> str:
     code, where = _exit_code(look), f"all that it said is in {order.log}"
     if code == PausedError.exit_code:
@@ -76,5 +99,6 @@ def last_line(log: Path) -> str:
             lines = [line.strip() for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
+    lines = [line for line in lines if not line.startswith(LAUNCHERS)] or lines
     ours = [line for line in lines if line.startswith("wattline: ")]
     return (ours or lines or [""])[-1].removeprefix("wattline: ")[:300]

@@ -1,6 +1,6 @@
 """The part of a job's script that every scheduler shares: modules, variables, temporary files, how it ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wattline.errors import InputError
@@ -123,7 +123,7 @@ def scratch(profile: Profile, job: str) -> Iterator[str]:
     yield from (
         "",
         f'private={expanded(profile.scratch)}"/wattline-$(id -u)-{job}"',
-        'mkdir -p -m 700 "$private" || give_up "$private cannot be created; correct scratch in the profile"',
+        '{ mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"',
         'export TMPDIR="$private"',
     )
 
@@ -152,3 +152,13 @@ def _outside(order: Order) -> Iterator[str]:
 def folder(order: Order) -> Path:
     """Where script, log and exit code lie, as an absolute path."""
     return order.root.absolute() / order.folder
+
+
+def started(command: str, *, first: Sequence[str] = ()) -> str:
+    """`command` as the launcher starts it on each node, after `first`.
+
+    The notice of the time limit would kill a program that does not know of it: so it is ignored until a training
+    listens.
+    """
+    own = " && ".join(['trap "" USR1', *first, 'exec "$@"'])
+    return f"bash -c '{own}' job \\\n    {command}"

@@ -7,10 +7,15 @@ from wattline import sites, stages
 from wattline.energy.place import here
 from wattline.errors import InputError
 from wattline.hpc import desk, made, outcome, work
-from wattline.hpc.desk import Desk
+from wattline.hpc.desk import Command, Desk
 from wattline.interruption import Say, streamed
 from wattline.settings import settings
 from wattline.sites import LOCAL
+
+
+def _aloud(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)  # noqa: T201
 
 
 def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path | None) -> None:
@@ -27,7 +32,7 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
             kept(stage, keep)
 
 
-def run(stage: str, site: str, *, say: Say = print) -> None:
+def run(stage: str, site: str, *, say: Say = _aloud) -> None:
     """Run one stage: here, or as a job where the profile of `site` says so.
 
     Raises JobError with the exit code of the stage when the job does not end well, InputError for what is wrong with
@@ -49,7 +54,8 @@ def run_command(
     inputs: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
     variables: Mapping[str, str] | None = None,
-    say: Say = print,
+    array: str = "",
+    say: Say = _aloud,
 ) -> None:
     """Run a command as the job `name`, or here where `site` has no scheduler, through the same machinery as a stage.
 
@@ -57,18 +63,21 @@ def run_command(
     inputs: what it reads besides params.yaml; the same command on the same inputs is not submitted twice
     outputs: what must be there in the end; DVC does not know them, so they are not kept for later
     variables: further ones of the job; nothing secret, the script is a file
+    array: indices of an array of such jobs, e.g. 1-8%2, each with a log of its own (job-1.log); Slurm only
 
     Raises what `run` raises; `reports/jobs/<name>/` has script, log and record.
     """
     profile = None if site == LOCAL else sites.load(site)
     wanted = work.of_command(name, command, site, inputs=inputs, outputs=outputs)
+    if array and (profile is None or profile.scheduler != "slurm"):
+        raise InputError(f"site {site} has no arrays of jobs; choose one with scheduler: slurm")
     if profile is None or profile.scheduler == LOCAL:
         _run_here(name, command, variables or {}, say=say)
         return
-    Desk.of(wanted, site, profile, command=command, variables=variables or {}, say=say).settle()
+    Desk.of(wanted, site, profile, command=Command(command, variables or {}, array), say=say).settle()
 
 
-def follow(name: str, *, say: Say = print) -> None:
+def follow(name: str, *, say: Say = _aloud) -> None:
     """Follow the job of a stage that was submitted before, and tell how it ended. What it made is left as it is.
 
     Raises InputError where there is none, and what `run` raises when the job does not end well.
@@ -77,7 +86,7 @@ def follow(name: str, *, say: Say = print) -> None:
     former.attach(found)
 
 
-def end(name: str, *, say: Say = print) -> None:
+def end(name: str, *, say: Say = _aloud) -> None:
     """Cancel the job of a stage, and wait for its end. Raises InputError where there is none."""
     former, found = desk.of_former(name, say=say)
     former.cancel(found)

@@ -38,6 +38,7 @@ class Order:
     root: the project, seen by both
     token: hexadecimal, of this order alone; it is part of the job's name, so that a job can be found again
     variables: further ones, set in the job
+    array: indices where it is an array of equal jobs, e.g. 1-8%2; "" for a single one. Slurm only
     """
 
     stage: str
@@ -49,6 +50,7 @@ class Order:
     resources: ResourcesParams
     params: HpcParams
     variables: Mapping[str, str] = field(default_factory=dict)
+    array: str = ""
 
     @property
     def name(self) -> str:

@@ -121,15 +121,17 @@ def _launch(order: Order, wanted: ResourcesParams, command: str) -> Iterator[str
     if nodes * tasks > 1:
         # Whoever ends first must not take along those that still keep a checkpoint.
         options += " --kill-on-bad-exit=0 --wait=0"
-    if order.profile.scratch and nodes > 1:
-        command = f'bash -c \'mkdir -p -m 700 "$TMPDIR" && exec "$@"\' wattline {command}'
+    own = ['mkdir -p "$TMPDIR" && chmod 700 "$TMPDIR"'] if order.profile.scratch and nodes > 1 else []
     yield from (
         "",
-        "# srun passes signals on: USR1 before the time limit goes to the stage and not to this script.",
+        "# USR1 before the time limit goes to the stage alone, which ignores it until a training listens.",
         '[ -z "$told" ] || exit 143',
         "code=0",
-        f"srun {options} {command} || code=$?",
+        f"srun {options} \\\n    {preparing.started(command, first=own)} || code=$?",
     )
+    if own:
+        yield "# Other nodes may have a scratch of their own."
+        yield f'srun --export=ALL --overlap --nodes={nodes} --ntasks-per-node=1 rm -rf "$TMPDIR"'
 
 
 def _ending(order: Order, array: str | None) -> Iterator[str]:

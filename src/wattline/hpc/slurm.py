@@ -57,7 +57,7 @@ class Slurm:
     name = "slurm"
 
     def render(self, order: Order) -> str:
-        return script.slurm(order)
+        return script.slurm(order, array=order.array or None)
 
     def submit(self, order: Order) -> str:
         answer = _asked("sbatch", "--parsable", str(order.script))

@@ -1,1 +1,1 @@
-"""Notebooks that run headless: parameters in, an executed copy out, an error in a cell is an error."""
+"""Notebooks that run without a person: notebooks/*.ipynb, what their cells call, and what is kept of a run."""

@@ -26,6 +26,7 @@ from wattline.params.gates import (
 )
 from wattline.params.hpc import HpcParams, ResourcesParams
 from wattline.params.monitoring import MonitoringParams
+from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
@@ -45,6 +46,7 @@ from wattline.params.stages import (
     SessionParams,
     ValidateParams,
 )
+from wattline.params.sweep import KnobParams, PrunerParams, SweepParams
 from wattline.params.unique import UniqueKeys
 from wattline.task import Task, missing_members
 
@@ -66,15 +68,18 @@ __all__ = [
     "GatesParams",
     "HpcParams",
     "IngestParams",
+    "KnobParams",
     "LatencyLimits",
     "LoadParams",
     "MeasureParams",
     "MonitoringParams",
+    "NotebookParams",
     "Params",
     "Positive",
     "PrepareParams",
     "ProfileParams",
     "PrometheusParams",
+    "PrunerParams",
     "QualityLimits",
     "RedfishParams",
     "RegistryParams",
@@ -86,6 +91,7 @@ __all__ = [
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
+    "SweepParams",
     "TaskParams",
     "ValidateParams",
     "load",
@@ -115,6 +121,7 @@ class Block(Section):
     emissions: how the site's electricity is made; null where no grams are to be stated
     presets: source -> section -> values, which `make demo SOURCE=<source>` writes into the sections
     bakeoff: models that `wattline bakeoff` runs side by side
+    sweep: options that `wattline sweep` varies
     """
 
     ingest: IngestParams
@@ -131,6 +138,7 @@ class Block(Section):
     card: CardParams
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     bakeoff: BakeoffParams | None = None
+    sweep: SweepParams | None = None
 
 
 class Params(Section):
@@ -139,6 +147,7 @@ class Params(Section):
     seed: of everything that is drawn at random
     deployment: how images reach a serving host; null where nothing is deployed from here
     hpc: what each stage needs where it runs as a job
+    notebooks: how long they may take
     """
 
     task: TaskParams
@@ -148,6 +157,7 @@ class Params(Section):
     deployment: DeploymentParams | None = None
     monitoring: MonitoringParams
     hpc: HpcParams = HpcParams()
+    notebooks: NotebookParams = NotebookParams()
     block: Block
 
     @property
@@ -157,7 +167,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

@@ -34,6 +34,7 @@ class HpcParams(Section):
     checkpoint_minutes: between two checkpoints of a training [min]
     notice_seconds: so long before its time limit a training is told to keep a checkpoint and to end [s]
     maximum_restarts: how often one job may begin again after its time limit, a preemption or a dead node
+    peer_seconds: how long processes that train together wait for each other, to begin and at each step [s]
     poll_seconds: between two questions to the scheduler, while nothing else says that a job has ended [s]
     patience_seconds: how long a scheduler may be silent before its job is left to itself [s]
     stages: stage -> what it needs
@@ -42,6 +43,7 @@ class HpcParams(Section):
     checkpoint_minutes: Positive = 10.0
     notice_seconds: int = Field(default=120, ge=1)
     maximum_restarts: int = Field(default=20, ge=0)
+    peer_seconds: Positive = 300.0
     poll_seconds: Positive = 5.0
     patience_seconds: Positive = 900.0
     stages: Mapping[str, ResourcesParams] = {}

@@ -74,10 +74,12 @@ class TrainingEnergy(Record):
     """Energy of a whole training: every attempt of every process, lost work included.
 
     total: their sum; estimated as soon as one part is
+    ran_on: what the last attempt trained on, as the task told it, e.g. device and precision
     """
 
     total: Energy
     attempts: tuple[Attempt, ...] = Field(min_length=1)
+    ran_on: Mapping[str, str] = {}
 
     @property
     def launches(self) -> int:

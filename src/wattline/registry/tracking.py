@@ -165,7 +165,10 @@ def _metrics(training: Training) -> list["Metric"]:
 
 
 def _energy_tag(energy: TrainingEnergy | None) -> dict[str, str]:
-    return {"wattline.training_energy": f"{energy.total.provenance}: {energy.total.sensor}"} if energy else {}
+    if energy is None:
+        return {}
+    ran_on = {f"wattline.ran_on.{name}": value for name, value in energy.ran_on.items()}
+    return {"wattline.training_energy": f"{energy.total.provenance}: {energy.total.sensor}"} | ran_on
 
 
 def _run_name(candidate: Candidate) -> str:

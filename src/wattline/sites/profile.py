@@ -40,6 +40,8 @@ class DaskProfile(Section):
     cores: of one worker
     memory_gib: of one worker [GiB]
     minutes: longest life of a worker's job [min]
+    wait_minutes: how long the stage waits while not one worker runs, since all are in the queue [min]
+    interface: network by which workers and stage reach each other, e.g. ib0; "": the one of the machine's name
     """
 
     workers: int = Field(default=0, ge=0)
@@ -47,6 +49,8 @@ class DaskProfile(Section):
     cores: int = Field(default=1, ge=1)
     memory_gib: float = Field(default=2.0, gt=0)
     minutes: int = Field(default=30, ge=1)
+    wait_minutes: int = Field(default=60, ge=1)
+    interface: str = Field(default="", pattern=r"^[\w.:-]*$")
 
 
 class Profile(Section):

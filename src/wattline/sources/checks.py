@@ -42,15 +42,18 @@ def check_same_columns(found: tuple[str, ...], expected: tuple[str, ...], *, whe
         )
 
 
-def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool, seen: set[str]) -> None:
+def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool) -> None:
     """Raise InputError naming unit, column and first offending value when rows of `unit` cannot be used.
 
     expected: column names of the dataset, in order
-    seen: lower-case names of the units before this one; this one is added
     NaN values are allowed: they are samples that nobody recorded.
     """
     series = unit.series
-    _check_name(series.unit, seen)
+    if not UNIT_NAME.fullmatch(series.unit):
+        raise InputError(
+            f"unit name {series.unit!r} cannot be a file name; use letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit"
+        )
     _check_shapes(unit)
     check_same_columns(unit.columns, expected, where=f"unit {series.unit}")
     _check_timestamps(series)
@@ -60,12 +63,11 @@ def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool, s
         _check_test_start(series, unit.test_start)
 
 
-def _check_name(name: str, seen: set[str]) -> None:
-    if not UNIT_NAME.fullmatch(name):
-        raise InputError(
-            f"unit name {name!r} cannot be a file name; use letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit"
-        )
+def check_new(name: str, seen: set[str]) -> None:
+    """Raise InputError when a unit before this one had its name.
+
+    seen: lower-case names of the units before this one; this one is added
+    """
     # A file system that ignores case would let Node1 overwrite node1.
     if name.lower() in seen:
         raise InputError(f"unit {name!r} comes twice (case is ignored); give every unit a name of its own")

@@ -1,6 +1,6 @@
 """What a source hands to `ingest`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,20 @@ class UnitSeries:
 
 
 @dataclass(frozen=True)
+class Readers:
+    """Units that whoever works on them reads, here or on another machine: nothing has been read so far.
+
+    reads: what to call a unit until it is read -> reads it. It is sent to workers, so it must be possible to pickle it:
+        a `functools.partial` of a function of a module
+    """
+
+    reads: Mapping[str, Callable[[], UnitSeries]]
+
+    def __iter__(self) -> Iterator[UnitSeries]:
+        return (read() for read in self.reads.values())
+
+
+@dataclass(frozen=True)
 class Source:
     """A dataset, opened but not yet read.
 
@@ -30,7 +44,8 @@ class Source:
     labelled: whether `series.target` carries labels (0 normal, 1 anomalous, NaN unknown); else it is NaN throughout
     files: the files that rows come from, with the digests found
     notes: what a reader should know; equal for every run on equal inputs
-    units: produced one at a time, read once; an iterator may raise InputError or IntegrityError
+    units: produced one at a time, read once; an iterator may raise InputError or IntegrityError. `Readers` lets
+        several workers read at the same time
     unit_count: how many there will be, where that is known before they are read
     """
 
@@ -41,7 +56,7 @@ class Source:
     cadence_seconds: float
     columns: tuple[Column, ...]
     labelled: bool
-    units: Iterable[UnitSeries]
+    units: Iterable[UnitSeries] | Readers
     files: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
     unit_count: int | None = None

@@ -1,6 +1,7 @@
 """Files of your own: tables with a timestamp column, in one file or many."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from wattline.params import Section
 from wattline.records import Column
 from wattline.sources import local_files
 from wattline.sources.checks import check_columns, check_same_columns
-from wattline.sources.source import Source, UnitSeries
+from wattline.sources.source import Readers, Source, UnitSeries
 from wattline.sources.timestamps import instants
 from wattline.task import Series
 
@@ -80,13 +81,15 @@ def open_files(options: Options, read: Read, *, suffix: str) -> Source:
     )
 
 
-def _units(paths: tuple[Path, ...], options: Options, read: Read) -> Iterator[UnitSeries]:
+def _units(paths: tuple[Path, ...], options: Options, read: Read) -> Readers | Iterator[UnitSeries]:
     if options.unit is None:
-        for path in paths:
-            table = _checked(read(path, options), options, where=str(path))
-            yield _unit(path.stem, table, options, where=str(path))
-        return
-    yield from _units_by_column(paths, options, read)
+        return Readers({str(path): partial(_unit_of_file, path, options, read) for path in paths})
+    return _units_by_column(paths, options, read)
+
+
+def _unit_of_file(path: Path, options: Options, read: Read) -> UnitSeries:
+    table = _checked(read(path, options), options, where=str(path))
+    return _unit(path.stem, table, options, where=str(path))
 
 
 def _units_by_column(paths: tuple[Path, ...], options: Options, read: Read) -> Iterator[UnitSeries]:

@@ -12,7 +12,7 @@ from wattline.errors import InputError
 from wattline.records import Column, SourceFile
 from wattline.sources import checksums, mirror
 from wattline.sources.fetch import fetch
-from wattline.sources.source import Source, UnitSeries
+from wattline.sources.source import Readers, Source, UnitSeries
 from wattline.task import FloatArray, Series
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def open_publication(publication: Publication, wanted: tuple[str, ...], *, home:
         cadence_seconds=publication.cadence_seconds,
         columns=publication.columns,
         labelled=True,
-        units=(_read(publication, unit) for unit in located),
+        units=Readers({unit.unit: partial(_read, publication, unit) for unit in located}),
         unit_count=len(located),
         files=tuple(described),
         notes=(

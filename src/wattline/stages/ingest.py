@@ -1,18 +1,22 @@
 """ingest: read a source, check its rows, and write them as one Parquet file for each unit."""
 
+import hashlib
 import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from wattline import files, splits
+from wattline import files, splits, workers
 from wattline.errors import InputError
 from wattline.params import IngestParams
 from wattline.progress import progress
 from wattline.records import Dataset, Figure, Record, UnitRows
-from wattline.sources import Source, UnitSeries, check_names, open_source
-from wattline.sources.checks import check_columns, check_unit
+from wattline.sources import Readers, Source, UnitSeries, check_names, open_source
+from wattline.sources.checks import check_columns, check_new, check_unit
 
 
 class Ingestion(Record):
@@ -41,18 +45,44 @@ class Ingestion(Record):
     source_bytes: int
 
 
+Unit = UnitSeries | Callable[[], UnitSeries]
+"""The rows of a unit, or what reads them."""
+
+
+@dataclass(frozen=True)
 class Tally:
-    """Counts over the units seen so far."""
+    """Counts over one unit, or over several."""
 
-    def __init__(self) -> None:
-        self.missing_values = 0
-        self.labelled_rows = 0
-        self.anomalous_rows = 0
+    missing_values: int = 0
+    labelled_rows: int = 0
+    anomalous_rows: int = 0
 
-    def add(self, unit: UnitSeries) -> None:
-        self.missing_values += int(np.isnan(unit.series.values).sum())
-        self.labelled_rows += int((~np.isnan(unit.series.target)).sum())
-        self.anomalous_rows += int((unit.series.target == 1).sum())
+    @classmethod
+    def of(cls, unit: UnitSeries) -> "Tally":
+        return cls(
+            missing_values=int(np.isnan(unit.series.values).sum()),
+            labelled_rows=int((~np.isnan(unit.series.target)).sum()),
+            anomalous_rows=int((unit.series.target == 1).sum()),
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.missing_values + other.missing_values,
+            self.labelled_rows + other.labelled_rows,
+            self.anomalous_rows + other.anomalous_rows,
+        )
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What a worker makes of one unit.
+
+    content: its rows as Parquet
+    """
+
+    rows: UnitRows
+    content: bytes
+    tally: Tally
 
 
 def run(*, ingest: IngestParams, seed: int) -> None:
@@ -60,28 +90,47 @@ def run(*, ingest: IngestParams, seed: int) -> None:
     check_names(name for name in ingest.options if name != ingest.source)
     source = open_source(ingest.source, ingest.options.get(ingest.source, {}), seed=seed)
     check_columns(source.columns)
-    tally = Tally()
     with files.replace_directory(files.RAW) as folder:
-        units = _write_units(source, folder, tally)
+        units, tally = _write_units(source, folder)
         dataset = _dataset(ingest.source, source, units)
         files.write_text(folder / splits.DATASET, dataset.to_json())
     files.write_report("ingest", _summary(dataset, tally))
 
 
-def _write_units(source: Source, folder: Path, tally: Tally) -> tuple[UnitRows, ...]:
+def _write_units(source: Source, folder: Path) -> tuple[tuple[UnitRows, ...], Tally]:
     names = tuple(column.name for column in source.columns)
+    work = partial(ingested, expected=names, labelled=source.labelled)
     written: list[UnitRows] = []
+    tally = Tally()
     seen: set[str] = set()
-    with progress("ingest") as report:
-        for unit in source.units:
-            check_unit(unit, expected=names, labelled=source.labelled, seen=seen)
-            digest = files.write_series(folder, unit.series, names)
-            tally.add(unit)
-            written.append(_unit_rows(unit, digest))
-            report(unit.series.unit, len(written) / (source.unit_count or math.inf), {"units": len(written)})
+    with progress("ingest") as report, workers.each(work, _named(source.units), title="ingest") as results:
+        for unit in results:
+            check_new(unit.rows.name, seen)
+            files.write_new(folder / f"{unit.rows.name}.parquet", unit.content)
+            tally += unit.tally
+            written.append(unit.rows)
+            report(unit.rows.name, len(written) / (source.unit_count or math.inf), {"units": len(written)})
     if not written:
         raise InputError(f"source {source.name} gave no samples; check ingest.options in params.yaml")
-    return tuple(written)
+    return tuple(written), tally
+
+
+def _named(units: Iterable[UnitSeries] | Readers) -> Iterator[tuple[str, Unit]]:
+    if isinstance(units, Readers):
+        yield from units.reads.items()
+    else:
+        yield from ((unit.series.unit, unit) for unit in units)
+
+
+def ingested(unit: Unit, *, expected: tuple[str, ...], labelled: bool) -> Ingested:
+    """Read one unit and check it. Raises InputError when its rows cannot be used.
+
+    expected: column names of the dataset, in order
+    """
+    found = unit if isinstance(unit, UnitSeries) else unit()
+    check_unit(found, expected=expected, labelled=labelled)
+    content = files.series_bytes(found.series, expected)
+    return Ingested(_unit_rows(found, hashlib.sha256(content).hexdigest()), content, Tally.of(found))
 
 
 def _unit_rows(unit: UnitSeries, digest: str) -> UnitRows:

@@ -1,15 +1,21 @@
 """prepare: put rows on a regular grid, cut them by time, and fit location and spread on the train part alone."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wattline import files, splits
+from wattline import files, splits, workers
 from wattline.errors import InputError
 from wattline.grid import boundaries, cut, on_grid
-from wattline.moments import Moments
+from wattline.moments import Fit, Moments, fit
 from wattline.params import PrepareParams
-from wattline.records import Dataset, Manifest, Part, Record
+from wattline.progress import progress
+from wattline.records import Column, Dataset, Manifest, Part, Record, UnitRows
 from wattline.task import Series, Task
 
 SPLITS = ("train", "validation", "test")
@@ -24,6 +30,34 @@ class Preparation(Record):
     missing_share: float
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """What a worker is to know of one unit.
+
+    instants: first ones of validation and test, (2,) datetime64[ns]
+    """
+
+    unit: UnitRows
+    columns: tuple[Column, ...]
+    cadence_seconds: float
+    instants: NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a worker makes of one unit.
+
+    contents: split -> its rows as Parquet
+    fit: of its train rows
+    missing: rows of the grid without any value
+    """
+
+    parts: tuple[Part, ...]
+    contents: Mapping[str, bytes]
+    fit: Fit
+    missing: int
+
+
 def run(*, prepare: PrepareParams, task: Task) -> None:
     """Write data/prepared/{train,validation,test}, the fitted constants and the split manifest."""
     dataset = splits.read_dataset()
@@ -31,25 +65,53 @@ def run(*, prepare: PrepareParams, task: Task) -> None:
     digests: dict[str, str] = {}
     moments = Moments()
     missing = 0
+    cuttings = ((unit.name, _cutting(unit, dataset, prepare)) for unit in dataset.units)
+    work = partial(prepared, task=task, minimum=prepare.minimum_rows)
     with files.replace_directory(files.PREPARED) as folder:
-        for unit in dataset.units:
-            series = on_grid(splits.read_raw(dataset, unit.name), cadence_seconds=dataset.cadence_seconds)
-            missing += int(np.isnan(series.values).all(axis=1).sum())
-            for split, rows in zip(SPLITS, cut(series, boundaries(unit, dataset, prepare)), strict=True):
-                check_rows(rows, split, minimum=prepare.minimum_rows)
-                judged = with_target(rows, task)
-                digests[f"{split}/{unit.name}.parquet"] = files.write_series(
-                    folder / split, judged, [column.name for column in dataset.columns]
-                )
-                parts.append(_part(judged, split))
-                if split == "train":
-                    moments.add(judged)
+        with progress("prepare") as report, workers.each(work, cuttings, title="prepare") as results:
+            for unit in results:
+                digests |= _write(folder, unit)
+                parts += unit.parts
+                moments.take(unit.fit)
+                missing += unit.missing
+                report(unit.fit.unit, len(parts) / (len(SPLITS) * len(dataset.units)), {})
         check_order(parts, moments)
         check_variation(moments)
         digests[splits.CONSTANTS] = splits.write_constants(folder / splits.CONSTANTS, moments.constants())
         manifest = _manifest(dataset, parts, digests)
         files.write_text(folder / splits.MANIFEST, manifest.to_json())
     files.write_report("prepare", _summary(manifest, missing))
+
+
+def _cutting(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> Cutting:
+    return Cutting(unit, dataset.columns, dataset.cadence_seconds, boundaries(unit, dataset, prepare))
+
+
+def prepared(cutting: Cutting, *, task: Task, minimum: int) -> Prepared:
+    """Put the rows of one unit on the grid, cut them, and look at those to train on.
+
+    minimum: recorded rows that each part must have
+    Raises IntegrityError when its file is not what `ingest` wrote, InputError when its rows cannot be used.
+    """
+    raw = splits.read_unit(cutting.unit, cutting.columns)
+    series = on_grid(raw, cadence_seconds=cutting.cadence_seconds)
+    judged = {}
+    for split, rows in zip(SPLITS, cut(series, cutting.instants), strict=True):
+        check_rows(rows, split, minimum=minimum)
+        judged[split] = with_target(rows, task)
+    names = [column.name for column in cutting.columns]
+    return Prepared(
+        parts=tuple(_part(rows, split) for split, rows in judged.items()),
+        contents={split: files.series_bytes(rows, names) for split, rows in judged.items()},
+        fit=fit(judged["train"]),
+        missing=int(np.isnan(series.values).all(axis=1).sum()),
+    )
+
+
+def _write(folder: Path, unit: Prepared) -> dict[str, str]:
+    """Digests of the files that hold one unit."""
+    names = {f"{split}/{unit.fit.unit}.parquet": content for split, content in unit.contents.items()}
+    return {name: files.write_new(folder / name, content) for name, content in names.items()}
 
 
 def check_rows(rows: Series, split: str, *, minimum: int) -> None:

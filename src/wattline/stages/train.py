@@ -4,20 +4,20 @@ import csv
 import hashlib
 import io
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from wattline import files, graph, splits
-from wattline.checkpoints import Kept
-from wattline.energy.place import here
+from wattline import files, graph, params, splits
+from wattline.checkpoints import Kept, Told, listening
+from wattline.energy.place import here, together
 from wattline.energy.training import accounted, check_devices, meter_of
 from wattline.errors import InputError, WattlineError
-from wattline.params import EnergyParams, typed
+from wattline.params import EnergyParams, HpcParams, typed
 from wattline.progress import progress
 from wattline.records import Candidate, Record, Signature, TrainingEnergy
 from wattline.registry import tracking
@@ -48,48 +48,74 @@ def run(*, train: Mapping[str, Any], energy: EnergyParams, seed: int, task: Task
     """Write models/candidate, reports/train.json with its curves, and the energy that this stage took.
 
     Of several processes that train together, the first one writes; what the others took is counted.
+    Raises PausedError when a signal told it to end and a checkpoint was kept, SupersededError when a second copy of the
+    same training has begun meanwhile, as a scheduler may start one that has lost sight of this one.
     """
     options = typed(task.options, train, where=f"params.yaml: {task.description.name}.train")
-    checkpoints = settings().state / "checkpoints" / _identity(options, seed, task)
+    identity = _identity(options, seed, task)
+    folder = settings().state / "checkpoints" / identity
     place = here()
+    hpc = _hpc()
+    processes = replace(together(place), patience_seconds=hpc.peer_seconds)
     meter = meter_of(energy, place)
-    with accounted(meter, checkpoints / "energy", place=place) as account:
+    with listening() as told, accounted(meter, folder / "energy", place=place) as account:
+        kept = Kept(
+            folder,
+            identity=identity,
+            processes=processes,
+            launch=place.launch,
+            minutes=hpc.checkpoint_minutes,
+            told=told,
+        )
 
-        def check() -> None:
+        def check(*_: object) -> None:
             account.check()
             check_devices(energy, meter)
 
         data = splits.read_training_data()
-        trained = _fit(task, data, options, seed=seed, checkpoints=checkpoints, check=check)
-        if account.place.rank == 0:
+        trained = _fit(task, data, options, run=Run(seed, check, kept, processes), told=told)
+        if place.rank == 0:
+            kept.check()
             logged = _flat(options.model_dump()) | {"seed": seed}
 
+            def spent() -> TrainingEnergy:
+                return account.total().model_copy(update={"ran_on": dict(trained.notes)})
+
             def log(candidate: Candidate) -> None:
-                tracking.log_training(candidate, params=logged, curves=trained.curves, energy=account.total())
+                energy = spent()
+                kept.check()
+                tracking.log_training(candidate, params=logged, curves=trained.curves, energy=energy)
 
             candidate = write_candidate(trained, task, data, options, log=log)
-            _report(candidate, trained, account.total())
-    if account.place.rank == 0:
-        shutil.rmtree(checkpoints)
+            _report(candidate, trained, spent())
+    if place.rank == 0:
+        kept.remove()
 
 
-def _fit(
-    task: Task, data: TrainingData, options: BaseModel, *, seed: int, checkpoints: Path, check: Callable[[], None]
-) -> Trained:
+def _fit(task: Task, data: TrainingData, options: BaseModel, *, run: Run, told: Told) -> Trained:
     """Let the task train. A meter that stopped working ends it at its next report, not after hours.
 
-    check: raises when what the training takes is not read
+    run: its `report` shows nothing, and raises when what the training takes is not read
     """
     with progress("train") as report:
 
         def checked(what: str, done: float, figures: Mapping[str, float]) -> None:
-            check()
-            report(what, done, figures)
+            run.report(what, done, figures)
+            if run.processes.rank == 0:
+                report(what, done, figures)
 
-        trained = task.train(data, options, Run(seed=seed, checkpoints=Kept(checkpoints), report=checked))
-    check()
+        trained = task.train(data, options, replace(run, report=checked))
+    told.heeded = False
+    if told.to_end:
+        raise told.error("the last checkpoint stays; start the training again and it goes on from there")
+    run.report("trained", 1.0, {})
     check_curves(trained.curves)
     return trained
+
+
+def _hpc() -> HpcParams:
+    """How a training gets over interruptions. Not a parameter of the stage: a changed knob would train anew."""
+    return params.load().hpc if params.FILE.is_file() else HpcParams()
 
 
 def check_curves(curves: Sequence[Mapping[str, float]]) -> None:

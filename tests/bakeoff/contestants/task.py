@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wattline.records import Column, Dataset, Description, Metric, Record
-from wattline.task import FloatArray, InputError, Outputs, Predictor, Run, Series, Trained, TrainingData
+from wattline.task import (
+    Checkpoint,
+    Due,
+    FloatArray,
+    InputError,
+    Outputs,
+    Predictor,
+    Run,
+    Series,
+    Trained,
+    TrainingData,
+)
 
 STEPS = 4
-CHECKPOINT = "half-way"
+HALF_WAY = Checkpoint(step=1, tensors={}, notes={})
 
 
 class Options(Record):
@@ -59,10 +70,12 @@ class Contestants:
             os.kill(os.getpid(), signal.SIGKILL)
         if options.answers == "refuses":
             raise InputError("this model refuses to be trained")
-        resumed = (run.checkpoints / CHECKPOINT).exists()
-        (run.checkpoints / CHECKPOINT).touch()
+        resumed = run.checkpoints.newest() is not None
+        run.checkpoints.keep(HALF_WAY)
         while options.answers == "waits" and not resumed:
             time.sleep(0.02)
+            if (due := run.checkpoints.due()) is Due.STOP:
+                run.checkpoints.keep(HALF_WAY, due)
         sign = 1.0 if options.answers == "wrong" else -1.0
         return Trained(
             model=options.answers,

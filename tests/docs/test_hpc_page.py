@@ -1,0 +1,122 @@
+"""docs/hpc.md: its ten commands, typed on a login node of a private Slurm, end in a promoted model."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from hpc.cluster import cluster
+from hpc.conftest import slurm_programs  # noqa: F401  # a fixture
+from pipeline.test_pipeline import git, within_reach
+
+from wattline.cli import app
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "hpc.md").read_text(encoding="utf-8")
+BLOCK = re.search(r"## Ten commands\n.*?```console\n(.*?)```", PAGE, flags=re.DOTALL).group(1)
+COMMANDS = [line.removeprefix("$ ") for line in BLOCK.splitlines()]
+SECONDS = 1200
+NEXT = "=== next: "
+
+
+def test_there_are_ten_commands_and_each_verb_exists():
+    assert len(COMMANDS) == 10
+    assert set(re.findall(r"wattline ([a-z][a-z-]*)", BLOCK)) <= set(typer.main.get_command(app).commands)
+
+
+@pytest.fixture
+def upstream(tmp_path):
+    """What is cloned: this tree, with little of everything and limits that any working candidate meets."""
+    folder = tmp_path / "upstream"
+    for name in git(ROOT, "ls-files", "-co", "--exclude-standard", "-z").split("\0"):
+        if name and (ROOT / name).is_file() and not name.startswith(("dvc.lock", "reports/", "model_cards/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+            shutil.copymode(ROOT / name, folder / name)
+    path = folder / "params.yaml"
+    tree = yaml.safe_load(path.read_text())
+    block = tree["node_anomaly"]
+    block["ingest"]["options"]["simulator"] = {"nodes": 4, "nodes_per_rack": 2, "days": 1}
+    block["evaluate"]["resamples"] = 100
+    block["measure"] |= {"windows": 100, "repeats": 3, "serving": None}
+    within_reach(block)
+    for stage in tree["hpc"]["stages"].values():
+        stage |= {"cpus_per_task": 1, "memory_gib": 1.0, "minutes": 20}
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "everything")
+    return folder
+
+
+def write_tools(folder: Path) -> Path:
+    """What the commands find on a login node besides Slurm: an editor that fills in the profile, and a ready `make`.
+
+    `make setup` installs for minutes, and is tested where the README's commands are: here it hands out this Python.
+    """
+    folder.mkdir()
+    prefix = Path(sys.executable).parents[1]
+    scripts = {
+        "editor": (
+            f"#!{sys.executable}\nimport sys, pathlib, yaml\npath = pathlib.Path(sys.argv[1])\n"
+            "tree = yaml.safe_load(path.read_text())\n"
+            'tree["description"], tree["partition"] = "a private Slurm", ""\n'
+            'tree["variables"] = {"PYTHONPATH": str(pathlib.Path("src").resolve()), "DVC_NO_ANALYTICS": "1"}\n'
+            "path.write_text(yaml.safe_dump(tree, sort_keys=False))\n"
+        ),
+        "make": (
+            f'#!/bin/sh\nset -e\n[ "$1" = setup ]\nmkdir -p .venv\ncp {prefix}/pyvenv.cfg .venv/\n'
+            f"ln -sfn {prefix}/lib .venv/lib\nmkdir -p .venv/bin\nln -sf {prefix}/bin/* .venv/bin/\n"
+            f"sed s,{prefix},$PWD/.venv,g {prefix}/bin/activate > .venv/bin/activate.own\n"
+            "rm .venv/bin/activate\nmv .venv/bin/activate.own .venv/bin/activate\n"
+            'printf \'#!/bin/sh\\nexec "%s/.venv/bin/python" -m wattline "$@"\\n\' "$PWD" > .venv/bin/wattline.own\n'
+            "rm -f .venv/bin/wattline\nmv .venv/bin/wattline.own .venv/bin/wattline\nchmod +x .venv/bin/wattline\n"
+        ),
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.usefixtures("slurm_programs")
+def test_the_ten_commands_end_in_a_promoted_model(upstream, tmp_path):
+    login = tmp_path / "login"
+    login.mkdir()
+    tools = write_tools(tmp_path / "tools")
+    script = "\n".join(f"echo {shlex.quote(NEXT + one)}\n{one}" for one in COMMANDS)
+    with cluster(tmp_path / "cluster", ACCOUNTING="1") as found:
+        environment = {name: value for name, value in found.environment.items() if not name.startswith("WATTLINE_")}
+        environment.pop("CI", None)  # as at a desk
+        environment |= {
+            "PATH": f"{tools}:{environment['PATH']}",
+            "EDITOR": "editor",
+            "WATTLINE_URL": str(upstream),
+            "PYTHONPATH": str(login / "wattline" / "src"),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+        }
+        environment |= {f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")}
+        environment |= {f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=login, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=SECONDS, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:]
+        assert "version 1 is champion" in done.stdout.splitlines()[-1]
+        project = login / "wattline"
+        jobs = sorted(path.parent.name for path in (project / "reports" / "jobs").glob("*/job.json"))
+        assert jobs == ["notebook-results", "prepare", "train"]
+        assert (project / "reports" / "notebooks" / "results.html").is_file()
+        assert found.run("squeue", "--noheader") == ""

@@ -1,0 +1,1 @@
+"""A task that a test can hold at any step."""

@@ -1,0 +1,88 @@
+#!/bin/bash -l
+# Stage `train` as a job of Slurm. Site: Leonardo Booster at CINECA; not run there.
+# Written by Wattline: what should change belongs into deploy/sites/ or into `hpc` of params.yaml.
+# A login shell, since `module`, $WORK and the like come from there; nothing of who submits is passed on.
+
+#SBATCH --job-name=wattline-train-0123abcd
+#SBATCH --chdir=/project/wattline
+#SBATCH --output=/project/wattline/reports/jobs/train/job.log
+#SBATCH --open-mode=append
+# After a preemption, a dead node or a time limit the same job begins again, and a training goes on.
+#SBATCH --requeue
+#SBATCH --signal=USR1@120
+# Nothing of the environment that submits travels: what the job needs is exported below.
+#SBATCH --export=NIL
+#SBATCH --account=EUHPC_X00_000
+#SBATCH --partition=boost_usr_prod
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=8
+#SBATCH --gres=gpu:1
+#SBATCH --mem=122880M
+#SBATCH --time=1440
+
+set -u
+exit_code=/project/wattline/reports/jobs/train/exit_code
+told=''   # whether this script was told to end: by scancel, a preemption or the time limit
+again=''  # whether the job begins again
+trap 'told=yes' TERM
+
+# The exit code appears at once, and only when the job is over: who was told to end may begin again.
+leave() {
+    local code=$?
+    [ -z "${private:-}" ] || rm -rf "$private"
+    [ -n "$told$again" ] || { echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"; }
+}
+trap leave EXIT
+rm -f "$exit_code"
+
+give_up() {
+    echo "wattline: $1" >&2
+    exit 2
+}
+
+# Modules; their scripts read variables that are not set.
+command -v module > /dev/null || give_up "this node has no command module, which the site's profile needs"
+set +u
+module purge
+module load python/3.11.7 || give_up 'module python/3.11.7 cannot be loaded; see: module avail'
+module load cuda/12.2 || give_up 'module cuda/12.2 cannot be loaded; see: module avail'
+set -u
+
+# Where the processes of this job meet: a port of its first node that follows from the job's number.
+export MASTER_ADDR=127.0.0.1
+export MASTER_PORT=$((15000 + SLURM_JOB_ID % 15000))
+
+cd /project/wattline || give_up 'the project is not there on this node'
+export WATTLINE_STATE=/project/wattline/.wattline
+export OMP_NUM_THREADS=8
+export WATTLINE_OFFLINE=1
+export PYTHONUNBUFFERED=1
+
+private="${SCRATCH}""/wattline-$(id -u)-$SLURM_JOB_ID"
+{ mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"
+export TMPDIR="$private"
+
+# What the stage runs in.
+environment="/project/wattline/.venv"
+[ -x "$environment/bin/python" ] || give_up "there is no virtual environment at $environment; run: wattline stage-in"
+export VIRTUAL_ENV="$environment" PATH="$environment/bin:$PATH"
+
+# USR1 before the time limit goes to the stage alone, which ignores it until a training listens.
+[ -z "$told" ] || exit 143
+code=0
+srun --export=ALL --nodes=1 --ntasks-per-node=1 --cpus-per-task=8 \
+    bash -c 'trap "" USR1 && exec "$@"' job \
+    wattline run train --site local || code=$?
+
+# 75: a training kept a checkpoint and would go on. Slurm itself requeues what it preempted, and what was
+# cancelled must not come back: so this is only done where the script was not told to end.
+if [ "$code" = 75 ] && [ -z "$told" ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" -ge 20 ]; then
+        echo "wattline: paused after 20 restarts (hpc.maximum_restarts); run it again to go on" >&2
+    else
+        again=yes
+        scontrol requeue "$SLURM_JOB_ID" || again=
+    fi
+fi
+[ "$code" = 0 ] || exit "$code"
