@@ -42,6 +42,7 @@ def of(kind: str, path: str = "", **keys: object) -> Profile:
 def project(tmp_path_factory: pytest.TempPathFactory) -> SiteProject:
     found = site_project.write(tmp_path_factory.mktemp("site") / "project")
     found.profile(environment={"kind": "none"})
+    found.locks_of_here()
     return found
 
 
