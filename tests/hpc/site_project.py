@@ -61,7 +61,7 @@ class SiteProject:
         (self.folder / "deploy" / "sites" / f"{SITE}.yaml").write_text(yaml.safe_dump(tree))
 
     def locks_of_here(self) -> None:
-        """Locks that the Python of the tests keeps, however it was installed: packages of a job are held against them."""
+        """Locks that the Python of the tests keeps, however it was installed."""
         pinned = [f"{name}=={metadata.version(name).partition('+')[0]}\n" for name in ("numpy", "torch")]
         for name, text in zip(("core", "torch-cpu"), pinned, strict=True):
             (self.folder / "requirements" / f"{name}.lock").write_text(text)
