@@ -17,8 +17,8 @@ from wattline import files, params
 from wattline.errors import InputError, PausedError, RejectedError, WattlineError
 from wattline.registry import store
 from wattline.settings import settings
-from wattline.sweep import plan as planning
 from wattline.sweep import array, record, report, running, storage, tracking, worker
+from wattline.sweep import plan as planning
 from wattline.sweep.plan import Plan
 from wattline.sweep.record import Sweep
 from wattline.sweep.study import Trials
@@ -125,7 +125,7 @@ class TestAWholeSweep:
         folder = project(train={"x": 3.0}, trials=3)
         before = (folder / "params.yaml").read_bytes()
         with pytest.raises(
-            RejectedError, match="were changed while valley-.* ran, and what is there now was not beaten"
+            RejectedError, match=r"were changed while valley-.* ran, and what is there now was not beaten"
         ):
             running.adopt(found, loaded)
         assert (folder / "params.yaml").read_bytes() == before

@@ -109,7 +109,7 @@ def _error(cells: "Iterable[NotebookNode]") -> "NotebookNode | None":
 
 
 def _failed(path: Path, executed: "NotebookNode", reason: str) -> CellError:
-    """Name the first cell with an error, or else the last one that began, counted as in the file that a person wrote."""
+    """Name the first cell with an error, or else the last one that began, counted as a person wrote them."""
     cells = canonical.written(executed.cells)
     begun = [place for place, cell in enumerate(cells, 1) if cell.metadata.get("papermill", {}).get("start_time")]
     wrong = [place for place, cell in enumerate(cells, 1) if _error([cell]) is not None]
