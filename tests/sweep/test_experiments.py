@@ -93,13 +93,17 @@ def test_one_that_is_ended_takes_its_stage_along(project: Path, tmp_path: Path, 
     with subprocess.Popen(
         [SCRIPT, "ended", "--set-param", "rate=2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as job:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "marks" / "2").exists():
-            assert time.monotonic() < deadline
-            assert job.poll() is None
-            time.sleep(0.1)
-        job.send_signal(number)
-        assert job.wait(120) == 128 + number
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "marks" / "2").exists():
+                assert time.monotonic() < deadline
+                assert job.poll() is None
+                time.sleep(0.1)
+            job.send_signal(number)
+            assert job.wait(120) == 128 + number
+        finally:
+            job.kill()
+    deadline = time.monotonic() + 120
     while any(str(tmp_path / "marks") in line for line in _commands()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
