@@ -273,17 +273,21 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
+WISHES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SCONTROL_")
+"""How variables begin by which a person tells Slurm's programs what is meant."""
+
+
 def for_scheduler() -> dict[str, str]:
     """The environment of sbatch and its like: in English, with times in seconds since 1970.
 
     Without what Wattline knows, since a scheduler keeps an environment with the job, and without the wishes of another
-    job or a person (SBATCH_PARTITION), which would outdo the script.
+    job or a person: they would outdo the script (SBATCH_PARTITION), or hide a job (SQUEUE_PARTITION).
     """
     ours = {str(field.validation_alias) for field in Settings.model_fields.values()}
     left = {
         name: value
         for name, value in os.environ.items()
-        if name == "SLURM_CONF" or not (name in ours or name.startswith(("SBATCH_", "SLURM_")))
+        if name == "SLURM_CONF" or not (name in ours or name.startswith(WISHES))
     }
     return {**left, "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
 

@@ -184,7 +184,7 @@ def test_each_job_of_an_array_has_a_log_and_an_exit_code_of_its_own(metered: Clu
     wanted = order(tmp_path, ["bash", "-c", 'echo "I am $SLURM_ARRAY_TASK_ID"; exit $SLURM_ARRAY_TASK_ID'])
     submitted(metered, wanted, array="0-1")
     for index in (0, 1):
-        until(wanted.folder / f"exit_code-{index}", f"{index}\n")
+        until(wanted.folder / f"{wanted.exit_code.name}-{index}", f"{index}\n")
         assert f"I am {index}" in (wanted.folder / f"job-{index}.log").read_text()
 
 
@@ -206,6 +206,18 @@ def test_modules_are_loaded_in_order_and_a_missing_one_ends_the_job(tmp_path: Pa
     environment.pop("BASH_FUNC_module%%")
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     assert (done.returncode, "no command module" in done.stderr) == (2, True)
+
+
+def test_a_folder_of_the_login_shell_is_not_taken_for_the_scratch_of_the_job(tmp_path: Path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    wanted = order(tmp_path, ["true"])
+    wanted.folder.mkdir(parents=True)
+    wanted.script.write_text(script.slurm(wanted))
+    environment = {**os.environ, "private": str(precious), "SLURM_JOB_ID": "7"}
+    subprocess.run(["bash", wanted.script], env=environment, check=False, capture_output=True)
+    assert wanted.exit_code.exists()
+    assert precious.is_dir()
 
 
 @pytest.mark.parametrize(

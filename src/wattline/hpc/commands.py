@@ -41,7 +41,7 @@ def call(command: Sequence[str], *, timeout_seconds: float = TIMEOUT_SECONDS) ->
             check=False,
             close_fds=False,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # the latter where a folder on PATH may not be entered
         raise InputError(
             f"there is no {command[0]} on PATH here; load the module of the scheduler, go to a login node, "
             "or choose another site (--site, WATTLINE_SITE)"

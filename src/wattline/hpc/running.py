@@ -5,9 +5,10 @@ from pathlib import Path
 
 from wattline import sites, stages
 from wattline.energy.place import here
-from wattline.errors import InputError
-from wattline.hpc import desk, made, outcome, work
+from wattline.errors import InputError, SupersededError
+from wattline.hpc import desk, made, outcome, record, work
 from wattline.hpc.desk import Command, Desk
+from wattline.hpc.orders import JOBS, folder_of
 from wattline.interruption import Say, streamed
 from wattline.settings import settings
 from wattline.sites import LOCAL
@@ -26,10 +27,13 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
         follow(stage)
     elif cancel:
         end(stage)
+    elif keep is not None:
+        as_ordered(stage, keep)
+        run(stage, site or settings().site)
+        as_ordered(stage, keep)
+        kept(stage, keep)
     else:
         run(stage, site or settings().site)
-        if keep is not None:
-            kept(stage, keep)
 
 
 def run(stage: str, site: str, *, say: Say = _aloud) -> None:
@@ -90,6 +94,25 @@ def end(name: str, *, say: Say = _aloud) -> None:
     """Cancel the job of a stage, and wait for its end. Raises InputError where there is none."""
     former, found = desk.of_former(name, say=say)
     former.cancel(found)
+
+
+def as_ordered(stage: str, folder: Path) -> None:
+    """In a job, before and after the stage: is this the job of the record, and does it read what was there then?
+
+    folder: where the outputs will be kept, called after the job's token
+    Raises SupersededError where another job was submitted since, InputError where an input or a parameter was changed
+    while this one waited or ran: its result would be taken for that of other work.
+    """
+    if here().rank > 0:
+        return
+    job = record.read(folder_of(stage))
+    if job is None or job.token != folder.name:
+        raise SupersededError(f"job {folder.name} of {stage} is not the one of {JOBS / stage} any more; it ends here")
+    if work.of_stage(stage, job.site).key != job.key:
+        raise InputError(
+            f"what {stage} reads, or its parameters, were changed after its job was submitted; run `dvc repro` or "
+            f"`wattline run {stage}` again"
+        )
 
 
 def kept(stage: str, folder: Path) -> None:

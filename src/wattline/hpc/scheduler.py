@@ -67,8 +67,8 @@ class Order:
 
     @property
     def exit_code(self) -> Path:
-        """Written by the job when its command has ended and it does not begin again."""
-        return self.folder / "exit_code"
+        """Written by the job when its command has ended and it does not begin again. No other job writes this one."""
+        return self.folder / f"exit_code-{self.token}"
 
 
 @dataclass(frozen=True)

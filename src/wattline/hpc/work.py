@@ -58,8 +58,7 @@ def of_command(
 
     Raises InputError for a name that cannot be part of a job's, and for a missing input.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
-        raise InputError(f"a job cannot be called {name!r}; use a letter, then letters, digits, - or _, all lower case")
+    check_name(name)
     said = {
         "command": list(command),
         "site": site,
@@ -69,7 +68,14 @@ def of_command(
     return Work(name, _key(said), tuple(outputs))
 
 
+def check_name(name: str) -> None:
+    """Raise InputError for a name that cannot be part of a job's, of a folder's and of a script."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
+        raise InputError(f"a job cannot be called {name!r}; use a letter, then letters, digits, - or _, all lower case")
+
+
 def _stage(tree: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    check_name(stage)
     stages = tree.get("stages")
     found = stages.get(stage) if isinstance(stages, dict) else None
     if not isinstance(found, dict):

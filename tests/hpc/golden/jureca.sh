@@ -22,15 +22,16 @@
 #SBATCH --exclusive
 
 set -u
-exit_code=/project/wattline/reports/jobs/train/exit_code
+exit_code=/project/wattline/reports/jobs/train/exit_code-0123abcd
 told=''   # whether this script was told to end: by scancel, a preemption or the time limit
 again=''  # whether the job begins again
+private=''  # a folder that is removed in the end; what a login shell calls by that name is somebody else's
 trap 'told=yes' TERM
 
 # The exit code appears at once, and only when the job is over: who was told to end may begin again.
 leave() {
     local code=$?
-    [ -z "${private:-}" ] || rm -rf "$private"
+    [ -z "$private" ] || rm -rf "$private"
     [ -n "$told$again" ] || { echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"; }
 }
 trap leave EXIT
