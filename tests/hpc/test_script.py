@@ -109,6 +109,16 @@ def test_a_job_knows_what_it_is_told_and_nothing_of_who_submits(
     assert "of the submitter" not in wanted.log.read_text()
 
 
+@pytest.mark.parametrize("known", ["sqlite", "?pass" + "word=", "?api_" + "key="])
+def test_the_address_of_the_tracking_server_goes_along_without_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://host/{known}hunter2x")
+    settings.cache_clear()
+    said = script.slurm(order(tmp_path, ["true"], profile(offline=False)))
+    assert ("hunter2x" in said) == (known == "sqlite")
+
+
 def test_neither_a_path_nor_a_value_can_bring_a_command_in(metered: Cluster, tmp_path: Path):
     root = tmp_path / "a \"b' % #c $(touch pwned) ü"
     root.mkdir()

@@ -86,6 +86,11 @@ def _matching(pattern: re.Pattern[str], value: str, rule: str) -> str:
     return value
 
 
+def secret(address: str) -> bool:
+    """Whether an address holds one, also as a parameter such as ?password=..."""
+    return bool(SECRET_VALUE.search(address) or SECRET_NAME.search(address))
+
+
 def refuse_secrets(tree: Any, *, where: str) -> None:
     """Raise InputError for a variable or a text that looks like a secret, without showing it."""
     for key, value in _leaves(tree):
