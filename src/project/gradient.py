@@ -236,8 +236,8 @@ def _check_alike(before: dict[str, str], now: dict[str, str], *, step: int) -> N
     for name, remedy in (("device", "start it again on such a node"), ("torch", "start it again with that version")):
         if before[name] != now[name]:
             raise InputError(
-                f"the checkpoint of step {step} was computed with {name} {before[name]}, and here it is {now[name]}: the "
-                f"weights would be those of neither; {remedy}, or remove the checkpoints in the state folder"
+                f"the checkpoint of step {step} was computed with {name} {before[name]}, and here it is {now[name]}: "
+                f"the weights would be those of neither; {remedy}, or remove the checkpoints in the state folder"
             )
 
 

@@ -109,9 +109,7 @@ def _own(order: Order, cpus: int) -> Mapping[str, str]:
         found["WATTLINE_DATA_MIRROR"] = str(known.data_mirror.absolute())
     if profile.offline:
         found["WATTLINE_OFFLINE"] = "1"
-    elif known.mlflow_tracking_uri and not (
-        "@" in known.mlflow_tracking_uri or rules.secret(known.mlflow_tracking_uri)
-    ):
+    elif known.mlflow_tracking_uri and not rules.secret(known.mlflow_tracking_uri):
         found["MLFLOW_TRACKING_URI"] = known.mlflow_tracking_uri
     if profile.proxy:
         found |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), profile.proxy)

@@ -87,8 +87,8 @@ def _matching(pattern: re.Pattern[str], value: str, rule: str) -> str:
 
 
 def secret(address: str) -> bool:
-    """Whether an address holds one, also as a parameter such as ?password=..."""
-    return bool(SECRET_VALUE.search(address) or SECRET_NAME.search(address))
+    """Whether an address may hold one: before an @, or as a parameter such as ?password=..."""
+    return "@" in address or bool(SECRET_VALUE.search(address) or SECRET_NAME.search(address))
 
 
 def refuse_secrets(tree: Any, *, where: str) -> None:

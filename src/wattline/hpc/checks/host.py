@@ -168,7 +168,7 @@ def _store() -> Iterator[Finding]:
     """A password does not travel in a script."""
     known = settings()
     given, address = known.mlflow_tracking_password.get_secret_value(), known.mlflow_tracking_uri or ""
-    if given or known.mlflow_tracking_token.get_secret_value() or "@" in address or rules.secret(address):
+    if given or known.mlflow_tracking_token.get_secret_value() or rules.secret(address):
         yield Finding(
             "offline",
             "the tracking server asks for a password, which a job is not given; set offline to true, and trainings are "
