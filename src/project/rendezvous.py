@@ -151,8 +151,7 @@ def _own_address(host: str, port: int, processes: Processes) -> str:
 def _store(host: str, port: int, processes: Processes) -> dist.Store:
     """What the processes tell each other by; the first one serves it, or torchrun where that started them."""
     patience = timedelta(seconds=processes.patience_seconds)
-    torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    if processes.rank == 0 and not torchrun:
+    if processes.rank == 0 and not processes.served:
         listener = _listen(host, port)
         return dist.TCPStore(
             host, port, is_master=True, timeout=patience, wait_for_workers=False, master_listen_fd=listener.detach()
@@ -166,7 +165,7 @@ def _store(host: str, port: int, processes: Processes) -> dist.Store:
             "nodes may connect to each other"
         ) from None
     # What torchrun serves outlives the processes that it starts again.
-    return dist.PrefixStore(f"again-{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store) if torchrun else store
+    return dist.PrefixStore(processes.served, store) if processes.served else store
 
 
 def _listen(host: str, port: int) -> socket.socket:

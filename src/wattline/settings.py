@@ -184,6 +184,7 @@ class Settings(BaseSettings):
     master_address: str | None = Field(default=None, validation_alias="MASTER_ADDR")
     master_port: str | None = Field(default=None, validation_alias="MASTER_PORT")
     torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
+    torchelastic_use_agent_store: bool = Field(default=False, validation_alias="TORCHELASTIC_USE_AGENT_STORE")
     torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
     slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
     slurm_array_job_id: str | None = Field(default=None, validation_alias="SLURM_ARRAY_JOB_ID")
