@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wattline import sites, stages
+from wattline import sites, stages, workers
 from wattline.energy.place import here
 from wattline.errors import InputError
 from wattline.hpc import desk, made, outcome, work
@@ -27,7 +27,10 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
     elif cancel:
         end(stage)
     else:
-        run(stage, site or settings().site)
+        chosen = site or settings().site
+        # In a job, which alone keeps its outputs for others, the stage runs here with the workers of the job's site.
+        with workers.at(chosen if keep is None else settings().site):
+            run(stage, chosen)
         if keep is not None:
             kept(stage, keep)
 
