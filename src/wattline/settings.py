@@ -295,6 +295,12 @@ def for_scheduler() -> dict[str, str]:
     return {**left, "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
 
 
+def for_job() -> dict[str, str]:
+    """The environment of a program that hands on all of it to a job: what a login begins with, and nothing else."""
+    kept = ("HOME", "LANG", "LOGNAME", "SHELL", "SLURM_CONF", "USER")
+    return {**{name: os.environ[name] for name in kept if name in os.environ}, "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
 def preset(variables: Mapping[str, str]) -> None:
     """Set variables for a library that is configured by nothing else; what a person has set stays as it is."""
     for name, value in variables.items():

@@ -16,7 +16,7 @@ from wattline.hpc.log import Log
 from wattline.hpc.record import Job
 from wattline.hpc.scheduler import Look, Order, State
 from wattline.params import HpcParams, ResourcesParams
-from wattline.settings import for_scheduler
+from wattline.settings import for_job, for_scheduler
 from wattline.sites import Profile
 
 LINE = (
@@ -29,6 +29,7 @@ LINE = (
 def order(tmp_path: Path) -> Order:
     return Order(
         stage="train",
+        site="test",
         command=["wattline", "run", "train"],
         folder=tmp_path / "jobs",
         root=tmp_path,
@@ -179,6 +180,13 @@ class TestAnswers:
         found = for_scheduler()
         assert "7" not in found.values()
         assert found["SLURM_CONF"] == "/etc/slurm.conf"
+
+    def test_a_job_is_handed_on_as_little_as_a_login_begins_with(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("A_TOKEN", "7")
+        monkeypatch.setenv("PATH", "/mine:/usr/bin")
+        found = for_job()
+        assert "/mine" not in found["PATH"]
+        assert found.keys() <= {"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "SLURM_CONF", "USER"}
 
 
 class TestRecord:

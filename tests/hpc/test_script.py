@@ -104,8 +104,8 @@ def test_a_job_knows_what_it_is_told_and_nothing_of_who_submits(
     lines = wanted.log.read_text().splitlines()
     assert f"WATTLINE_STATE={tmp_path}/.wattline" in lines
     assert f"WATTLINE_DATA_MIRROR={tmp_path}/mirror" in lines
-    assert {"OMP_NUM_THREADS=2", "WATTLINE_OFFLINE=1", "https_proxy=http://proxy:3128"} <= set(lines)
-    assert {"GREETING=1 and 2", "LITERAL=$HOME", "MASTER_ADDR=127.0.0.1"} <= set(lines)
+    assert {"OMP_NUM_THREADS=2", "WATTLINE_OFFLINE=1", "WATTLINE_SITE=test"} <= set(lines)
+    assert {"GREETING=1 and 2", "LITERAL=$HOME", "MASTER_ADDR=127.0.0.1", "https_proxy=http://proxy:3128"} <= set(lines)
     assert "of the submitter" not in wanted.log.read_text()
 
 
@@ -228,6 +228,21 @@ def test_a_folder_of_the_login_shell_is_not_taken_for_the_scratch_of_the_job(tmp
     subprocess.run(["bash", wanted.script], env=environment, check=False, capture_output=True)
     assert wanted.exit_code.exists()
     assert precious.is_dir()
+
+
+def test_a_copy_that_lives_on_does_not_speak_for_the_one_that_began_after_it(tmp_path: Path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    wanted = order(tmp_path, ["true"], profile(scratch=str(tmp_path / "scratch")))
+    second = f"SLURM_RESTART_COUNT=1 bash {wanted.script}; echo the first one ends now; exit 4"
+    (programs / "srun").write_text(f'#!/bin/bash\n[ -z "${{SLURM_RESTART_COUNT:-}}" ] || exit 3\n{second}\n')
+    (programs / "srun").chmod(0o755)
+    wanted.folder.mkdir(parents=True)
+    wanted.script.write_text(script.slurm(wanted))
+    environment = {**os.environ, "SLURM_JOB_ID": "7", "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", wanted.script], env=environment, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (4, "the first one ends now\n", "")
+    assert wanted.exit_code.read_text() == "3\n"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class Desk:
         return order_of(
             self.work.name,
             command.words,
+            site=self.site,
             token=token,
             profile=self.profile,
             params=self.params,

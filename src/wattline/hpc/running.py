@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wattline import sites, stages
+from wattline import sites, stages, workers
 from wattline.energy.place import here
 from wattline.errors import InputError, SupersededError
 from wattline.hpc import desk, made, outcome, record, work
@@ -29,11 +29,15 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
         end(stage)
     elif keep is not None:
         as_ordered(stage, keep)
-        run(stage, site or settings().site)
+        # In a job the stage runs here, with the workers of the job's site.
+        with workers.at(settings().site):
+            run(stage, site or settings().site)
         as_ordered(stage, keep)
         kept(stage, keep)
     else:
-        run(stage, site or settings().site)
+        chosen = site or settings().site
+        with workers.at(chosen):
+            run(stage, chosen)
 
 
 def run(stage: str, site: str, *, say: Say = _aloud) -> None:

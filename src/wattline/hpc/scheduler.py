@@ -33,6 +33,7 @@ class Order:
     """One job that is to be.
 
     stage: also what it is called
+    site: whose profile it is, which the stage's own workers follow
     command: what runs in it, e.g. ["wattline", "run", "train", "--site", "local"]
     folder: where script, log and exit code lie; seen by login node and nodes
     root: the project, seen by both
@@ -42,6 +43,7 @@ class Order:
     """
 
     stage: str
+    site: str
     command: Sequence[str]
     folder: Path
     root: Path

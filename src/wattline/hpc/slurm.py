@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wattline.energy.meters.allocation import names_of
 from wattline.energy.meters.meter import MeterError
@@ -10,6 +10,7 @@ from wattline.errors import InputError, UnreachableError
 from wattline.hpc import script
 from wattline.hpc.commands import Answer, call
 from wattline.hpc.scheduler import Look, Order, State
+from wattline.settings import for_job
 
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
@@ -60,7 +61,10 @@ class Slurm:
         return script.slurm(order, array=order.array or None)
 
     def submit(self, order: Order) -> str:
-        answer = _asked("sbatch", "--parsable", str(order.script))
+        # With what the script itself asks for, Slurm would open a login shell before the script's own, which takes
+        # seconds: so it hands on an environment that is as good as empty.
+        command = ("sbatch", "--parsable", "--export=ALL", str(order.script))
+        answer = _asked(*command, environment=for_job())
         if answer.code < 0:  # it may have handed in the job before
             raise UnreachableError(f"sbatch was ended by signal {-answer.code}")
         if answer.code:
@@ -96,8 +100,8 @@ class Slurm:
             raise UnreachableError(f"scancel failed: {answer.complaint}")
 
 
-def _asked(*command: str) -> Answer:
-    answer = call(command)
+def _asked(*command: str, environment: Mapping[str, str] | None = None) -> Answer:
+    answer = call(command, environment=environment)
     if answer.code and SILENT.search(answer.complaint):
         raise UnreachableError(f"Slurm does not answer: {answer.complaint}")
     return answer

@@ -30,7 +30,7 @@ be found again, not begin, or not begin again."""
 OWN_VARIABLES = re.compile(
     r"(SLURM|SLURMD|SBATCH|SRUN|FLUX)_\w+|RANK|LOCAL_RANK|WORLD_SIZE|GROUP_RANK|GROUP_WORLD_SIZE|WATTLINE_SITE"
     r"|WATTLINE_OFFLINE|BASH_ENV|BASHOPTS|SHELLOPTS|IFS|UID|EUID|PPID"
-    r"|exit_code|told|again|private|code|environment|image|mount|hook|notice|pause"
+    r"|exit_code|copy|told|again|private|code|environment|image|mount|hook|notice|pause"
 )
 """Variables that the scheduler, bash or the script itself sets."""
 
