@@ -148,13 +148,13 @@ class TestAnswers:
         ]
         last = LINE.format(state="COMPLETED", reason="None", code="0:0").replace("JobId=7", "JobId=9 ArrayJobId=7")
 
-        def answers(command: Sequence[str]) -> Answer:
+        def answers(command: Sequence[str], **_: object) -> Answer:
             return Answer(0, last if command[0] == "scontrol" else "\n".join(rows), "")
 
         monkeypatch.setattr(slurm, "call", answers)
         assert slurm.Slurm().look("7").state is State.FAILED
         gone = Answer(1, "", "slurm_load_jobs error: Invalid job id specified")
-        monkeypatch.setattr(slurm, "call", lambda command: gone if command[0] == "scontrol" else answers(command))
+        monkeypatch.setattr(slurm, "call", lambda command, **_: gone if command[0] == "scontrol" else answers(command))
         assert slurm.Slurm().look("7").state is State.FAILED
 
     def test_a_path_does_not_say_how_a_job_ended(self):
