@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wattline import sites, stages, workers
-from wattline.energy.place import here
 from wattline.errors import InputError
 from wattline.hpc import desk, made, outcome, work
 from wattline.hpc.desk import Command, Desk
@@ -97,6 +96,9 @@ def end(name: str, *, say: Say = _aloud) -> None:
 
 def kept(stage: str, folder: Path) -> None:
     """In a job, after the stage: keep its outputs in `folder`. Of several processes the first one does."""
+    # NumPy comes with it, for which who submits does not wait.
+    from wattline.energy.place import here
+
     if here().rank == 0:
         made.keep(work.outputs_of(stage), folder)
 
