@@ -38,6 +38,8 @@ def figures() -> Iterator[Figure]:
         rows = [found.both() for _ in range(ROUNDS)]
         srun, ours, queue = (median(column) for column in zip(*rows, strict=True))
         print(f"      a stage by srun {srun:.2f} s, by wattline run {ours:.2f} s, of it {queue:.2f} s in the queue")
+        quickest = min(ours - queue for _, ours, queue in rows) - min(srun for srun, *_ in rows)
+        print(f"      the quickest of each differ by {quickest:.2f} s; load of this machine {os.getloadavg()[0]:.1f}")
         yield Figure(
             "wattline run over srun, without the queue",
             median(ours - queue - srun for srun, ours, queue in rows),

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wattline import sites, stages, workers
-from wattline.energy.place import here
 from wattline.errors import InputError, SupersededError
 from wattline.hpc import desk, made, outcome, record, work
 from wattline.hpc.desk import Command, Desk
@@ -107,7 +106,7 @@ def as_ordered(stage: str, folder: Path) -> None:
     Raises SupersededError where another job was submitted since, InputError where an input or a parameter was changed
     while this one waited or ran: its result would be taken for that of other work.
     """
-    if here().rank > 0:
+    if not _first():
         return
     job = record.read(folder_of(stage))
     if job is None or job.token != folder.name:
@@ -121,8 +120,16 @@ def as_ordered(stage: str, folder: Path) -> None:
 
 def kept(stage: str, folder: Path) -> None:
     """In a job, after the stage: keep its outputs in `folder`. Of several processes the first one does."""
-    if here().rank == 0:
+    if _first():
         made.keep(work.outputs_of(stage), folder)
+
+
+def _first() -> bool:
+    """Whether this is the first of the processes that run the stage together."""
+    # NumPy comes with it, for which who submits does not wait.
+    from wattline.energy.place import here
+
+    return here().rank == 0
 
 
 def _run_here(name: str, command: Sequence[str], variables: Mapping[str, str], *, say: Say) -> None:

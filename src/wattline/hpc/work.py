@@ -12,6 +12,7 @@ import yaml
 
 from wattline import files, params
 from wattline.errors import InputError
+from wattline.params.unique import UniqueKeys
 
 PIPELINE = Path("dvc.yaml")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -93,7 +94,7 @@ def _key(said: Mapping[str, Any]) -> str:
 
 def _tree(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise InputError(f"{path} is not here; run this in the folder of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
