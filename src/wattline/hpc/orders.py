@@ -39,6 +39,7 @@ def order_of(
     name: str,
     command: Sequence[str],
     *,
+    site: str,
     token: str,
     profile: Profile,
     params: HpcParams,
@@ -49,6 +50,7 @@ def order_of(
     wanted = params.stages.get(name, ResourcesParams()).model_dump(exclude_none=True)
     return Order(
         stage=name,
+        site=site,
         command=command,
         folder=folder_of(name),
         root=Path.cwd(),

@@ -9,7 +9,7 @@ from wattline.hpc.quoting import commented, expanded, words
 from wattline.hpc.scheduler import Order
 from wattline.params import ResourcesParams
 from wattline.settings import settings
-from wattline.sites import Profile
+from wattline.sites import Profile, rules
 
 LOCAL_FOLDERS = ("/tmp", "/dev/shm", "/run")  # noqa: S108  # names, nothing is written there
 
@@ -45,7 +45,7 @@ def check_notice(order: Order, wanted: ResourcesParams) -> None:
         )
 
 
-def opening(*, exit_code: str) -> list[str]:
+def opening(order: Order, *, exit_code: str) -> list[str]:
     """What the script does first, so that it ends in order whatever happens later.
 
     exit_code: where the code goes, as shell
@@ -54,18 +54,25 @@ def opening(*, exit_code: str) -> list[str]:
         "",
         "set -u",
         f"exit_code={exit_code}",
+        f'copy="{order.token}.${{SLURM_RESTART_COUNT:-0}}"'
+        "  # where a node's daemon died, an old one may live on beside a new one",
         "told=''   # whether this script was told to end: by scancel, a preemption or the time limit",
         "again=''  # whether the job begins again",
+        "private=''  # a folder that is removed in the end; what a login shell calls by that name is somebody else's",
         "trap 'told=yes' TERM",
         "",
-        "# The exit code appears at once, and only when the job is over: who was told to end may begin again.",
+        "# The exit code appears at once, and only when the job is over: who was told to end may begin again, and a",
+        "# copy that lives on does not speak for the one that began after it.",
         "leave() {",
         "    local code=$?",
-        '    [ -z "${private:-}" ] || rm -rf "$private"',
-        '    [ -n "$told$again" ] || { echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"; }',
+        '    [ -z "$private" ] || rm -rf "$private"',
+        '    if [ -z "$told$again" ] && [ "$(cat "$exit_code.copy")" = "$copy" ]; then',
+        '        echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"',
+        "    fi",
         "}",
         "trap leave EXIT",
         'rm -f "$exit_code"',
+        'echo "$copy" > "$exit_code.copy"',
         "",
         "give_up() {",
         '    echo "wattline: $1" >&2',
@@ -104,11 +111,13 @@ def variables(order: Order, cpus: int) -> Iterator[str]:
 def _own(order: Order, cpus: int) -> Mapping[str, str]:
     known, profile = settings(), order.profile
     found = {"WATTLINE_STATE": str(order.root.absolute() / known.state), "OMP_NUM_THREADS": str(cpus)}
+    # The stage runs here, in the job; its workers are those of the site.
+    found["WATTLINE_SITE"] = order.site
     if known.data_mirror:
         found["WATTLINE_DATA_MIRROR"] = str(known.data_mirror.absolute())
     if profile.offline:
         found["WATTLINE_OFFLINE"] = "1"
-    elif known.mlflow_tracking_uri and "@" not in known.mlflow_tracking_uri:
+    elif known.mlflow_tracking_uri and not rules.secret(known.mlflow_tracking_uri):
         found["MLFLOW_TRACKING_URI"] = known.mlflow_tracking_uri
     if profile.proxy:
         found |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), profile.proxy)
@@ -117,7 +126,7 @@ def _own(order: Order, cpus: int) -> Mapping[str, str]:
 
 
 def scratch(profile: Profile, job: str) -> Iterator[str]:
-    """A private folder for temporary files. job: the number of the job, as shell"""
+    """A private folder for temporary files. job: number of the job and its attempt, as shell"""
     if not profile.scratch:
         return
     yield from (

@@ -100,7 +100,7 @@ def _one(
 
     def ordered(token: str) -> Order:
         command = ["wattline", "sweep", "--worker", "--study", plan.study]
-        return order_of(NAME, command, token=token, profile=profile, params=hpc, variables=variables(plan))
+        return order_of(NAME, command, site=site, token=token, profile=profile, params=hpc, variables=variables(plan))
 
     folder = folder_of(NAME)
     with record.locked(folder):
