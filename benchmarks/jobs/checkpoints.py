@@ -88,7 +88,7 @@ def kept_big(folder: Path) -> float:
 
 
 def train(windows: Tensor, checkpoints: Checkpoints) -> None:
-    """One epoch, without validation."""
-    samples = gradient.Samples(lambda _, places: windows[places], lambda places: windows[places], 0)
+    """One epoch, and its validation on as much as one batch."""
+    samples = gradient.Samples(lambda _, places: windows[places], lambda places: windows[places], OPTIONS.batch)
     run = Run(seed=7, checkpoints=checkpoints, report=lambda *_: None)
     gradient.train(model(), samples, options=OPTIONS, run=run)
