@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
     metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
     site: the profile in deploy/sites/ that says where stages run
+    commit: in a job, the commit that was checked out when it was submitted; its image has no git
     rank, world_size, local_rank, group_rank, group_world_size, master_address, master_port, torchelastic_*: what
         torchrun tells a process of its place: among all processes, on its node and among nodes, where they meet, and
         which launch it belongs to
@@ -176,6 +177,7 @@ class Settings(BaseSettings):
     served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
     metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")
     site: str = Field(default="local", validation_alias="WATTLINE_SITE")
+    commit: str | None = Field(default=None, validation_alias="WATTLINE_COMMIT")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
     local_rank: int | None = Field(default=None, ge=0, validation_alias="LOCAL_RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")

@@ -9,6 +9,7 @@ from wattline.errors import InputError
 from wattline.hpc import made
 from wattline.hpc.scheduler import Order, Scheduler
 from wattline.params import HpcParams, ResourcesParams
+from wattline.registry.tracking import commit
 from wattline.sites import Profile
 
 JOBS = files.REPORTS / "jobs"
@@ -55,7 +56,7 @@ def order_of(
         profile=profile,
         resources=profile.resources.model_copy(update=wanted),
         params=params,
-        variables=variables,
+        variables={"WATTLINE_COMMIT": commit(), **variables},
         array=array,
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 LOCK = Path("dvc.lock")
+UNKNOWN = "unknown"
 DIGEST = "wattline.candidate"
 RECORD = "wattline.training"
 """Tag of a run: digest of the training it holds."""
@@ -104,12 +105,15 @@ def origin(candidate: Candidate) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit that is checked out here; "unknown" outside a repository."""
+    """The commit that is checked out here; "unknown" outside a repository.
+
+    An image for training has no git: there, who submitted the job has said it.
+    """
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "unknown"
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
+        return settings().commit or UNKNOWN
+    return found.stdout.strip() if found.returncode == 0 else settings().commit or UNKNOWN
 
 
 def _begin(client: "MlflowClient", training: Training) -> "Run":
