@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from hpc.conftest import slurm_programs  # noqa: F401  # a fixture
 from pipeline.test_pipeline import git, within_reach
 
 from wattline.cli import app
+from wattline.hpc import packages
+from wattline.supply.bill import public
 
 pytestmark = pytest.mark.slow
 
@@ -51,10 +54,22 @@ def upstream(tmp_path):
     for stage in tree["hpc"]["stages"].values():
         stage |= {"cpus_per_task": 1, "memory_gib": 1.0, "minutes": 20}
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    for lock in packages.LOCKS:
+        (folder / lock).write_text(
+            re.sub(r"^([\w.-]+)==([^\s;]+)", as_installed, (folder / lock).read_text(), flags=re.M)
+        )
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "everything")
     return folder
+
+
+def as_installed(pin):
+    """A line of a lock with the version that is here: `make` below hands out this Python as what the locks name."""
+    try:
+        return f"{pin[1]}=={public(version(pin[1]))}"
+    except PackageNotFoundError:
+        return pin[0]
 
 
 def write_tools(folder: Path) -> Path:
@@ -91,6 +106,7 @@ def write_tools(folder: Path) -> Path:
 def test_the_ten_commands_end_in_a_promoted_model(upstream, tmp_path):
     login = tmp_path / "login"
     login.mkdir()
+    (tmp_path / "cluster").mkdir()
     tools = write_tools(tmp_path / "tools")
     script = "\n".join(f"echo {shlex.quote(NEXT + one)}\n{one}" for one in COMMANDS)
     with cluster(tmp_path / "cluster", ACCOUNTING="1") as found:
@@ -113,7 +129,8 @@ def test_the_ten_commands_end_in_a_promoted_model(upstream, tmp_path):
             cwd=login, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=SECONDS, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-6000:]
+        last = done.stdout.rpartition(NEXT)[2]
+        assert done.returncode == 0, f"{last[:3000]}\n...\n{last[-3000:]}"
         assert "version 1 is champion" in done.stdout.splitlines()[-1]
         project = login / "wattline"
         jobs = sorted(path.parent.name for path in (project / "reports" / "jobs").glob("*/job.json"))
