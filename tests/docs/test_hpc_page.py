@@ -47,7 +47,7 @@ def upstream(tmp_path):
     path = folder / "params.yaml"
     tree = yaml.safe_load(path.read_text())
     block = tree["node_anomaly"]
-    block["ingest"]["options"]["simulator"] = {"nodes": 4, "nodes_per_rack": 2, "days": 1}
+    block["ingest"]["options"]["simulator"] = {"nodes": 4, "nodes_per_rack": 2, "days": 2}
     block["evaluate"]["resamples"] = 100
     block["measure"] |= {"windows": 100, "repeats": 3, "serving": None}
     within_reach(block)
