@@ -4,19 +4,7 @@ import sys
 
 import typer
 
-from wattline.cli import (
-    ci,
-    deployment,
-    energy,
-    monitoring,
-    notebooks,
-    pipeline,
-    registry,
-    server,
-    site,
-    staging,
-    sweep,
-)
+from wattline.cli import ci, deployment, energy, monitoring, notebooks, pipeline, registry, server, site, staging, sweep
 from wattline.errors import WattlineError
 
 app = typer.Typer(
