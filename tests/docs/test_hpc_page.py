@@ -72,6 +72,28 @@ def as_installed(pin):
         return pin[0]
 
 
+EDITOR = """
+import pathlib, sys, yaml
+path = pathlib.Path(sys.argv[1])
+tree = yaml.safe_load(path.read_text())
+tree |= {"description": "a private Slurm", "partition": ""}
+tree["variables"] = {"PYTHONPATH": str(pathlib.Path("src").resolve()), "DVC_NO_ANALYTICS": "1"}
+path.write_text(yaml.safe_dump(tree, sort_keys=False))
+"""
+MAKE = """
+[ "$1" = setup ]
+mkdir -p .venv/bin
+cp "$prefix/pyvenv.cfg" .venv/
+ln -sfn "$prefix/lib" .venv/lib
+ln -sfn "$prefix/share" .venv/share
+ln -sf "$prefix"/bin/* .venv/bin/
+rm -f .venv/bin/activate .venv/bin/wattline
+sed "s,$prefix,$PWD/.venv,g" "$prefix/bin/activate" > .venv/bin/activate
+printf '#!/bin/sh\\nexec "%s/.venv/bin/python" -m wattline "$@"\\n' "$PWD" > .venv/bin/wattline
+chmod +x .venv/bin/wattline
+"""
+
+
 def write_tools(folder: Path) -> Path:
     """What the commands find on a login node besides Slurm: an editor that fills in the profile, and a ready `make`.
 
@@ -79,23 +101,7 @@ def write_tools(folder: Path) -> Path:
     """
     folder.mkdir()
     prefix = Path(sys.executable).parents[1]
-    scripts = {
-        "editor": (
-            f"#!{sys.executable}\nimport sys, pathlib, yaml\npath = pathlib.Path(sys.argv[1])\n"
-            "tree = yaml.safe_load(path.read_text())\n"
-            'tree["description"], tree["partition"] = "a private Slurm", ""\n'
-            'tree["variables"] = {"PYTHONPATH": str(pathlib.Path("src").resolve()), "DVC_NO_ANALYTICS": "1"}\n'
-            "path.write_text(yaml.safe_dump(tree, sort_keys=False))\n"
-        ),
-        "make": (
-            f'#!/bin/sh\nset -e\n[ "$1" = setup ]\nmkdir -p .venv\ncp {prefix}/pyvenv.cfg .venv/\n'
-            f"ln -sfn {prefix}/lib .venv/lib\nmkdir -p .venv/bin\nln -sf {prefix}/bin/* .venv/bin/\n"
-            f"sed s,{prefix},$PWD/.venv,g {prefix}/bin/activate > .venv/bin/activate.own\n"
-            "rm .venv/bin/activate\nmv .venv/bin/activate.own .venv/bin/activate\n"
-            'printf \'#!/bin/sh\\nexec "%s/.venv/bin/python" -m wattline "$@"\\n\' "$PWD" > .venv/bin/wattline.own\n'
-            "rm -f .venv/bin/wattline\nmv .venv/bin/wattline.own .venv/bin/wattline\nchmod +x .venv/bin/wattline\n"
-        ),
-    }
+    scripts = {"editor": f"#!{sys.executable}\n{EDITOR}", "make": f"#!/bin/sh\nset -e\nprefix={prefix}\n{MAKE}"}
     for name, text in scripts.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
