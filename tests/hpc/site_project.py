@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ class SiteProject:
         """Write the profile of SITE: a Slurm without a way out."""
         tree = {"description": "a test", "scheduler": "slurm", "stages": ["train"], "resources": SMALL, **keys}
         (self.folder / "deploy" / "sites" / f"{SITE}.yaml").write_text(yaml.safe_dump(tree))
+
+    def locks_of_here(self) -> None:
+        """Locks that the Python of the tests keeps, however it was installed."""
+        pinned = [f"{name}=={metadata.version(name).partition('+')[0]}\n" for name in ("numpy", "torch")]
+        for name, text in zip(("core", "torch-cpu"), pinned, strict=True):
+            (self.folder / "requirements" / f"{name}.lock").write_text(text)
 
     def params(self, changes: Mapping[str, Any]) -> None:
         """Lay `changes` over sections of the task, and leave to the profile what jobs need."""

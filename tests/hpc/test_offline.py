@@ -64,6 +64,7 @@ def test_staged_stages_run_as_jobs_without_a_route_and_are_logged_afterwards(
     project.profile(
         stages=list(STAGES), environment={"kind": "none"}, variables={"PYTHONPATH": f"{project.folder}/src"}
     )
+    project.locks_of_here()
     said = project.wattline("stage-in", "--site", SITE)
     assert "data: smd: 6 files, " in said
     assert "packages: those of this Python are those of the locks" in said

@@ -42,6 +42,7 @@ def of(kind: str, path: str = "", **keys: object) -> Profile:
 def project(tmp_path_factory: pytest.TempPathFactory) -> SiteProject:
     found = site_project.write(tmp_path_factory.mktemp("site") / "project")
     found.profile(environment={"kind": "none"})
+    found.locks_of_here()
     return found
 
 
@@ -117,8 +118,8 @@ def test_an_environment_that_is_not_there_is_named(tmp_path: Path, kind: str):
         packages.look(of(kind, str(tmp_path / "absent")), tmp_path)
 
 
-def test_other_packages_than_the_locks_name_are_told(project: SiteProject, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(project.folder)
+def test_other_packages_than_the_locks_name_are_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(site_project.ROOT)
     differing = packages.differences(packages.Found("3.10.1", {"numpy": "1.0"}))
     assert differing[0].startswith("Python is 3.10.1 there")
     assert any(line.startswith("torch is absent there") for line in differing)

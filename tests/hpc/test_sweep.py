@@ -134,7 +134,7 @@ def test_who_comes_back_follows_the_same_array_and_takes_it_along_when_told_to_e
 )
 def test_what_cannot_be_an_array_is_refused_in_a_sentence(on_slurm, monkeypatch, tmp_path, sweep, site, sentence):
     on_slurm(site=site, **{"trials": 2} | sweep)
-    secret = "word".join(["pass", "s"])
+    word = "open sesame"
     address = f"sqlite:///{tmp_path / 'trials.db'}"
     monkeypatch.setenv("WATTLINE_SWEEP_STORAGE", address)
     settings.cache_clear()
@@ -142,7 +142,7 @@ def test_what_cannot_be_an_array_is_refused_in_a_sentence(on_slurm, monkeypatch,
         monkeypatch.setattr(running.Trials, "fill", lambda trials: None)  # which takes a while, and is not looked at
     if "storage" in sweep:
         # SQLite knows no passwords: the address that is judged is another one than the one that is opened.
-        monkeypatch.setattr("sqlalchemy.engine.make_url", lambda uri: type("Address", (), {"password": secret}))
+        monkeypatch.setattr("sqlalchemy.engine.make_url", lambda uri: type("Address", (), {"password": word}))
     with pytest.raises(InputError, match=f"(?s){sentence}") as refusal:
         running.run(site="test", say=lambda line: None)
-    assert secret not in str(refusal.value)
+    assert word not in str(refusal.value)
