@@ -65,7 +65,10 @@ def _packages(profile: Profile, archive: Path | None, say: Say) -> Staged:
         made = f", made of {shown(archive.absolute())}"
     differing = _differing(profile)
     if differing and kind == "venv":
-        packages.build(path, say=say)
+        try:
+            packages.build(path, say=say)
+        except WattlineError as error:
+            return Staged("packages", f"{packages.told(differing)}; {error}", ready=False)
         differing, made = _differing(profile), ", made of the locks"
     if differing:
         return Staged("packages", f"{packages.told(differing)}; {_remedy(profile, path)}", ready=False)

@@ -1,5 +1,6 @@
 """A site's profile held against this host and the cluster, and the scripts that would be submitted."""
 
+import re
 from collections.abc import Iterator
 
 from wattline.errors import InputError, UnreachableError
@@ -12,6 +13,8 @@ from wattline.sites import Profile
 
 TOKEN = "0" * 12
 """Of an order that is only shown."""
+NO_STAGES = re.compile(r"sweep|notebook-.+")
+"""Other commands that are jobs."""
 
 
 def orders(profile: Profile, params: HpcParams, *, site: str) -> tuple[Order, ...]:
@@ -45,8 +48,8 @@ def findings(profile: Profile, params: HpcParams, *, site: str, stages: tuple[st
     stages: those of the pipeline
     """
     for stage in params.stages:
-        if stage not in stages:
-            known = ", ".join(stages)
+        if stage not in stages and not NO_STAGES.fullmatch(stage):
+            known = ", ".join((*stages, "sweep", "notebook-<name>"))
             yield Finding("hpc.stages", f"params.yaml names {stage!r}, which is no stage: correct it to one of {known}")
     if profile.scheduler == "local":
         return
