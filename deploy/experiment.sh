@@ -18,13 +18,13 @@ name=${1:-}
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_-]*$ ]] || refuse "give a name of letters, digits, - and _ first, got '$name'"
 shift
 for option in "$@"; do
-    case $option in
-        --queue | --temp | --run-all | --jobs | -j | -n | --name*) refuse "$option does not go with a workspace per job; leave it out" ;;
+    case $option in # DVC takes the beginning of an option for the option
+        --que* | --t* | --ru* | --j* | --na* | -j* | -n*) refuse "$option does not go with a workspace per job; leave it out" ;;
     esac
 done
 project=$(git rev-parse --show-toplevel) || refuse "run this in the project"
 cd "$project"
-if git for-each-ref --format='%(refname)' refs/exps | grep -q "/$name\$"; then
+if [ -n "$(git for-each-ref "refs/exps/*/*/$name")" ]; then
     refuse "there is an experiment $name already; choose another name, or remove it: dvc exp remove $name"
 fi
 if ! git diff --quiet HEAD --; then
@@ -33,7 +33,12 @@ fi
 cache=$(dvc cache dir)
 types=$(dvc config cache.type 2> /dev/null || true)
 workspace=$(mktemp -d "${TMPDIR:-/tmp}/experiment-$name-XXXXXX")
-trap 'rm -rf "$workspace"' EXIT
+leave() {
+    for child in $(jobs -p); do kill -TERM -- "-$child" 2> /dev/null || true; done
+    wait
+    rm -rf "$workspace"
+}
+trap leave EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
@@ -43,9 +48,8 @@ cd "$workspace/project"
 dvc cache dir --quiet --local "$cache"
 if [ -n "$types" ]; then dvc config --quiet --local cache.type "$types"; fi
 dvc checkout --quiet --allow-missing
-# In the background, so that a signal is answered at once.
-dvc exp run --name "$name" "$@" &
-trap 'kill -TERM $! 2> /dev/null; wait $! || true; exit 143' TERM
+# In the background, so that a signal is answered at once; a group of its own, so that the stage ends with it.
+setsid dvc exp run --name "$name" "$@" &
 wait $!
 # The cache is the project's own: only the reference goes back.
 dvc exp push --quiet --no-cache "$project" "$name"

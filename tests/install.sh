@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER containers|executor|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER charliecloud|containers|executor|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
+# charliecloud: ch-run, installed; ch-convert, unpacked, since its package would bring Docker's daemon.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
@@ -65,6 +66,16 @@ postgres() {
             awk '$1 == "Inst" && $3 !~ /^\[/ && $2 !~ /^(locales|libllvm|libz3|perl|ssl-cert|postgresql-common)/ {print $2}'
     )
     unpack "${absent[@]}"
+}
+
+charliecloud() {
+    if [ ! -x "$folder/tools/usr/bin/ch-convert" ]; then
+        apt update
+        unpack charliecloud-common charliecloud-builders
+    fi
+    if command -v ch-run > /dev/null; then return; fi
+    apt update
+    apt install -y --no-install-recommends charliecloud-runtime > /dev/null
 }
 
 slurm() {

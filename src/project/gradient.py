@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from project import device as devices
 from project.options import ConvolutionOptions
 from project.parallel import Group, together
-from wattline.task import Checkpoint, Due, Run, WattlineError
+from wattline.task import Checkpoint, Due, InputError, Run, WattlineError
 
 
 @dataclass(frozen=True)
@@ -222,14 +222,31 @@ def _checkpoint(descent: Descent, progress: Progress) -> Checkpoint:
         name: getattr(progress, name) for name in ("epoch", "batches", "steps", "best_loss", "best_epoch", "curves")
     }
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    return Checkpoint(progress.steps, arrays, notes | {"scaler": descent.scaler.state_dict()})
+    return Checkpoint(
+        progress.steps, arrays, notes | {"scaler": descent.scaler.state_dict(), "computed_by": _computed_by(descent)}
+    )
+
+
+def _computed_by(descent: Descent) -> dict[str, str]:
+    """What must not change on the way, or the weights would be those of no undisturbed training."""
+    return {"device": descent.group.device.type, "torch": torch.__version__}
+
+
+def _check_alike(before: dict[str, str], now: dict[str, str], *, step: int) -> None:
+    for name, remedy in (("device", "start it again on such a node"), ("torch", "start it again with that version")):
+        if before[name] != now[name]:
+            raise InputError(
+                f"the checkpoint of step {step} was computed with {name} {before[name]}, and here it is {now[name]}: "
+                f"the weights would be those of neither; {remedy}, or remove the checkpoints in the state folder"
+            )
 
 
 def _resume(run: Run, descent: Descent) -> Progress:
     found = run.checkpoints.newest()
     if found is None:
         return Progress(copy.deepcopy(descent.model.state_dict()))
-    device = descent.group.device
+    device, notes = descent.group.device, dict(found.notes)
+    _check_alike(notes.pop("computed_by"), _computed_by(descent), step=found.step)
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
     losses = torch.from_numpy(found.tensors["losses"].copy()).to(device)
     for name, array in found.tensors.items():
@@ -242,6 +259,5 @@ def _resume(run: Run, descent: Descent) -> Progress:
         place, _, rest = name.partition(".")
         state.setdefault(int(place), {})[rest] = tensor
     descent.optimizer.load_state_dict({**descent.optimizer.state_dict(), "state": state})
-    notes = dict(found.notes)
     descent.scaler.load_state_dict(notes.pop("scaler"))
     return Progress(parts["best"], losses=list(losses), **notes)

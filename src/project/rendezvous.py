@@ -20,6 +20,9 @@ import torch.distributed as dist
 from wattline.task import InputError, Processes, WattlineError
 
 CONNECT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+BACKLOG = 4096
+"""So many looks at a process may be made: nobody takes them out of its queue. The kernel may allow fewer."""
 ADDRESS_OF_INTERFACE = 0x8915
 """SIOCGIFADDR of linux/sockios.h."""
 
@@ -46,7 +49,7 @@ class Peers:
         me, gone = self._processes, self.gone()
         until = time.monotonic() + CONNECT_SECONDS
         while not gone and time.monotonic() < until:  # one that ends closes its connections one by one
-            time.sleep(0.1)
+            time.sleep(LOOK_SECONDS)
             gone = self.gone()
         if not gone:
             return WattlineError(
@@ -76,7 +79,7 @@ def meet(processes: Processes, device: torch.device) -> Iterator[Peers]:
     """
     host, port = _parts(processes)
     address = _own_address(host, port, processes)
-    with socket.create_server((address, 0), backlog=128) as lifeline:
+    with lifeline_at(address) as lifeline:
         store = _store(host, port, processes)
         said = {
             "host": socket.gethostname(),
@@ -96,6 +99,11 @@ def meet(processes: Processes, device: torch.device) -> Iterator[Peers]:
             # NCCL would wait for those that are gone.
             if not (peers.parted and device.type == "cuda"):
                 dist.destroy_process_group()
+
+
+def lifeline_at(address: str) -> socket.socket:
+    """Where a process can be looked at for as long as it lives."""
+    return socket.create_server((address, 0), backlog=BACKLOG)
 
 
 def check_alike(said: Sequence[Mapping[str, Any]]) -> None:
@@ -143,8 +151,7 @@ def _own_address(host: str, port: int, processes: Processes) -> str:
 def _store(host: str, port: int, processes: Processes) -> dist.Store:
     """What the processes tell each other by; the first one serves it, or torchrun where that started them."""
     patience = timedelta(seconds=processes.patience_seconds)
-    torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    if processes.rank == 0 and not torchrun:
+    if processes.rank == 0 and not processes.served:
         listener = _listen(host, port)
         return dist.TCPStore(
             host, port, is_master=True, timeout=patience, wait_for_workers=False, master_listen_fd=listener.detach()
@@ -158,7 +165,7 @@ def _store(host: str, port: int, processes: Processes) -> dist.Store:
             "nodes may connect to each other"
         ) from None
     # What torchrun serves outlives the processes that it starts again.
-    return dist.PrefixStore(f"again-{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store) if torchrun else store
+    return dist.PrefixStore(processes.served, store) if processes.served else store
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Record
-from wattline.task import Series
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from wattline.task import Series
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
@@ -162,12 +162,12 @@ def write_new(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_series(folder: Path, series: Series, columns: Iterable[str]) -> str:
+def write_series(folder: Path, series: "Series", columns: Iterable[str]) -> str:
     """Write one unit's rows as `<folder>/<unit>.parquet` and return its SHA-256."""
     return write_new(folder / f"{series.unit}.parquet", series_bytes(series, columns))
 
 
-def series_bytes(series: Series, columns: Iterable[str]) -> bytes:
+def series_bytes(series: "Series", columns: Iterable[str]) -> bytes:
     """One unit's rows as Parquet."""
     import pyarrow
 
@@ -180,9 +180,12 @@ def series_bytes(series: Series, columns: Iterable[str]) -> bytes:
     return table_bytes(pyarrow.table(arrays))
 
 
-def read_series(path: Path, columns: Iterable[str], *, group: str) -> Series:
+def read_series(path: Path, columns: Iterable[str], *, group: str) -> "Series":
     """Read what `write_series` wrote."""
+    import numpy as np
     from pyarrow import parquet
+
+    from wattline.task import Series
 
     table = parquet.read_table(path)
     return Series(

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
     metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
     site: the profile in deploy/sites/ that says where stages run
+    commit: in a job, the commit that was checked out when it was submitted; its image has no git
     rank, world_size, local_rank, group_rank, group_world_size, master_address, master_port, torchelastic_*: what
         torchrun tells a process of its place: among all processes, on its node and among nodes, where they meet, and
         which launch it belongs to
@@ -176,6 +177,7 @@ class Settings(BaseSettings):
     served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
     metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")
     site: str = Field(default="local", validation_alias="WATTLINE_SITE")
+    commit: str | None = Field(default=None, validation_alias="WATTLINE_COMMIT")
     rank: int | None = Field(default=None, ge=0, validation_alias="RANK")
     local_rank: int | None = Field(default=None, ge=0, validation_alias="LOCAL_RANK")
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")
@@ -184,6 +186,7 @@ class Settings(BaseSettings):
     master_address: str | None = Field(default=None, validation_alias="MASTER_ADDR")
     master_port: str | None = Field(default=None, validation_alias="MASTER_PORT")
     torchelastic_run_id: str | None = Field(default=None, validation_alias="TORCHELASTIC_RUN_ID")
+    torchelastic_use_agent_store: bool = Field(default=False, validation_alias="TORCHELASTIC_USE_AGENT_STORE")
     torchelastic_restart_count: int = Field(default=0, ge=0, validation_alias="TORCHELASTIC_RESTART_COUNT")
     slurm_job_id: str | None = Field(default=None, validation_alias="SLURM_JOB_ID")
     slurm_array_job_id: str | None = Field(default=None, validation_alias="SLURM_ARRAY_JOB_ID")
@@ -273,19 +276,29 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
+WISHES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SCONTROL_")
+"""How variables begin by which a person tells Slurm's programs what is meant."""
+
+
 def for_scheduler() -> dict[str, str]:
     """The environment of sbatch and its like: in English, with times in seconds since 1970.
 
     Without what Wattline knows, since a scheduler keeps an environment with the job, and without the wishes of another
-    job or a person (SBATCH_PARTITION), which would outdo the script.
+    job or a person: they would outdo the script (SBATCH_PARTITION), or hide a job (SQUEUE_PARTITION).
     """
     ours = {str(field.validation_alias) for field in Settings.model_fields.values()}
     left = {
         name: value
         for name, value in os.environ.items()
-        if name == "SLURM_CONF" or not (name in ours or name.startswith(("SBATCH_", "SLURM_")))
+        if name == "SLURM_CONF" or not (name in ours or name.startswith(WISHES))
     }
     return {**left, "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
+
+
+def for_job() -> dict[str, str]:
+    """The environment of a program that hands on all of it to a job: what a login begins with, and nothing else."""
+    kept = ("HOME", "LANG", "LOGNAME", "SHELL", "SLURM_CONF", "USER")
+    return {**{name: os.environ[name] for name in kept if name in os.environ}, "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 def preset(variables: Mapping[str, str]) -> None:

@@ -166,6 +166,7 @@ class Processes:
     rank: place of this one among `count`
     local_rank: its place among those on its node
     rendezvous: where they meet, tcp://HOST:PORT; "" for one that is alone
+    served: name of this start where torchrun serves that place; "" where the first process does
     patience_seconds: how long they wait for each other, to begin and at each step, before they give up [s]
     """
 
@@ -173,6 +174,7 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     rendezvous: str = ""
+    served: str = ""
     patience_seconds: float = 300.0
 
 

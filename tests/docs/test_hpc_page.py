@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from hpc.conftest import slurm_programs  # noqa: F401  # a fixture
 from pipeline.test_pipeline import git, within_reach
 
 from wattline.cli import app
+from wattline.hpc import packages
+from wattline.supply.bill import public
 
 pytestmark = pytest.mark.slow
 
@@ -44,17 +47,51 @@ def upstream(tmp_path):
     path = folder / "params.yaml"
     tree = yaml.safe_load(path.read_text())
     block = tree["node_anomaly"]
-    block["ingest"]["options"]["simulator"] = {"nodes": 4, "nodes_per_rack": 2, "days": 1}
+    block["ingest"]["options"]["simulator"] = {"nodes": 4, "nodes_per_rack": 2, "days": 2}
     block["evaluate"]["resamples"] = 100
     block["measure"] |= {"windows": 100, "repeats": 3, "serving": None}
     within_reach(block)
     for stage in tree["hpc"]["stages"].values():
         stage |= {"cpus_per_task": 1, "memory_gib": 1.0, "minutes": 20}
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    for lock in packages.LOCKS:
+        (folder / lock).write_text(
+            re.sub(r"^([\w.-]+)==([^\s;]+)", as_installed, (folder / lock).read_text(), flags=re.M)
+        )
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "everything")
     return folder
+
+
+def as_installed(pin):
+    """A line of a lock with the version that is here: `make` below hands out this Python as what the locks name."""
+    try:
+        return f"{pin[1]}=={public(version(pin[1]))}"
+    except PackageNotFoundError:
+        return pin[0]
+
+
+EDITOR = """
+import pathlib, sys, yaml
+path = pathlib.Path(sys.argv[1])
+tree = yaml.safe_load(path.read_text())
+tree |= {"description": "a private Slurm", "partition": ""}
+tree["variables"] = {"PYTHONPATH": str(pathlib.Path("src").resolve()), "DVC_NO_ANALYTICS": "1"}
+path.write_text(yaml.safe_dump(tree, sort_keys=False))
+"""
+MAKE = """
+[ "$1" = setup ]
+mkdir -p .venv/bin
+cp "$prefix/pyvenv.cfg" .venv/
+ln -sfn "$prefix/lib" .venv/lib
+ln -sfn "$prefix/share" .venv/share
+ln -sf "$prefix"/bin/* .venv/bin/
+rm -f .venv/bin/activate .venv/bin/wattline
+sed "s,$prefix,$PWD/.venv,g" "$prefix/bin/activate" > .venv/bin/activate
+printf '#!/bin/sh\\nexec "%s/.venv/bin/python" -m wattline "$@"\\n' "$PWD" > .venv/bin/wattline
+chmod +x .venv/bin/wattline
+"""
 
 
 def write_tools(folder: Path) -> Path:
@@ -64,23 +101,7 @@ def write_tools(folder: Path) -> Path:
     """
     folder.mkdir()
     prefix = Path(sys.executable).parents[1]
-    scripts = {
-        "editor": (
-            f"#!{sys.executable}\nimport sys, pathlib, yaml\npath = pathlib.Path(sys.argv[1])\n"
-            "tree = yaml.safe_load(path.read_text())\n"
-            'tree["description"], tree["partition"] = "a private Slurm", ""\n'
-            'tree["variables"] = {"PYTHONPATH": str(pathlib.Path("src").resolve()), "DVC_NO_ANALYTICS": "1"}\n'
-            "path.write_text(yaml.safe_dump(tree, sort_keys=False))\n"
-        ),
-        "make": (
-            f'#!/bin/sh\nset -e\n[ "$1" = setup ]\nmkdir -p .venv\ncp {prefix}/pyvenv.cfg .venv/\n'
-            f"ln -sfn {prefix}/lib .venv/lib\nmkdir -p .venv/bin\nln -sf {prefix}/bin/* .venv/bin/\n"
-            f"sed s,{prefix},$PWD/.venv,g {prefix}/bin/activate > .venv/bin/activate.own\n"
-            "rm .venv/bin/activate\nmv .venv/bin/activate.own .venv/bin/activate\n"
-            'printf \'#!/bin/sh\\nexec "%s/.venv/bin/python" -m wattline "$@"\\n\' "$PWD" > .venv/bin/wattline.own\n'
-            "rm -f .venv/bin/wattline\nmv .venv/bin/wattline.own .venv/bin/wattline\nchmod +x .venv/bin/wattline\n"
-        ),
-    }
+    scripts = {"editor": f"#!{sys.executable}\n{EDITOR}", "make": f"#!/bin/sh\nset -e\nprefix={prefix}\n{MAKE}"}
     for name, text in scripts.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -91,10 +112,12 @@ def write_tools(folder: Path) -> Path:
 def test_the_ten_commands_end_in_a_promoted_model(upstream, tmp_path):
     login = tmp_path / "login"
     login.mkdir()
+    (tmp_path / "cluster").mkdir()
     tools = write_tools(tmp_path / "tools")
     script = "\n".join(f"echo {shlex.quote(NEXT + one)}\n{one}" for one in COMMANDS)
     with cluster(tmp_path / "cluster", ACCOUNTING="1") as found:
-        environment = {name: value for name, value in found.environment.items() if not name.startswith("WATTLINE_")}
+        ours = ("WATTLINE_", "MLFLOW_")
+        environment = {name: value for name, value in found.environment.items() if not name.startswith(ours)}
         environment.pop("CI", None)  # as at a desk
         environment |= {
             "PATH": f"{tools}:{environment['PATH']}",
@@ -113,7 +136,8 @@ def test_the_ten_commands_end_in_a_promoted_model(upstream, tmp_path):
             cwd=login, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=SECONDS, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-6000:]
+        last = done.stdout.rpartition(NEXT)[2]
+        assert done.returncode == 0, f"{last[:3000]}\n...\n{last[-3000:]}"
         assert "version 1 is champion" in done.stdout.splitlines()[-1]
         project = login / "wattline"
         jobs = sorted(path.parent.name for path in (project / "reports" / "jobs").glob("*/job.json"))

@@ -34,6 +34,7 @@ def order(
     folder = root / "reports" / "jobs" / "train"
     return Order(
         stage="train",
+        site="test",
         command=command,
         folder=folder,
         root=root,
@@ -51,6 +52,7 @@ def shipped(site: str) -> str:
     root = Path("/project/wattline")
     wanted = Order(
         stage="train",
+        site=site,
         command=["wattline", "run", "train", "--site", "local"],
         folder=root / "reports" / "jobs" / "train",
         root=root,

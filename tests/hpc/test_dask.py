@@ -20,7 +20,7 @@ from wattline.params import IngestParams
 from wattline.stages import ingest
 
 ROOT = Path(__file__).parents[2]
-SECRET = "not-for-" + "a-job"
+UNTOLD = "not-for-" + "a-job"
 STAGE = Path(__file__).with_name("dask_stage.py")
 
 
@@ -65,7 +65,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, "-m", "dask_stage"],
             cwd=self.folder,
-            env=self.slurm.environment | {"WATTLINE_SITE": site, "PYTHONPATH": paths, "A_TOKEN": SECRET},
+            env=self.slurm.environment | {"WATTLINE_SITE": site, "PYTHONPATH": paths, "A_TOKEN": UNTOLD},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -119,7 +119,7 @@ def test_a_cancelled_worker_costs_time_and_nothing_else(project: Project):
     assert not project.jobs()
     assert not list((project.folder / ".wattline" / "workers").iterdir()), "logs and the certificate stay"
     for path in project.folder.glob("environment-*"):
-        assert SECRET not in path.read_text()
+        assert UNTOLD not in path.read_text()
         assert f"'TMPDIR': '{project.folder}/of a worker/wattline-" in path.read_text()
     assert not list((project.folder / "of a worker").iterdir())
     parallel = files.digests(project.folder / "data"), (project.folder / "reports/prepare.json").read_bytes()

@@ -1,6 +1,7 @@
 """What a job became, as a sentence; its log, whatever happens to the file; Slurm's answers, whatever they say."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from wattline import files
 from wattline.errors import InputError, UnreachableError, WattlineError
 from wattline.hpc import made, outcome, patience, record, slurm, work
+from wattline.hpc.commands import Answer
 from wattline.hpc.log import Log
 from wattline.hpc.record import Job
 from wattline.hpc.scheduler import Look, Order, State
 from wattline.params import HpcParams, ResourcesParams
-from wattline.settings import for_scheduler
+from wattline.settings import for_job, for_scheduler
 from wattline.sites import Profile
 
 LINE = (
@@ -27,6 +29,7 @@ LINE = (
 def order(tmp_path: Path) -> Order:
     return Order(
         stage="train",
+        site="test",
         command=["wattline", "run", "train"],
         folder=tmp_path / "jobs",
         root=tmp_path,
@@ -71,6 +74,8 @@ class TestSentences:
         assert outcome.hopeless(waits, order) is None
         never = Look(job="7", name=order.name, state=State.PENDING, reason="InvalidQOS")
         assert "correct `qos`" in str(outcome.hopeless(never, order))
+        held = Look(job="7", name=order.name, state=State.PENDING, reason="launch_failed_requeued_held", restarts=1)
+        assert "could not be started on its nodes" in str(outcome.hopeless(held, order))
 
 
 class TestLog:
@@ -135,6 +140,28 @@ class TestAnswers:
         assert of(State.COMPLETED, State.FAILED, State.COMPLETED) is State.FAILED
         assert of(State.COMPLETED, State.COMPLETED) is State.COMPLETED
 
+    def test_a_task_that_the_controller_has_forgotten_still_counts(self, monkeypatch: pytest.MonkeyPatch):
+        """Of an array, tasks are forgotten one by one; the accounting names them in any order."""
+        rows = [
+            f"{job}|wattline-sweep-0a|{state}|{code}|n1|1000|1001|1002|1"
+            for job, state, code in (("7", "FAILED", "1:0"), ("8", "COMPLETED", "0:0"), ("9", "COMPLETED", "0:0"))
+        ]
+        last = LINE.format(state="COMPLETED", reason="None", code="0:0").replace("JobId=7", "JobId=9 ArrayJobId=7")
+
+        def answers(command: Sequence[str], **_: object) -> Answer:
+            return Answer(0, last if command[0] == "scontrol" else "\n".join(rows), "")
+
+        monkeypatch.setattr(slurm, "call", answers)
+        assert slurm.Slurm().look("7").state is State.FAILED
+        gone = Answer(1, "", "slurm_load_jobs error: Invalid job id specified")
+        monkeypatch.setattr(slurm, "call", lambda command, **_: gone if command[0] == "scontrol" else answers(command))
+        assert slurm.Slurm().look("7").state is State.FAILED
+
+    def test_a_path_does_not_say_how_a_job_ended(self):
+        line = LINE.format(state="FAILED", reason="NonZeroExitCode", code="3:0")
+        look = slurm._from_controller(f"{line} Command=/a JobState=COMPLETED ExitCode=0:0/job.sh")
+        assert (look.state, look.exit_code) == (State.FAILED, 3)
+
     def test_patience_ends(self, order: Order):
         said: list[str] = []
 
@@ -146,12 +173,20 @@ class TestAnswers:
         assert len(said) == 1
 
     def test_nothing_secret_and_no_wish_of_another_job_reaches_the_scheduler(self, monkeypatch: pytest.MonkeyPatch):
-        for name in ("WATTLINE_API_KEY", "MLFLOW_TRACKING_TOKEN", "CI_JOB_TOKEN", "SBATCH_PARTITION", "SLURM_JOB_ID"):
+        wishes = ("SBATCH_PARTITION", "SLURM_JOB_ID", "SQUEUE_PARTITION", "SCANCEL_STATE")
+        for name in ("WATTLINE_API_KEY", "MLFLOW_TRACKING_TOKEN", "CI_JOB_TOKEN", *wishes):
             monkeypatch.setenv(name, "7")
         monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
         found = for_scheduler()
         assert "7" not in found.values()
         assert found["SLURM_CONF"] == "/etc/slurm.conf"
+
+    def test_a_job_is_handed_on_as_little_as_a_login_begins_with(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("A_TOKEN", "7")
+        monkeypatch.setenv("PATH", "/mine:/usr/bin")
+        found = for_job()
+        assert "/mine" not in found["PATH"]
+        assert found.keys() <= {"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "SLURM_CONF", "USER"}
 
 
 class TestRecord:

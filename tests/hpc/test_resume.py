@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from hpc.cluster import SECONDS, Cluster, cluster
+from hpc.orders import order, profile
 from wattline import files, params
+from wattline.hpc import script
+from wattline.hpc.scheduler import Order
 from wattline.params import IngestParams, PrepareParams
 from wattline.records import TrainingEnergy
 from wattline.stages import ingest, prepare
@@ -22,18 +25,6 @@ from wattline.stages import ingest, prepare
 ROOT = Path(__file__).parents[2]
 STEPS = 24
 MODULES = f"{ROOT / 'src'}:{ROOT / 'tests'}"
-SCRIPT = """
-cd {project}
-export PYTHONPATH={modules} WATTLINE_STATE=.wattline WATTLINE_OFFLINE=1 HOLDS={holds}
-code=0
-srun {python} -m wattline run train || code=$?
-if [ $code = 75 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
-    exit 75
-fi
-echo $code >> codes
-exit $code
-"""
 URGENT = (
     "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nPartitionName=urgent Nodes=ALL MaxTime=5 PriorityTier=9"
 )
@@ -73,9 +64,15 @@ class Work:
     slurm: Cluster
     project: Path
 
-    def submit(self, *options: str, holds: str) -> str:
-        script = SCRIPT.format(project=self.project, modules=MODULES, python=sys.executable, holds=holds)
-        return self.slurm.submit("--requeue", *options, script=script)
+    def order(self, *flags: str, holds: str = "", notice_seconds: int = 60, minutes: int = 10) -> Order:
+        command = [sys.executable, "-m", "wattline", "run", "train", "--site", "local"]
+        site = profile(flags=flags, variables={"PYTHONPATH": MODULES, "HOLDS": holds})
+        return order(self.project, command, site, params={"notice_seconds": notice_seconds}, minutes=minutes)
+
+    def submit(self, wanted: Order) -> str:
+        """Hand in what `wattline run` would."""
+        files.write_text(wanted.script, script.slurm(wanted))
+        return self.slurm.run("sbatch", "--parsable", str(wanted.script)).strip()
 
     def held(self, attempt: int) -> str:
         """The node on which an attempt waits, once it does."""
@@ -97,11 +94,13 @@ class Work:
         until(lambda: self.slurm.details(job)["Restarts"] == str(times), f"job {job} did not begin again", self)
 
     def output(self) -> str:
-        """What all jobs of this cluster said."""
-        return "\n".join(path.read_text() for path in sorted(self.slurm.folder.glob("job-*.out")))
+        """What its jobs said."""
+        log = self.order().log
+        return log.read_text() if log.exists() else "nothing"
 
-    def codes(self) -> list[str]:
-        return (self.project / "codes").read_text().split() if (self.project / "codes").exists() else []
+    def exit_code(self) -> str:
+        """What who submitted is told."""
+        return self.order().exit_code.read_text()
 
     def made(self) -> tuple[dict[str, str], bytes, bytes]:
         reports = self.project / "reports"
@@ -173,9 +172,10 @@ def undisturbed(make: Callable[[], Work]) -> Work:
 
 @pytest.fixture(scope="module", autouse=True)
 def limited(make: Callable[[], Work]) -> tuple[Work, str]:
-    """A job of two minutes that is told 45 s or more before: it works while the other tests do."""
+    """A job of two minutes that is told 20 to 80 s before: it works while the other tests do."""
     work = make()
-    return work, work.submit("--time=2", "--signal=USR1@45", f"--nodelist={LIMITED}", holds=str(STEPS // 2))
+    wanted = work.order(f"--nodelist={LIMITED}", holds=str(STEPS // 2), notice_seconds=20, minutes=2)
+    return work, work.submit(wanted)
 
 
 def same(work: Work, undisturbed: Work, *, attempts: int) -> None:
@@ -192,7 +192,7 @@ ELSEWHERE = f"--exclude={LIMITED}"
 
 def test_three_requeues_on_different_nodes(slurm: Cluster, work: Work, undisturbed: Work, broken: list[str]):
     """By the notice of a time limit, by a job that is more urgent, and by the loss of a node."""
-    job = work.submit(ELSEWHERE, holds="5,10,15")
+    job = work.submit(work.order(ELSEWHERE, holds="5,10,15"))
     first = work.held(0)
     broken.append(first)
     slurm.run("scontrol", "update", f"nodename={first}", "state=drain", "reason=test")
@@ -214,14 +214,14 @@ def test_three_requeues_on_different_nodes(slurm: Cluster, work: Work, undisturb
     assert len({first, second, third}) == 3
     assert work.told(0) == "paused; step 6 is kept; start the training again and it goes on from there"
     assert work.told(1).startswith("ended by SIGTERM; step 11 is kept")
-    assert work.codes() == ["0"]
+    assert work.exit_code() == "0\n"
     same(work, undisturbed, attempts=4)
 
 
 def test_a_training_that_lives_on_without_its_slurmd_never_writes_over_its_second_copy(
     slurm: Cluster, work: Work, undisturbed: Work, broken: list[str]
 ):
-    job = work.submit(ELSEWHERE, holds="5,10")
+    job = work.submit(work.order(ELSEWHERE, holds="5,10"))
     lost = work.held(0)
     broken.append(lost)
     slurm.script("slurmd-kill", lost)
@@ -234,20 +234,20 @@ def test_a_training_that_lives_on_without_its_slurmd_never_writes_over_its_secon
     assert files.digests(attempts.parent / "attempt-0002") == kept
     work.release(1)
     assert slurm.wait(job)["JobState"] == "COMPLETED", work.output()
+    assert work.exit_code() == "0\n"
     same(work, undisturbed, attempts=2)
 
 
 def test_one_that_was_cancelled_keeps_what_it_has_and_does_not_come_back(slurm: Cluster, work: Work, undisturbed: Work):
-    job = work.submit(ELSEWHERE, holds="5")
-    work.held(0)
+    job = work.submit(work.order(ELSEWHERE, holds="5"))
+    node = work.held(0)
     slurm.run("scancel", job)
     slurm.wait(job, "CANCELLED")
     assert work.told(0).startswith("ended by SIGTERM; step 6 is kept")
-    # Longer than a requeued job waits.
-    time.sleep(8)
+    until(lambda: "idle" in slurm.run("sinfo", "-h", "-n", node, "-o", "%T"), "the script did not end", work)
     details = slurm.details(job)
     assert (details["JobState"], details["Restarts"]) == ("CANCELLED", "0")
-    assert slurm.wait(work.submit(ELSEWHERE, holds=""))["JobState"] == "COMPLETED", work.output()
+    assert slurm.wait(work.submit(work.order(ELSEWHERE)))["JobState"] == "COMPLETED", work.output()
     same(work, undisturbed, attempts=2)
 
 

@@ -104,9 +104,19 @@ def test_a_job_knows_what_it_is_told_and_nothing_of_who_submits(
     lines = wanted.log.read_text().splitlines()
     assert f"WATTLINE_STATE={tmp_path}/.wattline" in lines
     assert f"WATTLINE_DATA_MIRROR={tmp_path}/mirror" in lines
-    assert {"OMP_NUM_THREADS=2", "WATTLINE_OFFLINE=1", "https_proxy=http://proxy:3128"} <= set(lines)
-    assert {"GREETING=1 and 2", "LITERAL=$HOME", "MASTER_ADDR=127.0.0.1"} <= set(lines)
+    assert {"OMP_NUM_THREADS=2", "WATTLINE_OFFLINE=1", "WATTLINE_SITE=test"} <= set(lines)
+    assert {"GREETING=1 and 2", "LITERAL=$HOME", "MASTER_ADDR=127.0.0.1", "https_proxy=http://proxy:3128"} <= set(lines)
     assert "of the submitter" not in wanted.log.read_text()
+
+
+@pytest.mark.parametrize("known", ["sqlite", "?pass" + "word=", "?api_" + "key="])
+def test_the_address_of_the_tracking_server_goes_along_without_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://host/{known}hunter2x")
+    settings.cache_clear()
+    said = script.slurm(order(tmp_path, ["true"], profile(offline=False)))
+    assert ("hunter2x" in said) == (known == "sqlite")
 
 
 def test_neither_a_path_nor_a_value_can_bring_a_command_in(metered: Cluster, tmp_path: Path):
@@ -184,7 +194,7 @@ def test_each_job_of_an_array_has_a_log_and_an_exit_code_of_its_own(metered: Clu
     wanted = order(tmp_path, ["bash", "-c", 'echo "I am $SLURM_ARRAY_TASK_ID"; exit $SLURM_ARRAY_TASK_ID'])
     submitted(metered, wanted, array="0-1")
     for index in (0, 1):
-        until(wanted.folder / f"exit_code-{index}", f"{index}\n")
+        until(wanted.folder / f"{wanted.exit_code.name}-{index}", f"{index}\n")
         assert f"I am {index}" in (wanted.folder / f"job-{index}.log").read_text()
 
 
@@ -206,6 +216,33 @@ def test_modules_are_loaded_in_order_and_a_missing_one_ends_the_job(tmp_path: Pa
     environment.pop("BASH_FUNC_module%%")
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     assert (done.returncode, "no command module" in done.stderr) == (2, True)
+
+
+def test_a_folder_of_the_login_shell_is_not_taken_for_the_scratch_of_the_job(tmp_path: Path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    wanted = order(tmp_path, ["true"])
+    wanted.folder.mkdir(parents=True)
+    wanted.script.write_text(script.slurm(wanted))
+    environment = {**os.environ, "private": str(precious), "SLURM_JOB_ID": "7"}
+    subprocess.run(["bash", wanted.script], env=environment, check=False, capture_output=True)
+    assert wanted.exit_code.exists()
+    assert precious.is_dir()
+
+
+def test_a_copy_that_lives_on_does_not_speak_for_the_one_that_began_after_it(tmp_path: Path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    wanted = order(tmp_path, ["true"], profile(scratch=str(tmp_path / "scratch")))
+    second = f"SLURM_RESTART_COUNT=1 bash {wanted.script}; echo the first one ends now; exit 4"
+    (programs / "srun").write_text(f'#!/bin/bash\n[ -z "${{SLURM_RESTART_COUNT:-}}" ] || exit 3\n{second}\n')
+    (programs / "srun").chmod(0o755)
+    wanted.folder.mkdir(parents=True)
+    wanted.script.write_text(script.slurm(wanted))
+    environment = {**os.environ, "SLURM_JOB_ID": "7", "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", wanted.script], env=environment, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (4, "the first one ends now\n", "")
+    assert wanted.exit_code.read_text() == "3\n"
 
 
 @pytest.mark.parametrize(

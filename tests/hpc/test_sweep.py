@@ -18,8 +18,7 @@ from sweep.test_sweep import SECONDS, WATTLINE, begun, outcome, processes_of, va
 
 from hpc.cluster import Cluster
 from hpc.project import RESOURCES, profile
-from wattline.errors import InputError
-from wattline.settings import settings
+from wattline.errors import InputError, WattlineError
 from wattline.sweep import running
 from wattline.sweep.plan import Plan
 
@@ -139,20 +138,22 @@ def test_who_comes_back_follows_the_same_array_and_takes_it_along_when_told_to_e
         ({"trials": 1002, "workers": 1002}, {}, "Slurm refuses the job.*array.*ask for fewer workers"),
         ({}, {"resources": RESOURCES | {"tasks_per_node": 2}}, "each job of the array trains in one; set nodes and"),
         ({}, {"partition": "moon"}, "correct `partition` in the site's profile"),
-        ({"storage": "sql"}, {}, "WATTLINE_SWEEP_STORAGE holds a password, which a job's script would show"),
     ],
 )
-def test_what_cannot_be_an_array_is_refused_in_a_sentence(on_slurm, monkeypatch, tmp_path, sweep, site, sentence):
+def test_what_cannot_be_an_array_is_refused_in_a_sentence(on_slurm, monkeypatch, sweep, site, sentence):
     on_slurm(site=site, **{"trials": 2} | sweep)
-    secret = "word".join(["pass", "s"])
-    address = f"sqlite:///{tmp_path / 'trials.db'}"
-    monkeypatch.setenv("WATTLINE_SWEEP_STORAGE", address)
-    settings.cache_clear()
     if sweep.get("workers") == 1002:
         monkeypatch.setattr(running.Trials, "fill", lambda trials: None)  # which takes a while, and is not looked at
-    if "storage" in sweep:
-        # SQLite knows no passwords: the address that is judged is another one than the one that is opened.
-        monkeypatch.setattr("sqlalchemy.engine.make_url", lambda uri: type("Address", (), {"password": secret}))
-    with pytest.raises(InputError, match=f"(?s){sentence}") as refusal:
+    with pytest.raises(InputError, match=f"(?s){sentence}"):
         running.run(site="test", say=lambda line: None)
-    assert secret not in str(refusal.value)
+
+
+def test_an_array_whose_first_trial_fails_is_cancelled(on_slurm, metered: Cluster):
+    on_slurm(
+        {"does": "fails", "seconds": 600.0}, trials=4, workers=2, space={"does": {"choices": ["nothing", "fails"]}}
+    )
+    plan = begun()
+    with pytest.raises(WattlineError, match=r"the first trial, with the present values, failed: ZeroDiv"):
+        running.run(site="test", say=lambda line: None)
+    assert not metered.run("squeue", "-h")
+    assert not processes_of(plan)

@@ -86,9 +86,10 @@ def test_parameters_arrive_as_they_were_given_and_secrets_do_not(project):
     [
         ("print('so far')\nraise ValueError('no\\nsuch \\x1b[31mthing')", "ValueError: no such thing"),
         ("import time; time.sleep(3600)", "it took longer than notebooks.cell_seconds in params.yaml, 3 s"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
         ("import os; os.kill(os.getpid(), 9)", "its Python died, as it does when memory runs out"),
     ],
-    ids=["raises", "too slow", "killed"],
+    ids=["raises", "too slow", "leaves", "killed"],
 )
 def test_a_cell_that_fails_is_named_and_the_copy_is_kept(project, cell, reason):
     if "sleep" in cell:

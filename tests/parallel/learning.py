@@ -131,6 +131,7 @@ def processes_of(environment: Mapping[str, str]) -> Processes:
         count=said("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"),
         local_rank=said("LOCAL_RANK", "SLURM_LOCALID"),
         rendezvous=f"tcp://{environment['MASTER_ADDR']}:{environment['MASTER_PORT']}",
+        served="torchrun" if environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True" else "",
         patience_seconds=float(environment.get("PATIENCE", "120")),
     )
 

@@ -76,6 +76,17 @@ def undisturbed(precision: str, known: dict[str, str] = {}) -> str:  # noqa: B00
     return known[precision]
 
 
+@pytest.mark.parametrize("what", ["device", "torch"])
+def test_a_checkpoint_that_was_computed_with_something_else_is_refused(what):
+    stops = Stops(3)
+    with pytest.raises(Paused):
+        learn(options(), checkpoints=stops)
+    assert stops.last is not None
+    stops.last.notes["computed_by"][what] = "another"
+    with pytest.raises(InputError, match=f"of step 3 was computed with {what} another, and here it is "):
+        learn(options(), checkpoints=stops)
+
+
 def test_stopping_again_and_again_changes_nothing(alone):
     stops, stopped = Stops(1), 0
     while True:
@@ -228,6 +239,13 @@ def test_a_process_that_is_lost_is_named_and_nobody_waits_for_ever(tmp_path):
     assert left.code == 1
     assert f"WattlineError: process 1 of 2 lost process 0 on {socket.gethostname()}" in left.output
     assert "they go on from the last checkpoint" in left.output
+
+
+def test_a_process_that_lives_is_not_called_lost_however_often_others_look():
+    with rendezvous.lifeline_at("127.0.0.1") as own, rendezvous.lifeline_at("127.0.0.1") as other:
+        said = [{"host": "n1", "address": "127.0.0.1", "port": one.getsockname()[1]} for one in (own, other)]
+        peers = rendezvous.Peers(Processes(0, 2), said)
+        assert not any(peers.gone() for _ in range(200))
 
 
 @pytest.mark.parametrize(

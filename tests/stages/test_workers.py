@@ -1,6 +1,7 @@
 """Workers of the data stages, as processes: same bytes, same errors, bounded memory, nothing left behind."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ import yaml
 
 from stages import units
 from stages.conftest import CLUSTER, SEED, small_splits
-from wattline import files, workers
+from wattline import files, stages, workers
 from wattline.errors import InputError, WattlineError
+from wattline.hpc import running
 from wattline.params import IngestParams
 from wattline.settings import settings
 from wattline.stages import ingest, prepare
@@ -134,6 +136,30 @@ def test_without_workers_items_are_taken_one_by_one(site: Site):
         assert [next(results), next(results)] == [0, 1]
         with pytest.raises(InputError, match="unit 2 is wrong"):
             next(results)
+
+
+def test_workers_are_those_of_the_site_that_was_chosen_and_in_a_job_those_of_the_jobs(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    site(1)
+    found = []
+
+    def stage(_: str) -> None:
+        with workers.each(units.square, [("one", 1)], title="test") as results:
+            found.extend(process for process, _ in results)
+
+    monkeypatch.setattr(stages, "run", stage)
+    Path("dvc.yaml").write_text("stages: {ingest: {cmd: wattline run ingest}}")
+    Path("params.yaml").write_text("{}")
+    asked = {"attach": False, "cancel": False}
+    running.ask("ingest", "local", keep=None, **asked)
+    assert found == [os.getpid()]
+    running.ask("ingest", "local", keep=Path("kept"), **asked)  # as a job does
+    monkeypatch.delenv("WATTLINE_SITE")
+    settings.cache_clear()
+    running.ask("ingest", "here", keep=None, **asked)
+    assert os.getpid() not in found[1:]
+    assert len(found) == 3
 
 
 def test_what_cannot_be_sent_is_one_line(site: Site):

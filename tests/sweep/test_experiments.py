@@ -1,9 +1,13 @@
 """deploy/experiment.sh: experiments of DVC side by side, each in a workspace of its own, with one cache."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +88,35 @@ def test_two_at_once_give_both_results_and_leave_nothing_behind(project: Path, t
     assert "there is an experiment rate-2 already" in again.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_one_that_is_ended_takes_its_stage_along(project: Path, tmp_path: Path, number: signal.Signals):
+    with subprocess.Popen(
+        [SCRIPT, "ended", "--set-param", "rate=2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as job:
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "marks" / "2").exists():
+                assert time.monotonic() < deadline
+                assert job.poll() is None
+                time.sleep(0.1)
+            job.send_signal(number)
+            assert job.wait(120) == 128 + number
+        finally:
+            job.kill()
+    deadline = time.monotonic() + 120
+    while any(str(tmp_path / "marks") in line for line in _commands()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def _commands() -> Iterator[str]:
+    """What runs on this machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_text(errors="replace")
+
+
 def _losses(tree: object) -> list[object]:
     """Every loss in what DVC shows."""
     if isinstance(tree, dict):
@@ -99,6 +132,9 @@ def _losses(tree: object) -> list[object]:
         (["../out"], "give a name of letters"),
         (["one", "--queue"], "--queue does not go with a workspace per job"),
         (["one", "--temp"], "--temp does not go with a workspace per job"),
+        (["one", "--tem"], "--tem does not go with a workspace per job"),
+        (["one", "--jobs=4"], "--jobs=4 does not go with a workspace per job"),
+        (["one", "-j4"], "-j4 does not go with a workspace per job"),
     ],
 )
 def test_what_two_jobs_must_not_do_is_refused(arguments: list[str], sentence: str):

@@ -17,8 +17,8 @@ from wattline import files, params
 from wattline.errors import InputError, PausedError, RejectedError, WattlineError
 from wattline.registry import store
 from wattline.settings import settings
+from wattline.sweep import array, record, report, running, storage, tracking, worker
 from wattline.sweep import plan as planning
-from wattline.sweep import record, report, running, storage, tracking, worker
 from wattline.sweep.plan import Plan
 from wattline.sweep.record import Sweep
 from wattline.sweep.study import Trials
@@ -116,6 +116,19 @@ class TestAWholeSweep:
             running.run(write=True, say=lambda line: None)
         assert (folder / "params.yaml").read_bytes() == before
         assert not files.read_report("sweep", Sweep).best.beats_default
+
+    def test_options_that_were_changed_meanwhile_were_not_beaten(self, project):
+        project(trials=3)
+        found = running.run(say=lambda line: None)
+        loaded = params.load()
+        assert found.best.beats_default
+        folder = project(train={"x": 3.0}, trials=3)
+        before = (folder / "params.yaml").read_bytes()
+        with pytest.raises(
+            RejectedError, match=r"were changed while valley-.* ran, and what is there now was not beaten"
+        ):
+            running.adopt(found, loaded)
+        assert (folder / "params.yaml").read_bytes() == before
 
     def test_more_trials_go_on_where_the_sweep_stands(self, project):
         project(trials=3)
@@ -240,6 +253,37 @@ class TestWhatDies:
             assert one.attempts == 1
         assert not list((plan.folder / "checkpoints").glob("*"))
 
+    def test_a_trial_that_is_killed_while_it_draws_draws_the_same_values_again(self, project, monkeypatch):
+        project(trials=3)
+        plan = begun()
+        work(plan)
+        undisturbed = values(outcome(plan))
+        shutil.rmtree(plan.folder)
+        begun()
+
+        def killed(trial: object, plan: Plan) -> None:
+            trial.suggest_float("x", 0.0, 10.0)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("wattline.sweep.space.draw", killed)
+            for _ in range(2):
+                with pytest.raises(KeyboardInterrupt):
+                    with_trials(plan, lambda trials: trials.claim("one."))
+        work(plan)
+        assert values(outcome(plan)) == undisturbed
+
+    def test_workers_of_another_project_are_not_taken_for_dead(self, project, monkeypatch, tmp_path):
+        """Two clones, one database."""
+        monkeypatch.setenv("WATTLINE_SWEEP_STORAGE", f"sqlite:///{tmp_path / 'trials.db'}")
+        settings.cache_clear()
+        project(trials=2, storage="sql")
+        plan = begun()
+        with_trials(plan, lambda trials: trials.claim(worker.own_name(0)))
+        monkeypatch.setenv("WATTLINE_STATE", str(tmp_path / "other"))
+        settings.cache_clear()
+        assert not with_trials(plan, lambda trials: trials.release_of(worker.here(), died=True))
+
     def test_half_a_line_of_a_killed_writer_does_not_spoil_the_journal(self, project):
         project(trials=3)
         plan = begun()
@@ -281,6 +325,21 @@ class TestTrials:
         with store.session() as client:
             runs = client.search_runs([store.experiment(client, "valley")])
         assert sum(run.info.status == "KILLED" for run in runs) == len(pruned)
+
+    def test_the_first_one_is_never_given_up_however_bad_and_late_it_is(self, project):
+        project(
+            train={"x": 10.0, "epochs": 10},
+            trials=4,
+            heartbeat_seconds=0.2,
+            pruner={"kind": "median", "first_trials": 1},
+            space={"x": {"low": 0.0, "high": 10.0}},
+        )
+        plan = begun()
+        with_trials(plan, lambda trials: trials.claim("ghost."))  # so that the others are done first
+        work(plan)
+        found = outcome(plan)
+        assert found.trials[0].state == "COMPLETE"
+        assert found.best.beats_default
 
     @pytest.mark.parametrize(
         ("does", "reason"),
@@ -366,6 +425,7 @@ class TestRefusal:
             ({"space": {"does": {"choices": ["nothing", "sings"]}}}, r"space\.does: with 'sings', train\.does must be"),
             ({"space": {"x; rm": {"low": 0.0, "high": 9.0}}}, r"must match pattern"),
             ({"options": {"colour": 1}}, r"sweep\.options\.colour is not a known key"),
+            ({"options": {"x": 7.0}}, r"sweep\.options sets x, which .*sweep\.space varies"),
             ({"trials": 1}, r"sweep\.trials must be >= 2, got 1"),
             ({"workers": 0}, r"sweep\.workers must be >= 1, got 0"),
             ({"storage": "redis"}, r"sweep\.storage must be 'journal' or 'sql'"),
@@ -394,6 +454,29 @@ class TestRefusal:
                 running.ask(**{**left_out, "study": None, "name": None, "say": print, **given})
         with pytest.raises(InputError, match="was not begun"):
             running.status(say=lambda line: None)
+
+    @pytest.mark.parametrize("address", ["postgresql://u@h:port/d", "postgresql", "redis://h", "postgresql+x://h/d"])
+    def test_of_a_database_that_is_none(self, project, monkeypatch, address):
+        project(storage="sql")
+        monkeypatch.setenv("WATTLINE_SWEEP_STORAGE", address)
+        settings.cache_clear()
+        with pytest.raises(WattlineError, match="WATTLINE_SWEEP_STORAGE") as refusal:
+            begun()
+        assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize("form", ["postgresql://{}@h/d", "postgresql+psycopg://h/d?password={}"])
+    def test_of_an_address_that_would_show_a_password_in_the_script_of_a_job(self, project, monkeypatch, form):
+        project(storage="sql")
+        loaded = params.load()
+        plan = planning.make(loaded, params.load_task(loaded.task))
+        word = "open-sesame" if "?" in form else "a:open-sesame"
+        monkeypatch.setenv("WATTLINE_SWEEP_STORAGE", form.format(word))
+        settings.cache_clear()
+        with pytest.raises(
+            InputError, match="WATTLINE_SWEEP_STORAGE holds a password, which a job's script"
+        ) as refusal:
+            array.variables(plan)
+        assert word not in str(refusal.value)
 
     def test_of_a_figure_that_no_trial_reports(self, project):
         project(objective="accuracy", trials=2)

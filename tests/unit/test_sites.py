@@ -64,6 +64,11 @@ def test_a_shipped_profile_is_valid_and_says_where_it_was_not_run(site: str):
         ({"flags": ["--output=/etc/passwd"]}, ("flags.0", "--output")),
         ({"flags": ["--outp=/x"]}, ("flags.0", "--output")),
         ({"flags": ["--array=1-9"]}, ("flags.0", "--array")),
+        ({"flags": ["--clusters=other"]}, ("flags.0", "--cluster")),
+        ({"flags": ["--no-requeue"]}, ("flags.0", "--no-requeue")),
+        ({"flags": ["--hold"]}, ("flags.0", "--hold")),
+        ({"variables": {"private": "/home/me"}}, ("variables", "by the script")),
+        ({"variables": {"UID": "7"}}, ("variables", "by bash")),
         ({"variables": {"A B": "x"}}, ("variables", "letters, digits and _")),
         ({"variables": {"SLURM_JOB_ID": "1"}}, ("variables", "set by the scheduler")),
         ({"variables": {"A": "x\ny"}}, ("variables.A", "one line")),
@@ -125,3 +130,18 @@ def test_text_comes_out_of_a_shell_as_it_went_in_apart_from_variables(text: str)
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True)
     wanted = [value.replace("${HERE}", "there").replace("$HERE", "there") for value in values]
     assert done.stdout.decode().split("\0")[:-1] == wanted
+
+
+def test_a_profile_of_itself_is_refused(folder: Path):
+    (folder / "here.yaml").write_text("description: a site\nscheduler: slurm\nflags: &all [*all]\n")
+    with pytest.raises(InputError, match="holds an alias of itself"):
+        sites.load("here")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("stages: [", "not valid YAML"), ("- a", "no stage"), ("stages: 3", "no stage")]
+)
+def test_a_pipeline_that_cannot_be_read_is_told(folder: Path, text: str, words: str):
+    Path("dvc.yaml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        load(folder)

@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from wattline.checkpoints import attempt, joining, stored
@@ -102,7 +103,8 @@ class Kept:
         finished = self._folder.with_name(f"{self._folder.name}.finished")
         shutil.rmtree(finished, ignore_errors=True)
         # In one step: a copy that begins meanwhile finds all of it or nothing.
-        self._folder.rename(finished)
+        with suppress(FileNotFoundError):  # another copy has reached the end, too
+            self._folder.rename(finished)
         shutil.rmtree(finished, ignore_errors=True)
 
     def _keep(self, own: Attempt, checkpoint: Checkpoint, due: Due) -> None:

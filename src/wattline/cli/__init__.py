@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from wattline.cli import ci, deployment, energy, monitoring, notebooks, pipeline, registry, server, site, sweep
+from wattline.cli import ci, deployment, energy, monitoring, notebooks, pipeline, registry, server, site, staging, sweep
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -14,7 +14,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs 0.1 s at every start
 )
-for part in (pipeline.app, registry.app, server.app, deployment.app, monitoring.app, notebooks.app, sweep.app):
+for part in (
+    pipeline.app,
+    registry.app,
+    server.app,
+    deployment.app,
+    monitoring.app,
+    notebooks.app,
+    staging.app,
+    sweep.app,
+):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
 app.add_typer(site.app, name="site")

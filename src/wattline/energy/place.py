@@ -67,7 +67,8 @@ def together(place: Place) -> Processes:
         raise InputError(f"MASTER_PORT is {port!r}; set it to a free port of the first process's host, e.g. 29500")
     host = f"[{said.master_address}]" if ":" in str(said.master_address) else said.master_address
     local_rank = said.slurm_local_process if said.local_rank is None else said.local_rank
-    return Processes(place.rank, place.ranks, local_rank, rendezvous=f"tcp://{host}:{port}")
+    served = f"again-{said.torchelastic_restart_count}" if said.torchelastic_use_agent_store else ""
+    return Processes(place.rank, place.ranks, local_rank, rendezvous=f"tcp://{host}:{port}", served=served)
 
 
 def _launch(said: Settings) -> str:

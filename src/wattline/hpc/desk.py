@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wattline import params, sites
 from wattline.errors import InputError, WattlineError
-from wattline.hpc import energy, made, outcome, record, submission
+from wattline.hpc import energy, made, outcome, record, submission, work
 from wattline.hpc.following import by_exit_code, follow, look_at
 from wattline.hpc.log import Log
 from wattline.hpc.orders import JOBS, folder_of, kept_in, new_token, order_of, scheduler_of, stage_command
@@ -59,6 +59,7 @@ class Desk:
         return order_of(
             self.work.name,
             command.words,
+            site=self.site,
             token=token,
             profile=self.profile,
             params=self.params,
@@ -87,7 +88,8 @@ class Desk:
         if job.job is None:
             return
         number, order = job.job, self.order(job.token)
-        patiently(lambda: self.scheduler.cancel(number), params=self.params, say=self.say)
+        if patiently(lambda: look_at(self.scheduler, order, number), params=self.params, say=self.say):
+            patiently(lambda: self.scheduler.cancel(number), params=self.params, say=self.say)
         look = follow(self.scheduler, order, number, log=Log(order.log, recent_bytes=0), say=self.say)
         well = look.state is State.COMPLETED and not look.exit_code  # it was faster: what it made can be used
         with record.locked(self.folder):
@@ -180,6 +182,7 @@ class Desk:
                 done = last.seen(look).model_copy(update={"collected": True, "energy": spent, "not_measured": reason})
                 self._take_over(done, order, look)
                 record.write(self.folder, done)
+                made.remove(order.folder)  # not before that is noted: who comes after a crash takes it over again
         outcome.check(look, order)
         self.say(f"energy of job {look.job}: " + (f"{spent.joules:.0f} J ({spent.sensor})" if spent else reason))
         if first:
@@ -195,7 +198,6 @@ class Desk:
             except WattlineError as error:
                 record.write(self.folder, done.model_copy(update={"reason": str(error)}))
                 raise
-            made.remove(order.folder)
         elif missing := [str(path) for path in self.work.outputs if not path.exists()]:
             raise WattlineError(f"job {look.job} ended well, but {missing[0]} is not there; look at {order.log}")
 
@@ -219,6 +221,7 @@ class Desk:
 
 def of_former(name: str, *, say: Say) -> tuple[Desk, Job]:
     """The desk of the job that was submitted last for `name`, wherever that was."""
+    work.check_name(name)
     job = record.read(folder_of(name)) if (JOBS / name).is_dir() else None
     if job is None or job.collected:
         raise InputError(f"there is no job of {name} that was submitted and not collected; see {JOBS / name}")

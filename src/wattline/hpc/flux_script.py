@@ -26,7 +26,7 @@ def flux(order: Order) -> str:
         *preparing.heading(order, "Flux"),
         "# Flux leaves it to the site how much memory a job has, and begins no job again: run the stage again instead.",
         *(f"# flux: {option}" for option in _options(order, wanted)),
-        *preparing.opening(exit_code=words([str(preparing.folder(order) / order.exit_code.name)])),
+        *preparing.opening(order, exit_code=words([str(preparing.folder(order) / order.exit_code.name)])),
         *prologue.modules(order.profile),
         *_meeting(order, wanted),
         *preparing.variables(order, wanted.cpus_per_task or 1),

@@ -30,8 +30,7 @@ def follow(scheduler: Scheduler, order: Order, job: str, *, log: Log, say: Say, 
             say(line)
         if clock.due():
             look = patiently(lambda: look_at(scheduler, order, job), params=order.params, say=say)
-            if look is None:
-                look = clock.forgotten(order, job)
+            look = clock.forgotten(order, job) if look is None else clock.known(look)
             if look is not None and _differs(look, last):
                 say(told(look, last))
                 if seen is not None:
@@ -92,6 +91,11 @@ class _Clock:
             return False
         self._next = now + self._order.params.poll_seconds
         return True
+
+    def known(self, look: Look) -> Look:
+        """A look at a job that somebody knows: it was not forgotten after all."""
+        self._unknown = 0
+        return look
 
     def forgotten(self, order: Order, job: str) -> Look | None:
         """The end of a job that nobody knows, by what it left. None while it may be known again.

@@ -10,8 +10,8 @@ from wattline import files
 from wattline.errors import WattlineError
 
 FOLDER = "made"
-SECONDS_TO_APPEAR = 10.0
-"""What a node wrote may be seen so much later on a login node."""
+SECONDS_TO_APPEAR = 65.0
+"""What a node wrote may be seen so much later on a login node: NFS believes for a minute that a folder is not there."""
 
 
 def keep(outputs: Iterable[Path], folder: Path) -> None:

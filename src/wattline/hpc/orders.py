@@ -9,6 +9,7 @@ from wattline.errors import InputError
 from wattline.hpc import made
 from wattline.hpc.scheduler import Order, Scheduler
 from wattline.params import HpcParams, ResourcesParams
+from wattline.registry.tracking import commit
 from wattline.sites import Profile
 
 JOBS = files.REPORTS / "jobs"
@@ -38,6 +39,7 @@ def order_of(
     name: str,
     command: Sequence[str],
     *,
+    site: str,
     token: str,
     profile: Profile,
     params: HpcParams,
@@ -48,6 +50,7 @@ def order_of(
     wanted = params.stages.get(name, ResourcesParams()).model_dump(exclude_none=True)
     return Order(
         stage=name,
+        site=site,
         command=command,
         folder=folder_of(name),
         root=Path.cwd(),
@@ -55,7 +58,7 @@ def order_of(
         profile=profile,
         resources=profile.resources.model_copy(update=wanted),
         params=params,
-        variables=variables,
+        variables={"WATTLINE_COMMIT": commit(), **variables},
         array=array,
     )
 

@@ -20,6 +20,8 @@ HOPELESS = {
     "DependencyNeverSatisfied": "remove the dependency from `flags` in the site's profile",
 }
 """Reasons of Slurm's for waiting that only another order ends."""
+HELD = ("launch_failed_requeued_held", "JobHoldMaxRequeue")
+"""Reasons for waiting of a job that could not be started on its nodes, and that only a person lets try again."""
 LAUNCHERS = ("srun: ", "slurmstepd: ", "flux-job: ")
 """They only repeat that something ended."""
 
@@ -65,6 +67,11 @@ def sentence(look: Look, order: Order) -> str:
 
 def hopeless(look: Look, order: Order) -> str | None:
     """Why a job that waits will never start, and what to do; None for one that may."""
+    if look.state is State.PENDING and look.reason in HELD:
+        return (
+            f"job {look.job} ({order.stage}) could not be started on its nodes and is held ({look.reason}): look "
+            f"whether they see {order.root}, exclude a broken one by `flags: [--exclude=NODE]` in the site's profile"
+        )
     if look.state is not State.PENDING or look.restarts or look.reason not in HOPELESS:
         return None
     return f"job {look.job} ({order.stage}) would wait for ever ({look.reason}): {HOPELESS[look.reason]}"

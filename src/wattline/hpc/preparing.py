@@ -42,7 +42,7 @@ def check_notice(order: Order, wanted: ResourcesParams) -> None:
         )
 
 
-def opening(*, exit_code: str) -> list[str]:
+def opening(order: Order, *, exit_code: str) -> list[str]:
     """What the script does first, so that it ends in order whatever happens later.
 
     exit_code: where the code goes, as shell
@@ -51,26 +51,34 @@ def opening(*, exit_code: str) -> list[str]:
         "",
         "set -u",
         f"exit_code={exit_code}",
+        f'copy="{order.token}.${{SLURM_RESTART_COUNT:-0}}"'
+        "  # where a node's daemon died, an old one may live on beside a new one",
         "told=''   # whether this script was told to end: by scancel, a preemption or the time limit",
         "again=''  # whether the job begins again",
+        "private=''  # a folder that is removed in the end; what a login shell calls by that name is somebody else's",
         "trap 'told=yes' TERM",
         "",
-        "# The exit code appears at once, and only when the job is over: who was told to end may begin again.",
+        "# The exit code appears at once, and only when the job is over: who was told to end may begin again, and a",
+        "# copy that lives on does not speak for the one that began after it.",
         "leave() {",
         "    local code=$?",
-        '    [ -z "${private:-}" ] || rm -rf "$private"',
-        '    [ -n "$told$again" ] || { echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"; }',
+        '    [ -z "$private" ] || rm -rf "$private"',
+        '    if [ -z "$told$again" ] && [ "$(cat "$exit_code.copy")" = "$copy" ]; then',
+        '        echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"',
+        "    fi",
         "}",
         "trap leave EXIT",
         'rm -f "$exit_code"',
+        'echo "$copy" > "$exit_code.copy"',
         "",
         *prologue.GIVE_UP,
     ]
 
 
 def variables(order: Order, cpus: int) -> Iterator[str]:
-    """Everything the job is told, by name."""
-    return prologue.variables(order.profile, order.root.absolute(), cpus, further=order.variables)
+    """Everything the job is told, by name. The stage runs here, in the job; its workers are those of the site."""
+    further = {"WATTLINE_SITE": order.site, **order.variables}
+    return prologue.variables(order.profile, order.root.absolute(), cpus, further=further)
 
 
 def environment(order: Order, *, gpus: bool) -> Wrapping:

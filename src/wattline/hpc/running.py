@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wattline import sites, stages
-from wattline.energy.place import here
-from wattline.errors import InputError
-from wattline.hpc import desk, made, outcome, work
+from wattline import sites, stages, workers
+from wattline.errors import InputError, SupersededError
+from wattline.hpc import desk, made, outcome, record, work
 from wattline.hpc.desk import Command, Desk
+from wattline.hpc.orders import JOBS, folder_of
 from wattline.interruption import Say, streamed
 from wattline.settings import settings
 from wattline.sites import LOCAL
@@ -26,10 +26,17 @@ def ask(stage: str, site: str | None, *, attach: bool, cancel: bool, keep: Path 
         follow(stage)
     elif cancel:
         end(stage)
+    elif keep is not None:
+        as_ordered(stage, keep)
+        # In a job the stage runs here, with the workers of the job's site.
+        with workers.at(settings().site):
+            run(stage, site or settings().site)
+        as_ordered(stage, keep)
+        kept(stage, keep)
     else:
-        run(stage, site or settings().site)
-        if keep is not None:
-            kept(stage, keep)
+        chosen = site or settings().site
+        with workers.at(chosen):
+            run(stage, chosen)
 
 
 def run(stage: str, site: str, *, say: Say = _aloud) -> None:
@@ -92,10 +99,37 @@ def end(name: str, *, say: Say = _aloud) -> None:
     former.cancel(found)
 
 
+def as_ordered(stage: str, folder: Path) -> None:
+    """In a job, before and after the stage: is this the job of the record, and does it read what was there then?
+
+    folder: where the outputs will be kept, called after the job's token
+    Raises SupersededError where another job was submitted since, InputError where an input or a parameter was changed
+    while this one waited or ran: its result would be taken for that of other work.
+    """
+    if not _first():
+        return
+    job = record.read(folder_of(stage))
+    if job is None or job.token != folder.name:
+        raise SupersededError(f"job {folder.name} of {stage} is not the one of {JOBS / stage} any more; it ends here")
+    if work.of_stage(stage, job.site).key != job.key:
+        raise InputError(
+            f"what {stage} reads, or its parameters, were changed after its job was submitted; run `dvc repro` or "
+            f"`wattline run {stage}` again"
+        )
+
+
 def kept(stage: str, folder: Path) -> None:
     """In a job, after the stage: keep its outputs in `folder`. Of several processes the first one does."""
-    if here().rank == 0:
+    if _first():
         made.keep(work.outputs_of(stage), folder)
+
+
+def _first() -> bool:
+    """Whether this is the first of the processes that run the stage together."""
+    # NumPy comes with it, for which who submits does not wait.
+    from wattline.energy.place import here
+
+    return here().rank == 0
 
 
 def _run_here(name: str, command: Sequence[str], variables: Mapping[str, str], *, say: Say) -> None:

@@ -33,6 +33,7 @@ class Order:
     """One job that is to be.
 
     stage: also what it is called
+    site: whose profile it is, which the stage's own workers follow
     command: what runs in it, e.g. ["wattline", "run", "train", "--site", "local"]
     folder: where script, log and exit code lie; seen by login node and nodes
     root: the project, seen by both
@@ -42,6 +43,7 @@ class Order:
     """
 
     stage: str
+    site: str
     command: Sequence[str]
     folder: Path
     root: Path
@@ -67,8 +69,8 @@ class Order:
 
     @property
     def exit_code(self) -> Path:
-        """Written by the job when its command has ended and it does not begin again."""
-        return self.folder / "exit_code"
+        """Written by the job when its command has ended and it does not begin again. No other job writes this one."""
+        return self.folder / f"exit_code-{self.token}"
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ def slurm(order: Order, *, array: str | None = None) -> str:
     lines = [
         *preparing.heading(order, "Slurm"),
         *_directives(order, wanted, array),
-        *preparing.opening(exit_code=_exit_code(order, array)),
+        *preparing.opening(order, exit_code=_exit_code(order, array)),
         *prologue.modules(order.profile),
         *_meeting(wanted),
         *preparing.variables(order, wanted.cpus_per_task or 1),
-        *prologue.scratch(order.profile, "$SLURM_JOB_ID"),
+        *prologue.scratch(order.profile, "$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"),
         "",
         "# What the stage runs in.",
         *wrapping.lines,

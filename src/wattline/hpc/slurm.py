@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wattline.energy.meters.allocation import names_of
 from wattline.energy.meters.meter import MeterError
@@ -10,6 +10,7 @@ from wattline.errors import InputError, UnreachableError
 from wattline.hpc import script
 from wattline.hpc.commands import Answer, call
 from wattline.hpc.scheduler import Look, Order, State
+from wattline.settings import for_job
 
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
@@ -60,7 +61,12 @@ class Slurm:
         return script.slurm(order, array=order.array or None)
 
     def submit(self, order: Order) -> str:
-        answer = _asked("sbatch", "--parsable", str(order.script))
+        # With what the script itself asks for, Slurm would open a login shell before the script's own, which takes
+        # seconds: so it hands on an environment that is as good as empty.
+        command = ("sbatch", "--parsable", "--export=ALL", str(order.script))
+        answer = _asked(*command, environment=for_job())
+        if answer.code < 0:  # it may have handed in the job before
+            raise UnreachableError(f"sbatch was ended by signal {-answer.code}")
         if answer.code:
             raise InputError(f"Slurm refuses the job {order.name}: {answer.complaint}; {_remedy(answer, order)}")
         found = re.fullmatch(r"(\d+)(;\S+)?", answer.output.strip().splitlines()[-1] if answer.output.strip() else "")
@@ -80,11 +86,13 @@ class Slurm:
     def look(self, job: str) -> Look | None:
         answer = _asked("scontrol", "show", "job", "--oneliner", job)
         if answer.code == 0:
-            return _explained(_combined(_from_controller(line) for line in answer.output.splitlines() if line.strip()))
+            looks = [_from_controller(line) for line in answer.output.splitlines() if line.strip()]
+            of_array = "ArrayJobId=" in answer.output
+            return _explained(_combined([*looks, *(_forgotten(job, looks) if of_array else ())]))
         if not UNKNOWN.search(answer.complaint):
             raise UnreachableError(f"scontrol failed: {answer.complaint}")
         rows = _accounted("--duplicates", f"--jobs={job}")
-        return _explained(_from_accounting(rows)) if rows else None
+        return _explained(_combined(_from_accounting(rows))) if rows else None
 
     def cancel(self, job: str) -> None:
         answer = _asked("scancel", job)
@@ -92,8 +100,8 @@ class Slurm:
             raise UnreachableError(f"scancel failed: {answer.complaint}")
 
 
-def _asked(*command: str) -> Answer:
-    answer = call(command)
+def _asked(*command: str, environment: Mapping[str, str] | None = None) -> Answer:
+    answer = call(command, environment=environment)
     if answer.code and SILENT.search(answer.complaint):
         raise UnreachableError(f"Slurm does not answer: {answer.complaint}")
     return answer
@@ -110,7 +118,8 @@ def _remedy(answer: Answer, order: Order) -> str:
 
 def _from_controller(line: str) -> Look:
     """A job as `scontrol show job --oneliner` shows it. Raises UnreachableError for what is no such line."""
-    fields = dict(re.findall(r"(?:^|\s)([\w:/]+)=(\S*)", line))
+    # A path or a comment may hold words like these, too; they come after those that count.
+    fields = dict(reversed(re.findall(r"(?:^|\s)([\w:/]+)=(\S*)", line)))
     state = _state(fields.get("JobState", ""))
     if state is None or not fields.get("JobId") or not fields.get("JobName"):
         raise UnreachableError(f"scontrol said {line[:200]!r}, which is no description of a job")
@@ -138,9 +147,26 @@ def _combined(looks: Iterable[Look]) -> Look:
     return next((look for state in order for look in found if look.state == state), found[-1])
 
 
-def _from_accounting(rows: list[dict[str, str]]) -> Look:
-    """A job that the controller has forgotten, by the last time that it was started."""
-    row = rows[-1]
+def _forgotten(job: str, looks: list[Look]) -> list[Look]:
+    """Tasks of an array that ended so long before the others that the controller has forgotten them."""
+    if not all(look.state.ended for look in looks):
+        return []
+    known = {look.job for look in looks}
+    return [look for look in _from_accounting(_accounted("--duplicates", f"--jobs={job}")) if look.job not in known]
+
+
+def _from_accounting(rows: list[dict[str, str]]) -> list[Look]:
+    """A job that the controller has forgotten, or each task of an array, by the last time that it was started."""
+    last = {row["JobIDRaw"]: row for row in rows}
+    return [_from_row(row, sum(_same(row, one) for one in rows) - 1) for row in last.values()]
+
+
+def _same(row: dict[str, str], other: dict[str, str]) -> bool:
+    """Whether both are of one job: a number is given anew after a while."""
+    return all(row[name] == other[name] for name in ("JobIDRaw", "JobName"))
+
+
+def _from_row(row: dict[str, str], restarts: int) -> Look:
     state = _state(row["State"].split(" ")[0])
     if state is None:
         raise UnreachableError(f"sacct said {'|'.join(row.values())[:200]!r}, which is no description of a job")
@@ -151,7 +177,7 @@ def _from_accounting(rows: list[dict[str, str]]) -> Look:
         state=state,
         exit_code=_exit_code(row["ExitCode"]) if state.ended else None,
         nodes=_names("" if row["NodeList"] == "None assigned" else row["NodeList"]),
-        restarts=sum(one["JobIDRaw"] == row["JobIDRaw"] for one in rows) - 1,
+        restarts=restarts,
         queue_seconds=began - submitted if began is not None and submitted is not None else None,
         run_seconds=_number(row["ElapsedRaw"]),
     )

@@ -41,8 +41,9 @@ def _clear(order: Order) -> None:
     """Remove what an earlier job left, so that nothing of it can be taken for this one's."""
     order.folder.mkdir(parents=True, exist_ok=True)
     made.remove(order.folder)
-    for path in (order.exit_code, order.log):
-        path.unlink(missing_ok=True)
+    for pattern in ("exit_code*", "job*.log"):
+        for path in order.folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _handed_in(scheduler: Scheduler, order: Order, job: Job, *, say: Say) -> Job:

@@ -12,6 +12,7 @@ import yaml
 
 from wattline import files, params
 from wattline.errors import InputError
+from wattline.params.unique import UniqueKeys
 
 PIPELINE = Path("dvc.yaml")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -58,8 +59,7 @@ def of_command(
 
     Raises InputError for a name that cannot be part of a job's, and for a missing input.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
-        raise InputError(f"a job cannot be called {name!r}; use a letter, then letters, digits, - or _, all lower case")
+    check_name(name)
     said = {
         "command": list(command),
         "site": site,
@@ -69,7 +69,14 @@ def of_command(
     return Work(name, _key(said), tuple(outputs))
 
 
+def check_name(name: str) -> None:
+    """Raise InputError for a name that cannot be part of a job's, of a folder's and of a script."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
+        raise InputError(f"a job cannot be called {name!r}; use a letter, then letters, digits, - or _, all lower case")
+
+
 def _stage(tree: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    check_name(stage)
     stages = tree.get("stages")
     found = stages.get(stage) if isinstance(stages, dict) else None
     if not isinstance(found, dict):
@@ -87,7 +94,7 @@ def _key(said: Mapping[str, Any]) -> str:
 
 def _tree(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
     except FileNotFoundError:
         raise InputError(f"{path} is not here; run this in the folder of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

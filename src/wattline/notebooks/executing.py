@@ -3,7 +3,7 @@
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
 
         output = Path(folder) / path.name
         try:
-            return papermill.execute_notebook(
+            done = papermill.execute_notebook(
                 path,
                 output,
                 parameters=dict(parameters),
@@ -70,6 +70,12 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
                 shutdown_kernel="immediate",  # asked to end, it would talk about it on our terminal
                 on_cell_start=begin,
             )
+            # papermill calls it a success when a cell leaves by `sys.exit()`, and runs none of those after it.
+            if (error := _error(done.cells)) is None:
+                return done
+            raise _failed(path, done, f"{error.ename}: {error.evalue}")
+        except CellError:
+            raise
         except papermill.PapermillExecutionError as error:
             reason = f"{error.ename}: {error.evalue}"
         except CellTimeoutError:
@@ -96,10 +102,17 @@ def _end_as_interrupted(error: BaseException) -> None:
         before = before.__context__
 
 
+def _error(cells: "Iterable[NotebookNode]") -> "NotebookNode | None":
+    """The first error that a cell ended with."""
+    outputs = (one for cell in canonical.written(cells) for one in cell.get("outputs", ()))
+    return next((one for one in outputs if one.output_type == "error"), None)
+
+
 def _failed(path: Path, executed: "NotebookNode", reason: str) -> CellError:
-    """Name the last cell that began, counted as in the file that a person wrote."""
+    """Name the first cell with an error, or else the last one that began, counted as a person wrote them."""
     cells = canonical.written(executed.cells)
     begun = [place for place, cell in enumerate(cells, 1) if cell.metadata.get("papermill", {}).get("start_time")]
+    wrong = [place for place, cell in enumerate(cells, 1) if _error([cell]) is not None]
     said = " ".join(COLOURS.sub("", reason).split())
     shown = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]} ..."
-    return CellError(f"{path}: cell {begun[-1]} of {len(cells)} failed: {shown}", executed)
+    return CellError(f"{path}: cell {(wrong or begun[-1:])[0]} of {len(cells)} failed: {shown}", executed)

@@ -9,6 +9,7 @@ from wattline.interruption import Say
 from wattline.notebooks import canonical, catalogue, page, parameters
 from wattline.notebooks.executing import CellError, execute
 from wattline.notebooks.parameters import Value
+from wattline.notebooks.results import CURVES
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -45,8 +46,9 @@ def _submit(name: str, pairs: Sequence[str], site: str, say: Say) -> None:
 
 
 def _inputs(name: str) -> list[Path]:
-    """What tells one run from another: the notebook, the identity of all raw rows, and every report."""
-    found = [catalogue.path(name), files.RAW / splits.DATASET, *sorted(files.REPORTS.glob("*.json"))]
+    """What tells one run from another: the notebook, the identity of all raw rows, the candidate, and every report."""
+    found = [catalogue.path(name), files.RAW / splits.DATASET, files.CANDIDATE / "candidate.json", CURVES]
+    found += sorted(files.REPORTS.glob("*.json"))
     return [path for path in found if path.is_file()]
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -48,7 +48,9 @@ from wattline.params.stages import (
 )
 from wattline.params.sweep import KnobParams, PrunerParams, SweepParams
 from wattline.params.unique import UniqueKeys
-from wattline.task import Task, missing_members
+
+if TYPE_CHECKING:
+    from wattline.task import Task
 
 __all__ = [
     "AcceptanceLimits",
@@ -252,8 +254,11 @@ def _got(error: Any) -> str:
     return "and its value is not shown here" if SECRET.search(f"{error['loc']} {value}") else f"got {value}"
 
 
-def load_task(params: TaskParams) -> Task:
+def load_task(params: TaskParams) -> "Task":
     """Import the task that `params` names. Raises InputError when it cannot be, or does not keep the contract."""
+    # NumPy comes with it, for which who only submits a job does not wait.
+    from wattline.task import missing_members
+
     folder = Path(params.folder).resolve()
     if not (folder / "task.py").is_file():
         raise InputError(f"params.yaml: task.folder is {params.folder!r}, which holds no task.py")

@@ -86,7 +86,7 @@ class SweepParams(Section):
     storage: journal, a file in the state folder; or sql, the database that WATTLINE_SWEEP_STORAGE names
     attempts: how often a trial begins whose worker died, before it counts as failed
     heartbeat_seconds: between two signs of life of a worker; after three that fail to come its trial begins anew [s]
-    options: what differs from the section `train` in every trial, the first one included
+    options: what differs from the section `train` in every trial, the first one included; none that `space` varies
     space: dotted key of `train` -> the values it may take: {low, high, log, step} or {choices}
     """
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wattline.records import Record
 from wattline.records.base import Figure
-from wattline.registry import store
-from wattline.registry.tracking import METRICS_IN_BATCH, PARAMS_IN_BATCH
+from wattline.registry import batches, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,17 +82,5 @@ def _begin(client: "MlflowClient", experiment: str, study: str, entry: Entry, *,
 
 
 def _log(client: "MlflowClient", run_id: str, entry: Entry) -> None:
-    from mlflow.entities import Metric, Param
-
-    rows = [Param(name, value) for name, value in entry.params.items()]
-    metrics = [
-        Metric(name, value, entry.ended_ms, step)
-        for step, figures in enumerate(entry.curves)
-        for name, value in figures.items()
-    ]
-    metrics += [Metric(name, value, entry.ended_ms, 0) for name, value in entry.figures.items()]
-    for at in range(0, len(rows), PARAMS_IN_BATCH):
-        client.log_batch(run_id, params=rows[at : at + PARAMS_IN_BATCH])
-    for at in range(0, len(metrics), METRICS_IN_BATCH):
-        client.log_batch(run_id, metrics=metrics[at : at + METRICS_IN_BATCH])
+    batches.log(client, run_id, params=entry.params, curves=entry.curves, figures=entry.figures, at_ms=entry.ended_ms)
     client.set_terminated(run_id, entry.status, end_time=entry.ended_ms)

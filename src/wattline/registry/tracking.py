@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 
 from wattline import files
 from wattline.records import Candidate, TrainingEnergy
-from wattline.registry import spooled, store
+from wattline.registry import batches, spooled, store
 from wattline.registry.spooled import Training
 from wattline.settings import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 LOCK = Path("dvc.lock")
+UNKNOWN = "unknown"
 DIGEST = "wattline.candidate"
 RECORD = "wattline.training"
 """Tag of a run: digest of the training it holds."""
-# What a tracking server takes in one call.
-METRICS_IN_BATCH = 1000
-PARAMS_IN_BATCH = 100
 
 
 def log_training(
@@ -104,12 +102,15 @@ def origin(candidate: Candidate) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit that is checked out here; "unknown" outside a repository."""
+    """The commit that is checked out here; "unknown" outside a repository.
+
+    An image for training has no git: there, who submitted the job has said it.
+    """
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "unknown"
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
+        return settings().commit or UNKNOWN
+    return found.stdout.strip() if found.returncode == 0 else settings().commit or UNKNOWN
 
 
 def _begin(client: "MlflowClient", training: Training) -> "Run":
@@ -122,29 +123,27 @@ def _begin(client: "MlflowClient", training: Training) -> "Run":
 
 
 def _log(client: "MlflowClient", training: Training, *, run: "Run") -> str:
-    """Write everything to `run`. What it holds already stays single: MLflow keeps one of two equal points."""
-    from mlflow.entities import Param
-
+    """Write everything to `run`."""
     run_id = str(run.info.run_id)
-    rows = [Param(name, value) for name, value in training.params.items()]
-    metrics = _metrics(training)
     status = "FAILED"
     try:
-        for at in range(0, len(rows), PARAMS_IN_BATCH):
-            client.log_batch(run_id, params=rows[at : at + PARAMS_IN_BATCH])
-        for at in range(0, len(metrics), METRICS_IN_BATCH):
-            client.log_batch(run_id, metrics=metrics[at : at + METRICS_IN_BATCH])
+        batches.log(
+            client,
+            run_id,
+            params=training.params,
+            curves=training.curves,
+            figures=_figures(training),
+            at_ms=training.ended_ms,
+        )
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status, end_time=training.ended_ms)
     return run_id
 
 
-def _metrics(training: Training) -> list["Metric"]:
-    """Figures of the curves by step, and what is known only once."""
-    from mlflow.entities import Metric
-
-    candidate, energy, at = training.candidate, training.spent, training.ended_ms
+def _figures(training: Training) -> dict[str, float]:
+    """What is known only once."""
+    candidate, energy = training.candidate, training.spent
     once = {"parameters": float(candidate.parameters), "parity_max_abs": candidate.parity_max_abs}
     if energy is not None:
         once |= {
@@ -154,10 +153,7 @@ def _metrics(training: Training) -> list["Metric"]:
         }
     if isinstance(training.energy, TrainingEnergy):
         once["training_attempts"] = float(training.energy.launches)
-    stepped = [
-        Metric(name, value, at, step) for step, figures in enumerate(training.curves) for name, value in figures.items()
-    ]
-    return stepped + [Metric(name, value, at, 0) for name, value in once.items()]
+    return once
 
 
 def _energy_tag(energy: TrainingEnergy | None) -> dict[str, str]:

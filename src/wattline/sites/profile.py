@@ -108,8 +108,11 @@ def load(site: str, folder: Path = FOLDER) -> Profile:
         tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    rules.refuse_secrets(tree, where=str(path))
-    profile = typed(Profile, tree, where=str(path))
+    try:
+        rules.refuse_secrets(tree, where=str(path))
+        profile = typed(Profile, tree, where=str(path))
+    except RecursionError:
+        raise InputError(f"{path} holds an alias of itself; write out what it stands for") from None
     _check_stages(profile, where=str(path))
     return profile
 
@@ -118,7 +121,12 @@ def _check_stages(profile: Profile, *, where: str) -> None:
     """A misspelt stage would run on the login node."""
     if not PIPELINE.is_file():
         return
-    known = sorted(yaml.safe_load(PIPELINE.read_text()).get("stages", {}))
+    try:
+        tree = yaml.safe_load(PIPELINE.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{PIPELINE} is not valid YAML: {' '.join(str(error).split())}") from None
+    stages = tree.get("stages") if isinstance(tree, dict) else None
+    known = sorted(map(str, stages)) if isinstance(stages, dict) else []
     for stage in profile.stages:
         if stage not in known:
             raise InputError(f"{where}: stages names {stage!r}, which is no stage of {PIPELINE}: {', '.join(known)}")

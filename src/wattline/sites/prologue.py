@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wattline.settings import settings
+from wattline.sites import rules
 from wattline.sites.environments import Wrapping, wrapped
 from wattline.sites.profile import Profile
 from wattline.sites.quoting import expanded, words
@@ -57,7 +58,7 @@ def _own(profile: Profile, root: Path, cpus: int) -> Mapping[str, str]:
         found["WATTLINE_DATA_MIRROR"] = str(known.data_mirror.absolute())
     if profile.offline:
         found["WATTLINE_OFFLINE"] = "1"
-    elif known.mlflow_tracking_uri and "@" not in known.mlflow_tracking_uri:
+    elif known.mlflow_tracking_uri and not rules.secret(known.mlflow_tracking_uri):
         found["MLFLOW_TRACKING_URI"] = known.mlflow_tracking_uri
     if profile.proxy:
         found |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), profile.proxy)
@@ -66,7 +67,7 @@ def _own(profile: Profile, root: Path, cpus: int) -> Mapping[str, str]:
 
 
 def scratch(profile: Profile, job: str) -> Iterator[str]:
-    """A private folder for temporary files, $private, which the script removes. job: the job's number, as shell"""
+    """A private folder for temporary files, $private, which the script removes. job: number of the job and its attempt, as shell"""
     if not profile.scratch:
         return
     yield from (

@@ -21,13 +21,18 @@ OWN_FLAGS = frozenset(
         "gpus-per-node", "job-name", "mem", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable",
         "partition", "qos", "requeue", "signal", "test-only", "time", "wait", "wrap", "bank", "cores-per-slot",
         "cwd", "dir", "env", "env-file", "gpus-per-slot", "nslots", "queue", "slots-per-node", "time-limit",
+        "cluster", "clusters", "help", "hold", "no-requeue", "urgency", "usage", "version",
     )
 )  # fmt: skip
-"""Options that the script sets from other keys of the profile or of `hpc.stages`."""
+"""Options that the script sets from other keys of the profile or of `hpc.stages`, and those with which a job would not
+be found again, not begin, or not begin again."""
 
 OWN_VARIABLES = re.compile(
-    r"(SLURM|SLURMD|SBATCH|SRUN|FLUX)_\w+|RANK|LOCAL_RANK|WORLD_SIZE|WATTLINE_SITE|WATTLINE_OFFLINE|BASH_ENV|IFS"
+    r"(SLURM|SLURMD|SBATCH|SRUN|FLUX)_\w+|RANK|LOCAL_RANK|WORLD_SIZE|GROUP_RANK|GROUP_WORLD_SIZE|WATTLINE_SITE"
+    r"|WATTLINE_OFFLINE|BASH_ENV|BASHOPTS|SHELLOPTS|IFS|UID|EUID|PPID"
+    r"|exit_code|copy|told|again|private|code|environment|image|mount|hook|notice|pause"
 )
+"""Variables that the scheduler, bash or the script itself sets."""
 
 SECRET_NAME = re.compile(
     r"passw|passphrase|secret|credential|token(?!izer)|(api|access|private|signing|account)_?key", re.IGNORECASE
@@ -48,7 +53,7 @@ def module(value: str) -> str:
 def variable(value: str) -> str:
     _matching(VARIABLE, value, "letters, digits and _")
     if OWN_VARIABLES.fullmatch(value):
-        raise ValueError("is set by the scheduler or by the script, and must not be set here")
+        raise ValueError("is set by the scheduler, by bash or by the script, and must not be set here")
     return value
 
 
@@ -79,6 +84,11 @@ def _matching(pattern: re.Pattern[str], value: str, rule: str) -> str:
     if not pattern.fullmatch(value):
         raise ValueError(f"must be {rule}")
     return value
+
+
+def secret(address: str) -> bool:
+    """Whether an address may hold one: before an @, or as a parameter such as ?password=..."""
+    return "@" in address or bool(SECRET_VALUE.search(address) or SECRET_NAME.search(address))
 
 
 def refuse_secrets(tree: Any, *, where: str) -> None:

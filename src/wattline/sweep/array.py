@@ -15,8 +15,9 @@ from wattline.hpc.scheduler import Look, Order, Scheduler
 from wattline.interruption import Say
 from wattline.params import HpcParams
 from wattline.sites import Profile
+from wattline.sweep import storage
 from wattline.sweep.plan import Plan
-from wattline.sweep.study import Trials
+from wattline.sweep.study import FirstTrialError, Trials
 
 NAME = "sweep"
 
@@ -99,7 +100,7 @@ def _one(
 
     def ordered(token: str) -> Order:
         command = ["wattline", "sweep", "--worker", "--study", plan.study]
-        return order_of(NAME, command, token=token, profile=profile, params=hpc, variables=_variables(plan))
+        return order_of(NAME, command, site=site, token=token, profile=profile, params=hpc, variables=variables(plan))
 
     folder = folder_of(NAME)
     with record.locked(folder):
@@ -116,7 +117,7 @@ def _one(
     number = job.job
     try:
         look = follow(scheduler, order, number, log=News(watch), say=say, seen=_unnoted)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, FirstTrialError):
         say(f"cancelling job {number}")
         patiently(lambda: scheduler.cancel(number), params=hpc, say=say)
         look = follow(scheduler, order, number, log=News(lambda: None), say=say, seen=_unnoted)
@@ -150,22 +151,17 @@ def _unnoted(_look: Look) -> None:
     """Changes of an array are told and not kept: what counts is what its trials come to."""
 
 
-def _variables(plan: Plan) -> dict[str, str]:
+def variables(plan: Plan) -> dict[str, str]:
     """What a worker has to know besides. Raises InputError for an address with a password: the script is a file."""
-    from sqlalchemy.engine import make_url
-
-    from wattline.settings import settings
-
     if plan.sweep.storage == "journal":
         return {}
-    address = settings().sweep_storage
-    uri = address.get_secret_value() if address else ""
-    if uri and make_url(uri).password:
+    address = storage.address()
+    if storage.holds_secret(address):
         raise InputError(
             "WATTLINE_SWEEP_STORAGE holds a password, which a job's script would show to others; leave it out, and put "
             "it into ~/.pgpass, which libpq reads on every node"
         )
-    return {"WATTLINE_SWEEP_STORAGE": uri} if uri else {}
+    return {"WATTLINE_SWEEP_STORAGE": address.render_as_string()}
 
 
 def _check(order: Order) -> None:

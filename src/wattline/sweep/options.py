@@ -31,6 +31,19 @@ def value_at(train: Mapping[str, Any], key: str) -> Any:
     return found
 
 
+def check_fixed(fixed: Mapping[str, Any], space: Mapping[str, KnobParams], *, where: str) -> None:
+    """Raise InputError for an option that is varied, too: the first trial would not have its present value."""
+    for key in space:
+        try:
+            value_at(fixed, key)
+        except KeyError:
+            continue
+        raise InputError(
+            f"{where}.options sets {key}, which {where}.space varies: what beats that would not beat the present value "
+            "in the section train; remove it from options"
+        )
+
+
 def check(space: Mapping[str, KnobParams], train: Mapping[str, Any], task: Task, *, where: str) -> None:
     """Raise InputError unless every key is an option, has its present value in its range, and may take both ends."""
     for key, knob in space.items():
@@ -43,7 +56,7 @@ def check(space: Mapping[str, KnobParams], train: Mapping[str, Any], task: Task,
         if not holds(knob, present):
             raise InputError(
                 f"{where}.{key} leaves out the present value, {present!r}, which the first trial has; widen it "
-                f"({said(knob)}), or set another one in sweep.options"
+                f"({said(knob)})"
             )
         for value in _ends(knob):
             typed(

@@ -69,6 +69,7 @@ def make(loaded: Params, task: Task) -> Plan:
     where = f"{FILE}: {loaded.task.name}.sweep"
     if sweep is None:
         raise InputError(f"{where} is missing; add trials and a space (docs/params.md lists every key)")
+    options.check_fixed(sweep.options, sweep.space, where=where)
     merged = editing.merged(loaded.block.train, sweep.options)
     train = typed(task.options, merged, where=f"{where}.options").model_dump(mode="json")
     options.check(sweep.space, train, task, where=f"{where}.space")

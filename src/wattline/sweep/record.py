@@ -19,12 +19,12 @@ class Trial(Record):
     number: of this attempt, in the storage
     state: COMPLETE, PRUNED (given up because others did better at the same share of their work) or FAIL
     values: of the options that are varied, by dotted key
-    objective: what it came to; of a pruned one the last figure that it reported; None of one that failed
+    objective: what it came to; of a pruned one the best figure that it reported; None of one that failed
     curves: one mapping for each epoch; of a pruned one as far as it got
     reason: why it failed, or has no energy, in one sentence
     worker: who ran it
     attempts: how often it began
-    energy: what its training took, in the attempt that counts
+    energy: what its training took, attempts that were lost included
     started_ms, ended_ms: milliseconds since 1970-01-01 UTC, by the clock of its node
     """
 
@@ -70,7 +70,7 @@ class Sweep(Record):
     sampler, pruner: who drew the values, and when a trial was given up
     reproducible: whether the same sweep gives the same trials again, and if not, why
     best: None where no trial was completed
-    energy: of all trials together, those that failed or were lost not included; None where not all of it is known
+    energy: of all trials together, lost attempts included; None where not all of it is known
     """
 
     study: str

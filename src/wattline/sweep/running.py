@@ -16,7 +16,7 @@ from wattline.sweep import plan as planning
 from wattline.sweep import worker as working
 from wattline.sweep.plan import Plan
 from wattline.sweep.record import Sweep, Trial
-from wattline.sweep.study import REASON, SLOT, Trials
+from wattline.sweep.study import REASON, SLOT, FirstTrialError, Trials
 
 Say = Callable[[str], object]
 
@@ -105,9 +105,14 @@ def status(*, say: Say = print) -> None:
 def adopt(found: Sweep, loaded: Params) -> None:
     """Write the best values into the section `train` of params.yaml, keeping comments.
 
-    Raises RejectedError and changes nothing unless they beat what is there.
+    Raises RejectedError and changes nothing unless they beat what is there: params or rows may be others by now.
     """
     assert found.best is not None
+    if _present().study != found.study:
+        raise RejectedError(
+            f"{FILE} stays as it is: it, or the prepared rows, were changed while {found.study} ran, and what is there "
+            "now was not beaten; run the sweep again"
+        )
     if not found.best.beats_default:
         raise RejectedError(f"{FILE} stays as it is: {found.best.reason}")
     tree = editing.read()
@@ -166,11 +171,11 @@ class News:
             self.tell()
 
     def tell(self) -> None:
-        """Raises WattlineError when the first trial, the measure of all, has failed."""
+        """Raises FirstTrialError when the first trial, the measure of all, has failed."""
         plan = self._trials.plan
         for slot, trial in self._trials.results().items():
             if slot == 0 and trial.state.name == "FAIL":
-                raise WattlineError(
+                raise FirstTrialError(
                     f"the first trial, with the present values, failed: {trial.user_attrs.get(REASON)}; correct that, "
                     f"or, where it was chance, remove {plan.folder} and run the sweep again"
                 )

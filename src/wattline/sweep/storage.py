@@ -13,8 +13,10 @@ from wattline.sweep.plan import Plan
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, JournalStorage
+    from sqlalchemy.engine import URL
 
 JOURNAL = "journal.log"
+KINDS = ("postgresql", "sqlite", "mysql")
 
 
 @contextmanager
@@ -73,19 +75,37 @@ def _whole_lines(path: Path) -> int:
         return stream.read().rfind(b"\n") + 1
 
 
-def _database() -> "BaseStorage":
-    from optuna.storages import RDBStorage
+def address() -> "URL":
+    """Of the database. Raises InputError where WATTLINE_SWEEP_STORAGE names none; what it holds is not told."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    address = settings().sweep_storage
-    if address is None:
+    given = settings().sweep_storage
+    if given is None:
         raise InputError(
             "sweep.storage is sql, but WATTLINE_SWEEP_STORAGE is not set; set it to postgresql+psycopg://USER@HOST/"
             "DATABASE, with the password in a file that PGPASSFILE names, or set sweep.storage to journal"
         )
-    uri = address.get_secret_value()
-    if not uri.startswith(("postgresql", "sqlite:///", "mysql")):
+    try:
+        found = make_url(given.get_secret_value())
+    except (ArgumentError, ValueError):
+        found = None
+    if found is None or found.get_backend_name() not in KINDS:
         raise InputError(
-            f"WATTLINE_SWEEP_STORAGE is of kind {uri.partition(':')[0][:20]!r}; set it to postgresql+psycopg://... or "
-            "sqlite:///FILE"
+            "WATTLINE_SWEEP_STORAGE is no address of a database that is known here; set it to "
+            "postgresql+psycopg://USER@HOST/DATABASE or sqlite:///FILE"
         )
-    return RDBStorage(uri, engine_kwargs={"pool_pre_ping": True} if uri.startswith("postgresql") else {})
+    return found
+
+
+def holds_secret(found: "URL") -> bool:
+    """Whether an address has a password, be it among the options after its `?`."""
+    return bool(found.password) or any("password" in name.lower() for name in found.query)
+
+
+def _database() -> "BaseStorage":
+    from optuna.storages import RDBStorage
+
+    found = address()
+    options = {"pool_pre_ping": True} if found.get_backend_name() == "postgresql" else {}
+    return RDBStorage(found.render_as_string(hide_password=False), engine_kwargs=options)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wattline.errors import WattlineError
 from wattline.sweep import space
 from wattline.sweep.plan import Plan
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 SLOT, ATTEMPT, WORKER, BEAT, LOST, REASON = "slot", "attempt", "worker", "beat", "lost", "reason"
 SILENT_BEATS = 3
 """So many signs of life that fail to come mean that a worker is dead."""
+
+
+class FirstTrialError(WattlineError):
+    """The first trial, the measure of all others, has failed: no other one needs to run."""
 
 
 class Trials:
@@ -85,7 +90,10 @@ class Trials:
             return
         values: Mapping[str, Any] = self.plan.defaults if slot == 0 else {}
         if former:
-            values = former[-1].params or former[-1].system_attrs.get("fixed_params", {})
+            drawn = former[-1].params
+            # Of one that was killed while it drew, the rest would come out different: it draws them all again.
+            whole = len(drawn) == len(self.plan.sweep.space)
+            values = drawn if whole else former[-1].system_attrs.get("fixed_params", {})
         begun = former[-1].user_attrs[ATTEMPT] if former else 0
         self.study.enqueue_trial(dict(values), user_attrs={SLOT: slot, ATTEMPT: begun})
 

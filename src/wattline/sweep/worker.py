@@ -1,5 +1,6 @@
 """A worker: takes one trial after the other until none is left, and hands its own back when it is told to end."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -134,8 +135,12 @@ def own_name(number: int | None = None) -> str:
 
 
 def here() -> str:
-    """How the names of all workers begin that a sweep starts on this machine."""
-    return f"{os.uname().nodename}-local"
+    """How the names of all workers begin that a sweep starts on this machine, of this state folder.
+
+    Another project may be at work on the same study here, in the same database.
+    """
+    place = hashlib.sha256(str(planning.folder()).encode()).hexdigest()[:6]
+    return f"{os.uname().nodename}-{place}-local"
 
 
 @contextmanager

@@ -2,16 +2,29 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from wattline import sites
 from wattline.settings import settings
 from wattline.sites import Profile
 
-__all__ = ["each"]
+__all__ = ["at", "each"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+CHOSEN: ContextVar[str | None] = ContextVar("CHOSEN", default=None)
+"""The site whose workers a block uses; None where it is that of WATTLINE_SITE."""
+
+
+@contextmanager
+def at(site: str) -> Iterator[None]:
+    """Within the block, work is shared out as the profile of `site` says."""
+    former = CHOSEN.set(site)
+    try:
+        yield
+    finally:
+        CHOSEN.reset(former)
 
 
 @contextmanager
@@ -23,11 +36,11 @@ def each(
     items: name, as messages call it, and what is worked on. They are taken one by one, never more than twice as many
         as there are workers before the first result is fetched: that bounds the memory
     title: what the work is called
-    site: whose profile is meant; that of WATTLINE_SITE by default
+    site: whose profile is meant; by default that of a surrounding `at`, or else of WATTLINE_SITE
     Raises what `function` raises for the first item that fails, InputError where no workers can be had, WattlineError
     where they die again and again. When the block ends, however it does, no worker is left.
     """
-    name = site or settings().site
+    name = site or CHOSEN.get() or settings().site
     profile = _profile(name)
     if profile is None or not profile.dask.workers:
         yield (function(item) for _, item in items)

@@ -19,19 +19,25 @@
 #SBATCH --time=60
 
 set -u
-exit_code=/project/wattline/reports/jobs/train/exit_code
+exit_code=/project/wattline/reports/jobs/train/exit_code-0123abcd
+copy="0123abcd.${SLURM_RESTART_COUNT:-0}"  # where a node's daemon died, an old one may live on beside a new one
 told=''   # whether this script was told to end: by scancel, a preemption or the time limit
 again=''  # whether the job begins again
+private=''  # a folder that is removed in the end; what a login shell calls by that name is somebody else's
 trap 'told=yes' TERM
 
-# The exit code appears at once, and only when the job is over: who was told to end may begin again.
+# The exit code appears at once, and only when the job is over: who was told to end may begin again, and a
+# copy that lives on does not speak for the one that began after it.
 leave() {
     local code=$?
-    [ -z "${private:-}" ] || rm -rf "$private"
-    [ -n "$told$again" ] || { echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"; }
+    [ -z "$private" ] || rm -rf "$private"
+    if [ -z "$told$again" ] && [ "$(cat "$exit_code.copy")" = "$copy" ]; then
+        echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"
+    fi
 }
 trap leave EXIT
 rm -f "$exit_code"
+echo "$copy" > "$exit_code.copy"
 
 give_up() {
     echo "wattline: $1" >&2
@@ -47,6 +53,7 @@ export WATTLINE_STATE=/project/wattline/.wattline
 export OMP_NUM_THREADS=2
 export WATTLINE_OFFLINE=1
 export PYTHONUNBUFFERED=1
+export WATTLINE_SITE=slurm-generic
 
 # What the stage runs in.
 environment="/project/wattline/.venv"

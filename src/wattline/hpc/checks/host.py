@@ -10,7 +10,7 @@ from pathlib import Path
 from wattline.hpc.checks.finding import Finding
 from wattline.hpc.commands import Answer, call
 from wattline.settings import settings
-from wattline.sites import Profile
+from wattline.sites import Profile, rules
 from wattline.sites.quoting import expanded, words
 
 MINIMUM_FREE_GIB = 1.0
@@ -167,8 +167,8 @@ def _dvc(profile: Profile) -> Iterator[Finding]:
 def _store() -> Iterator[Finding]:
     """A password does not travel in a script."""
     known = settings()
-    secret = known.mlflow_tracking_password.get_secret_value() or known.mlflow_tracking_token.get_secret_value()
-    if secret or "@" in (known.mlflow_tracking_uri or ""):
+    given, address = known.mlflow_tracking_password.get_secret_value(), known.mlflow_tracking_uri or ""
+    if given or known.mlflow_tracking_token.get_secret_value() or rules.secret(address):
         yield Finding(
             "offline",
             "the tracking server asks for a password, which a job is not given; set offline to true, and trainings are "

@@ -30,7 +30,7 @@ def check(site: str, *, say: Callable[[str], object]) -> int:
     profile, hpc = sites.load(site), params.load().hpc
     say(f"site {site}: {profile.description}")
     stages = tuple(yaml.safe_load(PIPELINE.read_text())["stages"])
-    found = list(checks.findings(profile, hpc, stages=stages))
+    found = list(checks.findings(profile, hpc, site=site, stages=stages))
     for one in found:
         say(f"{'missing' if one.missing else 'unseen':<8} {one.about}: {one.says}")
     missing = sum(one.missing for one in found)
@@ -38,13 +38,13 @@ def check(site: str, *, say: Callable[[str], object]) -> int:
         say("every stage runs on this machine; nothing is submitted")
     else:
         say(f"missing: {missing}" if missing else "nothing is missing that can be seen from here")
-        _show(profile, hpc, say)
+        _show(site, profile, hpc, say=say)
     return 1 if missing else 0
 
 
-def _show(profile: sites.Profile, hpc: params.HpcParams, say: Callable[[str], object]) -> None:
+def _show(site: str, profile: sites.Profile, hpc: params.HpcParams, *, say: Callable[[str], object]) -> None:
     try:
-        scripts = checks.scripts(profile, hpc)
+        scripts = checks.scripts(profile, hpc, site=site)
     except InputError:
         return  # said before
     for stage, script in scripts.items():

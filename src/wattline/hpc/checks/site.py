@@ -1,5 +1,6 @@
 """A site's profile held against this host and the cluster, and the scripts that would be submitted."""
 
+import re
 from collections.abc import Iterator
 
 from wattline.errors import InputError, UnreachableError
@@ -12,44 +13,55 @@ from wattline.sites import Profile
 
 TOKEN = "0" * 12
 """Of an order that is only shown."""
+NO_STAGES = re.compile(r"sweep|notebook-.+")
+"""Other commands that are jobs."""
 
 
-def orders(profile: Profile, params: HpcParams) -> tuple[Order, ...]:
+def orders(profile: Profile, params: HpcParams, *, site: str) -> tuple[Order, ...]:
     """What would be ordered for each stage that is a job at this site."""
     return tuple(
-        order_of(stage, stage_command(stage, TOKEN), token=TOKEN, profile=profile, params=params, variables={})
+        order_of(
+            stage,
+            stage_command(stage, TOKEN),
+            site=site,
+            token=TOKEN,
+            profile=profile,
+            params=params,
+            variables={},
+        )
         for stage in profile.stages
     )
 
 
-def scripts(profile: Profile, params: HpcParams) -> dict[str, str]:
+def scripts(profile: Profile, params: HpcParams, *, site: str) -> dict[str, str]:
     """Stage -> the script that would be submitted. Raises InputError where none can be written."""
     if profile.scheduler == "local":
         return {}
     scheduler = scheduler_of(profile)
-    return {order.stage: scheduler.render(order) for order in orders(profile, params)}
+    return {order.stage: scheduler.render(order) for order in orders(profile, params, site=site)}
 
 
-def findings(profile: Profile, params: HpcParams, *, stages: tuple[str, ...]) -> Iterator[Finding]:
+def findings(profile: Profile, params: HpcParams, *, site: str, stages: tuple[str, ...]) -> Iterator[Finding]:
     """All that is missing, in the order in which a person would mend it.
 
+    site: whose profile it is
     stages: those of the pipeline
     """
     for stage in params.stages:
-        if stage not in stages:
-            known = ", ".join(stages)
+        if stage not in stages and not NO_STAGES.fullmatch(stage):
+            known = ", ".join((*stages, "sweep", "notebook-<name>"))
             yield Finding("hpc.stages", f"params.yaml names {stage!r}, which is no stage: correct it to one of {known}")
     if profile.scheduler == "local":
         return
     try:
-        written = scripts(profile, params)
+        written = scripts(profile, params, site=site)
     except InputError as error:
         yield Finding("script", str(error))
         written = {}
     asked = flux if profile.scheduler == "flux" else slurm
     seen = True
     try:
-        yield from asked.findings(profile, orders(profile, params), written)
+        yield from asked.findings(profile, orders(profile, params, site=site), written)
     except (InputError, UnreachableError) as error:
         seen = False
         yield Finding("scheduler", str(error))
