@@ -93,7 +93,7 @@ def test_a_folder_of_python_comes_first_on_the_path(tmp_path: Path, programs: Pa
 def test_what_is_not_there_on_the_node_ends_the_job_by_a_sentence(
     tmp_path: Path, programs: Path, kind: str, words: str
 ):
-    for name in ("bash", "rm", "mv", "mkdir", "chmod", "id"):
+    for name in ("bash", "cat", "rm", "mv", "mkdir", "chmod", "id"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
     wanted = asked(tmp_path, kind, "absent")
     wanted.folder.mkdir(parents=True)

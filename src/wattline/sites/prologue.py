@@ -67,7 +67,10 @@ def _own(profile: Profile, root: Path, cpus: int) -> Mapping[str, str]:
 
 
 def scratch(profile: Profile, job: str) -> Iterator[str]:
-    """A private folder for temporary files, $private, which the script removes. job: number of the job and its attempt, as shell"""
+    """A private folder for temporary files, $private, which the script removes.
+
+    job: number of the job and its attempt, as shell
+    """
     if not profile.scratch:
         return
     yield from (
