@@ -54,7 +54,8 @@ class Project:
         profile = {
             "description": "a private Slurm",
             "scheduler": "slurm",
-            "variables": {"PYTHONPATH": f"{ROOT / 'src'}"},
+            "variables": {"PYTHONPATH": f"{ROOT / 'src'}", "HERE": str(self.folder)},
+            "scratch": "$HERE/of a worker",
             "dask": workers,
         }
         files.write_text(self.folder / "deploy/sites/private.yaml", yaml.safe_dump(profile | changes))
@@ -119,6 +120,8 @@ def test_a_cancelled_worker_costs_time_and_nothing_else(project: Project):
     assert not list((project.folder / ".wattline" / "workers").iterdir()), "logs and the certificate stay"
     for path in project.folder.glob("environment-*"):
         assert UNTOLD not in path.read_text()
+        assert f"'TMPDIR': '{project.folder}/of a worker/wattline-" in path.read_text()
+    assert not list((project.folder / "of a worker").iterdir())
     parallel = files.digests(project.folder / "data"), (project.folder / "reports/prepare.json").read_bytes()
     shutil.rmtree(project.folder / "data" / "prepared")
     assert project.run(site="local")[0] == 0
@@ -161,5 +164,5 @@ def test_jobs_that_end_at_once_are_given_up(project: Project):
     assert code == 1, said
     assert "jobs of workers ended before they gave a result; their logs are in" in said
     logs = next((project.folder / ".wattline" / "workers").iterdir())
-    assert any("/absent/bin/python" in path.read_text() for path in logs.glob("*.err"))
+    assert any("there is no virtual environment at /absent" in path.read_text() for path in logs.glob("*.err"))
     assert not list(logs.glob(".dask-jobqueue*")), "the certificate stays"

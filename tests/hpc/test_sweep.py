@@ -1,17 +1,19 @@
 """A sweep as an array of jobs of a real Slurm: exactly so many trials, whatever becomes of its jobs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from sweep.conftest import ROOT, clean, prepared_folder, project  # noqa: F401  # fixtures
+from sweep.conftest import ROOT, clean, hold, prepared_folder, project  # noqa: F401  # fixtures
 from sweep.test_sweep import SECONDS, WATTLINE, begun, outcome, processes_of, values, wait_for, with_trials, work
 
 from hpc.cluster import Cluster
@@ -25,6 +27,7 @@ from wattline.sweep.plan import Plan
 def on_slurm(
     project: Callable[..., Path],  # noqa: F811
     metered: Cluster,
+    hold: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Path]]:
     """As `project`, with the private cluster as the site `test`."""
@@ -36,7 +39,7 @@ def on_slurm(
         tree = yaml.safe_load((folder / "params.yaml").read_text())
         tree["hpc"] |= {"poll_seconds": 0.5, "patience_seconds": 100.0, "notice_seconds": 5, "stages": {}}
         (folder / "params.yaml").write_text(yaml.safe_dump(tree))
-        variables = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "HOME": str(folder)}
+        variables = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "HOME": str(folder), "VALLEY_HOLD": str(hold)}
         path = folder / "deploy" / "sites" / "test.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(profile(folder, metered, variables=variables, **(site or {}))))
@@ -54,20 +57,26 @@ def at_work(plan: Plan) -> list[str]:
     return [name for name in running_now if name]
 
 
-def disturb(plan: Plan, cluster: Cluster, done: threading.Event) -> None:
+def disturb(plan: Plan, cluster: Cluster, hold: Path, done: threading.Event) -> None:  # noqa: F811
     """Cancel one task of the first array while it trains, and kill the worker of the other one."""
-    wait_for(lambda: len(at_work(plan)) == 2 or done.is_set())
-    first, other = sorted(at_work(plan))
-    cluster.run("scancel", first.removeprefix("job").rstrip("."))
-    wait_for(lambda: killed_at_work(plan, other) or done.is_set())
+    try:
+        wait_for(lambda: len(at_work(plan)) == 2 or done.is_set())
+        first, other = sorted(at_work(plan))
+        cluster.run("scancel", first.removeprefix("job").rstrip("."))
+        wait_for(lambda: killed_at_work(plan, other) or done.is_set())
+    finally:
+        hold.unlink()
 
 
 def killed_at_work(plan: Plan, worker: str) -> bool:
     """Kill a worker, provided that it is in the middle of a trial; whether it was."""
     task = worker.rstrip(".").rpartition("_")[2]
     for pid in processes_of(plan):
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        if f"SLURM_ARRAY_TASK_ID={task}".encode() in environment and b"SLURM_STEP_ID=0" in environment:  # not srun
+        environment = b""
+        with suppress(OSError):  # it has ended since it was listed
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        variables = environment.split(b"\0")
+        if f"SLURM_ARRAY_TASK_ID={task}".encode() in variables and b"SLURM_STEP_ID=0" in variables:  # not srun
             os.kill(pid, signal.SIGSTOP)
             in_the_middle = worker in at_work(plan)
             os.kill(pid, signal.SIGKILL if in_the_middle else signal.SIGCONT)
@@ -75,12 +84,13 @@ def killed_at_work(plan: Plan, worker: str) -> bool:
     return False
 
 
-def test_an_array_that_is_cancelled_and_killed_comes_to_the_same_trials(on_slurm, metered: Cluster):
-    folder = on_slurm({"seconds": 0.6}, trials=5, workers=2)
+def test_an_array_that_is_cancelled_and_killed_comes_to_the_same_trials(on_slurm, metered: Cluster, hold):  # noqa: F811
+    folder = on_slurm(trials=5, workers=2, heartbeat_seconds=2)
     plan = begun()
+    hold.touch()
     said: list[str] = []
     done = threading.Event()
-    disturber = threading.Thread(target=disturb, args=(plan, metered, done))
+    disturber = threading.Thread(target=disturb, args=(plan, metered, hold, done))
     disturber.start()
     try:
         found = running.run(site="test", say=said.append)
@@ -95,15 +105,15 @@ def test_an_array_that_is_cancelled_and_killed_comes_to_the_same_trials(on_slurm
     script = (folder / "reports/jobs/sweep/job.sh").read_text()
     assert "#SBATCH --array=1-2" in script or "#SBATCH --array=1-1" in script
     assert not processes_of(plan)
-    on_slurm({"seconds": 0.0}, trials=5, workers=2)
-    undisturbed = begun()
-    work(undisturbed)
-    assert values(outcome(undisturbed)) == values(found)
+    shutil.rmtree(plan.folder)
+    work(begun())
+    assert values(outcome(plan)) == values(found)
 
 
-def test_who_comes_back_follows_the_same_array_and_takes_it_along_when_told_to_end(on_slurm, metered: Cluster):
-    folder = on_slurm({"seconds": 1.0}, trials=6, workers=2)
+def test_who_comes_back_follows_the_same_array_and_takes_it_along_when_told_to_end(on_slurm, metered: Cluster, hold):  # noqa: F811
+    folder = on_slurm(trials=6, workers=2)
     plan = begun()
+    hold.touch()
     with (folder / "first.out").open("w") as output:
         first = subprocess.Popen([*WATTLINE, "--site", "test"], stdout=output, stderr=output)
     wait_for(lambda: at_work(plan))
@@ -112,12 +122,12 @@ def test_who_comes_back_follows_the_same_array_and_takes_it_along_when_told_to_e
     with (folder / "second.out").open("w") as output:
         second = subprocess.Popen([*WATTLINE, "--site", "test"], stdout=output, stderr=output)
     wait_for(lambda: "runs this study already; it is followed" in (folder / "second.out").read_text())
-    wait_for(lambda: "] trial " in (folder / "second.out").read_text())
     second.terminate()
     assert second.wait(SECONDS) == 143, (folder / "second.out").read_text()
     assert not metered.run("squeue", "-h")
     assert not processes_of(plan)
     assert not at_work(plan)
+    hold.unlink()
     work(plan)
     assert [(one.slot, one.attempts) for one in outcome(plan).trials] == [(slot, 1) for slot in range(6)]
 

@@ -51,3 +51,10 @@ def project(
 
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT / 'tests'}")
     return into
+
+
+@pytest.fixture
+def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """While this file is there, trials stay at work; it is not there yet."""
+    monkeypatch.setenv("VALLEY_HOLD", str(tmp_path / "hold"))
+    return tmp_path / "hold"

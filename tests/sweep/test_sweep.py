@@ -193,9 +193,10 @@ class TestWhatDies:
         assert found.energy is None
         assert "not known of all trials" in found.energy_note
 
-    def test_a_sweep_that_is_killed_comes_to_the_same_as_an_undisturbed_one(self, project):
-        project(train={"seconds": 0.4}, trials=4)
+    def test_a_sweep_that_is_killed_comes_to_the_same_as_an_undisturbed_one(self, project, hold):
+        project(trials=4)
         plan = begun()
+        hold.touch()
         killed = subprocess.Popen(WATTLINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: with_trials(plan, lambda trials: bool(trials.results()) and bool(trials.running())))
         killed.kill()
@@ -204,6 +205,7 @@ class TestWhatDies:
             running.run(say=lambda line: None)
         ended = [end(pid, signal.SIGKILL) for pid in processes_of(plan)]
         assert len(ended) == 1
+        hold.unlink()
         found = running.run(say=lambda line: None)
         assert [one.slot for one in found.trials] == [0, 1, 2, 3]
         assert sum(one.attempts for one in found.trials) > 4
@@ -211,15 +213,17 @@ class TestWhatDies:
         work(begun())
         assert values(outcome(plan)) == values(found)
 
-    def test_sigterm_ends_every_worker_and_loses_no_trial(self, project):
-        project(train={"seconds": 0.4}, trials=4, workers=2)
+    def test_sigterm_ends_every_worker_and_loses_no_trial(self, project, hold):
+        project(trials=4, workers=2)
         plan = begun()
+        hold.touch()
         told = subprocess.Popen(WATTLINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: with_trials(plan, lambda trials: len(trials.running()) == 2))
         told.terminate()
         assert told.wait(SECONDS) == 143
         assert not processes_of(plan)
         assert not with_trials(plan, lambda trials: trials.running())
+        hold.unlink()
         work(plan)
         assert [(one.slot, one.attempts) for one in outcome(plan).trials] == [(0, 1), (1, 1), (2, 1), (3, 1)]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wattline import sites
 from wattline.errors import InputError
-from wattline.hpc.quoting import expanded
+from wattline.sites.quoting import expanded
 
 ROOT = Path(__file__).parents[2]
 UNSAID = "hunter2x"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from wattline.errors import InputError
 from wattline.hpc import preparing
-from wattline.hpc.quoting import words
 from wattline.hpc.scheduler import Order
 from wattline.params import ResourcesParams
+from wattline.sites import prologue
+from wattline.sites.quoting import words
 
 UNWRITABLE = re.compile(r"[\x00-\x1f\x7f]|\{\{")
 KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "PATH")
@@ -26,10 +27,10 @@ def flux(order: Order) -> str:
         "# Flux leaves it to the site how much memory a job has, and begins no job again: run the stage again instead.",
         *(f"# flux: {option}" for option in _options(order, wanted)),
         *preparing.opening(order, exit_code=words([str(preparing.folder(order) / order.exit_code.name)])),
-        *preparing.modules(order.profile),
+        *prologue.modules(order.profile),
         *_meeting(order, wanted),
         *preparing.variables(order, wanted.cpus_per_task or 1),
-        *preparing.scratch(order.profile, order.token),
+        *prologue.scratch(order.profile, order.token),
         "",
         "# What the stage runs in.",
         *wrapping.lines,

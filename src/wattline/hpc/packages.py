@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattline.errors import InputError, WattlineError
-from wattline.hpc import commands, preparing
-from wattline.hpc.environments import wrapped
+from wattline.hpc import commands
 from wattline.interruption import Say, streamed
-from wattline.sites import Profile
+from wattline.sites import Profile, prologue
+from wattline.sites.environments import wrapped
 from wattline.supply.bill import public
 from wattline.supply.packages import locked, normalise
 
@@ -42,8 +42,8 @@ def look(profile: Profile, root: Path) -> Found:
     wrapping = wrapped(profile.environment, ["python3", "-c", PROBE], root=root)
     script = [
         "set -u",
-        'give_up() { echo "$1" >&2; exit 2; }',
-        *preparing.modules(profile),
+        *prologue.GIVE_UP,
+        *prologue.modules(profile),
         *wrapping.lines,
         wrapping.command,
     ]

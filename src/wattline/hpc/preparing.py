@@ -1,17 +1,14 @@
-"""The part of a job's script that every scheduler shares: modules, variables, temporary files, how it ends."""
+"""The part of a job's script that every scheduler shares: what it asks for, how it begins, how it ends."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wattline.errors import InputError
-from wattline.hpc.environments import Wrapping, wrapped
-from wattline.hpc.quoting import commented, expanded, words
 from wattline.hpc.scheduler import Order
 from wattline.params import ResourcesParams
-from wattline.settings import settings
-from wattline.sites import Profile, rules
-
-LOCAL_FOLDERS = ("/tmp", "/dev/shm", "/run")  # noqa: S108  # names, nothing is written there
+from wattline.sites import prologue
+from wattline.sites.environments import Wrapping
+from wattline.sites.quoting import commented
 
 
 def heading(order: Order, scheduler: str) -> list[str]:
@@ -74,88 +71,19 @@ def opening(order: Order, *, exit_code: str) -> list[str]:
         'rm -f "$exit_code"',
         'echo "$copy" > "$exit_code.copy"',
         "",
-        "give_up() {",
-        '    echo "wattline: $1" >&2',
-        "    exit 2",
-        "}",
+        *prologue.GIVE_UP,
     ]
 
 
-def modules(profile: Profile) -> Iterator[str]:
-    """Load them in order; one that is missing ends the job by a sentence."""
-    if not profile.modules:
-        return
-    yield from (
-        "",
-        "# Modules; their scripts read variables that are not set.",
-        'command -v module > /dev/null || give_up "this node has no command module, which the site\'s profile needs"',
-        "set +u",
-        "module purge",
-    )
-    for name in profile.modules:
-        yield f"module load {words([name])} || give_up {words([f'module {name} cannot be loaded; see: module avail'])}"
-    yield "set -u"
-
-
 def variables(order: Order, cpus: int) -> Iterator[str]:
-    """Everything the job is told, by name. No secrets: the script is a file."""
-    yield from ("", f"cd {words([str(order.root.absolute())])} || give_up 'the project is not there on this node'")
-    for name, value in _own(order, cpus).items():
-        yield f"export {name}={words([value])}"
-    for name, value in order.profile.variables.items():
-        yield f"export {name}={expanded(value)}"
-    for name, value in order.variables.items():
-        yield f"export {name}={words([value])}"
-
-
-def _own(order: Order, cpus: int) -> Mapping[str, str]:
-    known, profile = settings(), order.profile
-    found = {"WATTLINE_STATE": str(order.root.absolute() / known.state), "OMP_NUM_THREADS": str(cpus)}
-    # The stage runs here, in the job; its workers are those of the site.
-    found["WATTLINE_SITE"] = order.site
-    if known.data_mirror:
-        found["WATTLINE_DATA_MIRROR"] = str(known.data_mirror.absolute())
-    if profile.offline:
-        found["WATTLINE_OFFLINE"] = "1"
-    elif known.mlflow_tracking_uri and not rules.secret(known.mlflow_tracking_uri):
-        found["MLFLOW_TRACKING_URI"] = known.mlflow_tracking_uri
-    if profile.proxy:
-        found |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), profile.proxy)
-        found |= dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1")
-    return {**found, "PYTHONUNBUFFERED": "1"}
-
-
-def scratch(profile: Profile, job: str) -> Iterator[str]:
-    """A private folder for temporary files. job: number of the job and its attempt, as shell"""
-    if not profile.scratch:
-        return
-    yield from (
-        "",
-        f'private={expanded(profile.scratch)}"/wattline-$(id -u)-{job}"',
-        '{ mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"',
-        'export TMPDIR="$private"',
-    )
+    """Everything the job is told, by name. The stage runs in the job; its workers are those of the site."""
+    further = {"WATTLINE_SITE": order.site, **order.variables}
+    return prologue.variables(order.profile, order.root.absolute(), cpus, further=further)
 
 
 def environment(order: Order, *, gpus: bool) -> Wrapping:
     """The stage's command in the site's environment."""
-    return wrapped(
-        order.profile.environment,
-        order.command,
-        root=order.root.absolute(),
-        binds=tuple(_outside(order)),
-        gpus=gpus,
-    )
-
-
-def _outside(order: Order) -> Iterator[str]:
-    """Folders that the job needs and that do not lie in the project."""
-    root, known = order.root.absolute(), settings()
-    for folder in (root / known.state, known.data_mirror):
-        if folder is not None and not folder.absolute().is_relative_to(root):
-            yield str(folder.absolute())
-    if order.profile.scratch and not order.profile.scratch.startswith(LOCAL_FOLDERS):
-        yield order.profile.scratch
+    return prologue.environment(order.profile, order.root.absolute(), order.command, gpus=gpus)
 
 
 def folder(order: Order) -> Path:

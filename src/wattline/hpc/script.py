@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from wattline.errors import InputError
 from wattline.hpc import preparing
-from wattline.hpc.quoting import words
 from wattline.hpc.scheduler import Order
 from wattline.params import ResourcesParams
+from wattline.sites import prologue
+from wattline.sites.quoting import words
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 ARRAY = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*(%[1-9]\d*)?")
@@ -26,10 +27,10 @@ def slurm(order: Order, *, array: str | None = None) -> str:
         *preparing.heading(order, "Slurm"),
         *_directives(order, wanted, array),
         *preparing.opening(order, exit_code=_exit_code(order, array)),
-        *preparing.modules(order.profile),
+        *prologue.modules(order.profile),
         *_meeting(wanted),
         *preparing.variables(order, wanted.cpus_per_task or 1),
-        *preparing.scratch(order.profile, "$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"),
+        *prologue.scratch(order.profile, "$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"),
         "",
         "# What the stage runs in.",
         *wrapping.lines,

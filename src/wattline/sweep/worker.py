@@ -28,6 +28,7 @@ Say = Callable[[str], object]
 LIBRARIES = ("torch", "pyarrow")
 SHOWN_VALUES = 4
 TAKEN = "does not count here: this worker was taken for dead, and another one runs it"
+GOES_ON = "the study goes on where it stands when it is run again"
 
 
 def run(study: str, *, worker: str | None = None, say: Say = print) -> None:
@@ -44,18 +45,25 @@ def run(study: str, *, worker: str | None = None, say: Say = print) -> None:
         # What it left when it was killed; no other process has its name.
         trials.release_of(name, died=True)
         data = trial.read_data(plan)
-        for claimed in _claimed(trials, name):
+        for claimed in _claimed(trials, name, told):
             _run(claimed, trials, plan, task, data, told=told, say=say)
 
 
-def _claimed(trials: Trials, name: str) -> "Iterator[Claimed]":
-    """Trials to run, until none is in line, and those that others run are seen to live."""
+def _claimed(trials: Trials, name: str, told: Told) -> "Iterator[Claimed]":
+    """Trials to run, until none is in line, and those that others run are seen to live.
+
+    A signal that comes while one is taken is heeded afterwards: the trial would belong to nobody.
+    """
     watch = Watch(trials.plan.sweep.heartbeat_seconds)
     while True:
+        told.heeded = True
         claimed = trials.claim(name)
         if claimed is not None:
             yield claimed
             continue
+        told.heeded = False
+        if told.by is not None:
+            raise told.error(GOES_ON)
         running = trials.running()
         for dead in watch.look(running):
             trials.release(dead, died=True)
@@ -77,6 +85,9 @@ def _run(
     number, slot = claimed.number, claimed.user_attrs[SLOT]
     try:
         with _beating(trials, number):
+            told.heeded = False
+            if told.by is not None:
+                raise told.error(GOES_ON)
             result = trial.run(claimed, plan, task, data, told=told)
     except SupersededError:
         say(f"trial {slot}: {TAKEN}")
@@ -94,7 +105,7 @@ def _run(
     shutil.rmtree(plan.folder / "checkpoints" / f"{slot:04}", ignore_errors=True)
     say(line(result, plan))
     if told.by is not None:
-        raise told.error("the study goes on where it stands when it is run again")
+        raise told.error(GOES_ON)
 
 
 def line(result: Trial, plan: Plan) -> str:

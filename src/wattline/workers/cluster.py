@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,13 +37,23 @@ def workers(site: str, profile: Profile, *, title: str) -> Iterator[Pool]:
             f"deploy/sites/{site}.yaml: dask.jobs needs the scheduler slurm, not {profile.scheduler}; with "
             "dask.jobs: false workers are processes beside the stage"
         )
-    with ended_by_sigterm(), dask.config.set(configuration.OURS), _cluster(site, profile, title) as (cluster, watch):
+    with ended_by_sigterm(), _configured(), _cluster(site, profile, title) as (cluster, watch):
         client = distributed.Client(cluster, set_as_default=False)
         try:
             client.register_plugin(Place())
             yield Pool(client, watch, site, profile, title)
         finally:
             client.close()
+
+
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Dask as it is used here, and a folder for what it writes on this machine, which goes when it is done."""
+    with tempfile.TemporaryDirectory(prefix="wattline-dask-") as folder, warnings.catch_warnings():
+        # A machine that is busy for a second is no news.
+        warnings.filterwarnings("ignore", message="Creating scratch directories")
+        with dask.config.set(configuration.OURS | {"temporary-directory": folder}):
+            yield
 
 
 @contextmanager
@@ -72,26 +83,24 @@ def signals_kept() -> Iterator[None]:
 def processes(profile: Profile, *, title: str) -> Iterator[tuple[Any, Watch]]:
     """Workers on this machine. Others who have an account here can reach the port: only our certificate opens it."""
     wanted = profile.dask
-    with tempfile.TemporaryDirectory(prefix="wattline-dask-") as folder:
-        try:
-            cluster = distributed.LocalCluster(
-                n_workers=wanted.workers,
-                threads_per_worker=1,
-                memory_limit=round(wanted.memory_gib * 2**30),
-                host=LOOPBACK,
-                protocol="tls",
-                security=Security.temporary(),
-                dashboard_address=f"{LOOPBACK}:0",
-                scheduler_kwargs={"dashboard": False},
-                local_directory=folder,
-                silence_logs=QUIET,
-            )
-        except (RuntimeError, OSError) as error:
-            raise WattlineError(f"{title}: workers did not start: {' '.join(str(error).split())}") from None
-        try:
-            yield cluster, Processes(cluster, title)
-        finally:
-            _close(cluster)
+    try:
+        cluster = distributed.LocalCluster(
+            n_workers=wanted.workers,
+            threads_per_worker=1,
+            memory_limit=round(wanted.memory_gib * 2**30),
+            host=LOOPBACK,
+            protocol="tls",
+            security=Security.temporary(),
+            dashboard_address=f"{LOOPBACK}:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=QUIET,
+        )
+    except (RuntimeError, OSError) as error:
+        raise WattlineError(f"{title}: workers did not start: {' '.join(str(error).split())}") from None
+    try:
+        yield cluster, Processes(cluster, title)
+    finally:
+        _close(cluster)
 
 
 def _close(cluster: Any) -> None:

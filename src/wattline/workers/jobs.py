@@ -16,18 +16,24 @@ from dask_jobqueue import SLURMCluster
 from dask_jobqueue.slurm import SLURMJob
 from distributed.security import Security
 
+import wattline
 from wattline.errors import InputError, WattlineError
 from wattline.settings import settings
-from wattline.sites import Profile
+from wattline.sites import Profile, prologue
+from wattline.sites.environments import Wrapping, with_sources
 from wattline.workers import configuration
 from wattline.workers.cluster import CLOSE_SECONDS, LOOPBACK, QUIET, call
-from wattline.workers.environment import prologue, python
 from wattline.workers.pool import Watch
 
 ENDED_EARLY = 3
 """So many jobs for each worker may end without a result between; then something is wrong with all of them."""
 
 SECONDS_TO_CANCEL = 30.0
+
+OF_THE_NODE = (
+    'private=$(mktemp --directory --tmpdir=/tmp) || give_up "no temporary files can be written on this node"',
+    'export TMPDIR="$private"',
+)
 
 
 @contextmanager
@@ -64,6 +70,7 @@ def _folder(name: str) -> Path:
 def _cluster(profile: Profile, *, name: str, folder: Path) -> Any:
     wanted = profile.dask
     qos = [f"--qos={profile.qos}"] if profile.qos else []
+    python = prologue.environment(profile, Path.cwd(), ["python3"])
     return SLURMCluster(
         job_cls=WorkerJob,
         queue=profile.partition or None,
@@ -76,11 +83,11 @@ def _cluster(profile: Profile, *, name: str, folder: Path) -> Any:
         job_name=name,
         # Slurm keeps the environment of a job on its disk: nothing of ours goes there but what the script says.
         job_extra_directives=["--export=NIL", "--no-requeue", *qos, *profile.flags],
-        job_script_prologue=prologue(profile, configuration.exported()),
-        shebang="#!/bin/bash -l" if profile.modules else "#!/bin/bash",
-        python=python(profile.environment),
+        job_script_prologue=_before(profile, python),
+        shebang="#!/bin/bash -l",
+        python=python.command,
         worker_extra_args=["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
-        local_directory=shlex.quote(profile.scratch) if profile.scratch else None,
+        local_directory='"$TMPDIR"',
         log_directory=str(folder),
         interface=wanted.interface or None,
         security=Security.temporary(),
@@ -88,6 +95,26 @@ def _cluster(profile: Profile, *, name: str, folder: Path) -> Any:
         scheduler_options={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
         silence_logs=QUIET,
     )
+
+
+def _before(profile: Profile, python: Wrapping) -> list[str]:
+    """Lines of the script of a worker, which end the job by a sentence where something is missing."""
+    return [
+        "set -u",
+        *prologue.GIVE_UP,
+        *prologue.modules(profile),
+        *prologue.variables(profile, Path.cwd(), profile.dask.cores, further=configuration.exported()),
+        *_sources(),
+        *(prologue.scratch(profile, "$SLURM_JOB_ID") if profile.scratch else OF_THE_NODE),
+        "trap 'rm -rf \"$private\"' EXIT",
+        *python.lines,
+    ]
+
+
+def _sources() -> list[str]:
+    """Where Wattline is imported from, if that is the project itself and not an installation."""
+    folder = Path(wattline.__file__).parents[1]
+    return [f"export PYTHONPATH={with_sources(folder)}"] if folder.is_relative_to(Path.cwd()) else []
 
 
 class WorkerJob(SLURMJob):  # type: ignore[misc]

@@ -52,9 +52,9 @@ export MASTER_PORT=19957
 cd /project/wattline || give_up 'the project is not there on this node'
 export WATTLINE_STATE=/project/wattline/.wattline
 export OMP_NUM_THREADS=2
-export WATTLINE_SITE=flux-generic
 export WATTLINE_OFFLINE=1
 export PYTHONUNBUFFERED=1
+export WATTLINE_SITE=flux-generic
 
 # What the stage runs in.
 environment="/project/wattline/.venv"

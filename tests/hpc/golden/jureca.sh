@@ -63,9 +63,9 @@ export MASTER_PORT=$((15000 + SLURM_JOB_ID % 15000))
 cd /project/wattline || give_up 'the project is not there on this node'
 export WATTLINE_STATE=/project/wattline/.wattline
 export OMP_NUM_THREADS=32
-export WATTLINE_SITE=jureca
 export WATTLINE_OFFLINE=1
 export PYTHONUNBUFFERED=1
+export WATTLINE_SITE=jureca
 
 private="${SCRATCH}""/wattline-$(id -u)-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"
 { mkdir -p "$private" && chmod 700 "$private"; } || give_up "scratch of the profile: cannot create $private"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from wattline.hpc.checks.finding import Finding
 from wattline.hpc.commands import Answer, call
-from wattline.hpc.quoting import expanded, words
 from wattline.settings import settings
 from wattline.sites import Profile, rules
+from wattline.sites.quoting import expanded, words
 
 MINIMUM_FREE_GIB = 1.0
 """Less than this in a folder and a training could not keep its checkpoints for long."""

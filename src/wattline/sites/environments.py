@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattline.errors import InputError
-from wattline.hpc.quoting import expanded, words
-from wattline.sites import EnvironmentProfile
+from wattline.sites.profile import EnvironmentProfile
+from wattline.sites.quoting import expanded, words
 
 IN_IMAGE = "/opt/wattline/bin:/usr/local/bin:/usr/bin:/bin"
 """PATH in an image of docker/train.Dockerfile: Charliecloud does not know the one that the image names."""
@@ -96,27 +96,27 @@ def _charliecloud(path: str, command: Sequence[str], root: str, binds: tuple[str
         "export USER CH_IMAGE_CACHE=disabled",
     ]
     options = " ".join(f"--bind={mount}" for mount in mounts)
-    inside = f"--set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={_path(root)}"
+    inside = f"--set-env=PATH={IN_IMAGE} --set-env=PYTHONPATH={with_sources(Path(root, 'src'))}"
     start = f"ch-run --env-no-expand --cd={words([root])} {options} {inside}"
     return Wrapping(tuple(lines), f'{start} "$image" -- {words(_in_image(command))}')
 
 
 def _apptainer(path: str, command: Sequence[str], root: str, binds: tuple[str, ...], gpus: bool) -> Wrapping:
-    mounts = [words([root]), *map(expanded, binds)]
+    mounts, sources = [words([root]), *map(expanded, binds)], with_sources(Path(root, "src"))
     lines = (
         f"image={expanded(path)}",
         'command -v apptainer > /dev/null || give_up "this node has no apptainer; load its module"',
         '[ -r "$image" ] || give_up "there is no image at $image; run: wattline stage-in"',
-        f"export APPTAINERENV_PREPEND_PATH={IN_IMAGE.partition(':')[0]} APPTAINERENV_PYTHONPATH={_path(root)}",
+        f"export APPTAINERENV_PREPEND_PATH={IN_IMAGE.partition(':')[0]} APPTAINERENV_PYTHONPATH={sources}",
     )
     options = " ".join(f"--bind={mount}" for mount in mounts)
     start = f"apptainer exec {'--nv ' if gpus else ''}--no-home --pwd={words([root])} {options}"
     return Wrapping(lines, f'{start} "$image" {words(_in_image(command))}')
 
 
-def _path(root: str) -> str:
-    """PYTHONPATH with the project's sources before what the profile names."""
-    return words([f"{root}/src"]) + '"${PYTHONPATH:+:$PYTHONPATH}"'
+def with_sources(folder: Path) -> str:
+    """PYTHONPATH, as shell, with the project's sources before what the profile names."""
+    return words([str(folder)]) + '"${PYTHONPATH:+:$PYTHONPATH}"'
 
 
 FOLDERS: dict[str, Callable[[str], tuple[str, ...]]] = {"venv": _venv, "conda": _conda}
