@@ -42,7 +42,7 @@ def look(profile: Profile, root: Path) -> Found:
     wrapping = wrapped(profile.environment, ["python3", "-c", PROBE], root=root)
     script = [
         "set -u",
-        'give_up() { echo "$1" >&2; exit 2; }',
+        *prologue.GIVE_UP,
         *prologue.modules(profile),
         *wrapping.lines,
         wrapping.command,

@@ -63,7 +63,7 @@ def opening(order: Order, *, exit_code: str) -> list[str]:
         "leave() {",
         "    local code=$?",
         '    [ -z "$private" ] || rm -rf "$private"',
-        '    if [ -z "$told$again" ] && [ "$(cat "$exit_code.copy")" = "$copy" ]; then',
+        '    if [ -z "$told$again" ] && [ "$(< "$exit_code.copy")" = "$copy" ]; then',
         '        echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"',
         "    fi",
         "}",
@@ -76,7 +76,7 @@ def opening(order: Order, *, exit_code: str) -> list[str]:
 
 
 def variables(order: Order, cpus: int) -> Iterator[str]:
-    """Everything the job is told, by name. The stage runs here, in the job; its workers are those of the site."""
+    """Everything the job is told, by name. The stage runs in the job; its workers are those of the site."""
     further = {"WATTLINE_SITE": order.site, **order.variables}
     return prologue.variables(order.profile, order.root.absolute(), cpus, further=further)
 

@@ -31,7 +31,7 @@ trap 'told=yes' TERM
 leave() {
     local code=$?
     [ -z "$private" ] || rm -rf "$private"
-    if [ -z "$told$again" ] && [ "$(cat "$exit_code.copy")" = "$copy" ]; then
+    if [ -z "$told$again" ] && [ "$(< "$exit_code.copy")" = "$copy" ]; then
         echo "$code" > "$exit_code.part" && mv -f "$exit_code.part" "$exit_code"
     fi
 }
