@@ -69,11 +69,7 @@ def _own(profile: Profile, root: Path, cpus: int) -> Mapping[str, str]:
 def scratch(profile: Profile, job: str) -> Iterator[str]:
     """A private folder for temporary files, $private, which the script removes.
 
-<<<<<<< HEAD
-    job: number of the job and its attempt, as shell
-=======
     job: number of the job and of its attempt, as shell
->>>>>>> main
     """
     if not profile.scratch:
         return
