@@ -1,32 +1,20 @@
 """Dask's scheduler in this process, and its workers: processes beside it, or jobs."""
 
-import asyncio
-import logging
-import multiprocessing
 import signal
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import dask
 import distributed
-from distributed.security import Security
 
-from wattline.errors import InputError, WattlineError
+from wattline.errors import InputError
 from wattline.interruption import ended_by_sigterm
 from wattline.sites import Profile
-from wattline.workers import configuration
+from wattline.workers import configuration, processes
 from wattline.workers.pool import Place, Pool, Watch
-
-LOOPBACK = "127.0.0.1"
-PATIENCE_SECONDS = 120.0
-CLOSE_SECONDS = 30.0
-QUIET = logging.CRITICAL + 1
-"""What goes wrong becomes an error of ours, in one line."""
 
 
 @contextmanager
@@ -65,7 +53,7 @@ def _cluster(site: str, profile: Profile, title: str) -> Iterator[tuple[Any, Wat
         with jobs.cluster(site, profile, title=title) as found:
             yield found
     else:
-        with processes(profile, title=title) as found:
+        with processes.cluster(profile, title=title) as found:
             yield found
 
 
@@ -77,67 +65,3 @@ def signals_kept() -> Iterator[None]:
     for number, handler in former.items():
         if signal.getsignal(number) is not handler:
             signal.signal(number, handler)
-
-
-@contextmanager
-def processes(profile: Profile, *, title: str) -> Iterator[tuple[Any, Watch]]:
-    """Workers on this machine. Others who have an account here can reach the port: only our certificate opens it."""
-    wanted = profile.dask
-    try:
-        cluster = distributed.LocalCluster(
-            n_workers=wanted.workers,
-            threads_per_worker=1,
-            memory_limit=round(wanted.memory_gib * 2**30),
-            host=LOOPBACK,
-            protocol="tls",
-            security=Security.temporary(),
-            dashboard_address=f"{LOOPBACK}:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=QUIET,
-        )
-    except (RuntimeError, OSError) as error:
-        raise WattlineError(f"{title}: workers did not start: {' '.join(str(error).split())}") from None
-    try:
-        yield cluster, Processes(cluster, title)
-    finally:
-        _close(cluster)
-
-
-def _close(cluster: Any) -> None:
-    """End every process, also one that Dask is just about to start again."""
-    try:
-        cluster.close(timeout=CLOSE_SECONDS)
-    except (TimeoutError, RuntimeError, OSError, AssertionError):
-        for process in multiprocessing.active_children():
-            if process.name.startswith("Dask Worker"):
-                process.kill()
-
-
-@dataclass
-class Processes:
-    """Looks after processes. Dask starts one again that died; what it gives up is told."""
-
-    cluster: Any
-    title: str
-    alone_since: float | None = None
-
-    def look(self) -> None:
-        """Raise WattlineError when there has been no worker for long."""
-        now = time.monotonic()
-        if self.cluster.scheduler.workers:
-            self.alone_since = None
-            return
-        self.alone_since = self.alone_since or now
-        if now - self.alone_since > PATIENCE_SECONDS:
-            raise WattlineError(
-                f"{self.title}: no worker has come up for {PATIENCE_SECONDS:g} s; look at memory and at the number of "
-                "processes that this machine allows, or set dask.workers to 0"
-            )
-
-    def moved(self) -> None:
-        self.alone_since = None
-
-
-def call(cluster: Any, coroutine: Any) -> Any:
-    """Run a coroutine in the thread of the cluster."""
-    return asyncio.run_coroutine_threadsafe(coroutine, cluster.loop.asyncio_loop).result()

@@ -1,6 +1,12 @@
 """Dask as it is used here, whatever a person's own configuration of it says."""
 
+import logging
 from typing import Any
+
+LOOPBACK = "127.0.0.1"
+CLOSE_SECONDS = 30.0
+QUIET = logging.CRITICAL + 1
+"""Level of Dask's own log. What goes wrong becomes an error of ours, in one line."""
 
 OURS: dict[str, Any] = {
     # A unit whose workers die so often, and once more, is given up.

@@ -1,5 +1,6 @@
 """Workers as jobs of Slurm, by dask-jobqueue: ordered again when one ends early, cancelled when the work is done."""
 
+import asyncio
 import logging
 import secrets
 import shlex
@@ -22,7 +23,7 @@ from wattline.settings import settings
 from wattline.sites import Profile, prologue
 from wattline.sites.environments import Wrapping, with_sources
 from wattline.workers import configuration
-from wattline.workers.cluster import CLOSE_SECONDS, LOOPBACK, QUIET, call
+from wattline.workers.configuration import CLOSE_SECONDS, LOOPBACK, QUIET
 from wattline.workers.pool import Watch
 
 ENDED_EARLY = 3
@@ -161,7 +162,7 @@ class Jobs:
         """Submit the jobs that are missing. Raises InputError with what Slurm says against it."""
         WorkerJob.refused = ""
         with suppress(RuntimeError, OSError):
-            call(self.cluster, self._order())
+            _call(self.cluster, self._order())
         if WorkerJob.refused:
             raise InputError(
                 f"{self.title}: Slurm takes no worker: {WorkerJob.refused}; correct account, partition, qos, flags or "
@@ -188,7 +189,7 @@ class Jobs:
                     f"{self.folder}; look for a wrong environment, too little dask.memory_gib, or a network that "
                     f"dask.interface in deploy/sites/{self.site}.yaml does not name"
                 )
-            call(self.cluster, self._forget(gone))
+            _call(self.cluster, self._forget(gone))
             self.order()
         self._wait()
 
@@ -242,3 +243,8 @@ def _close(cluster: Any, name: str) -> None:
     deadline = time.monotonic() + SECONDS_TO_CANCEL
     while _queued(name) and time.monotonic() < deadline:
         time.sleep(0.2)
+
+
+def _call(cluster: Any, coroutine: Any) -> Any:
+    """Run a coroutine in the thread of the cluster."""
+    return asyncio.run_coroutine_threadsafe(coroutine, cluster.loop.asyncio_loop).result()
