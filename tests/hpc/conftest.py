@@ -8,6 +8,7 @@ import pytest
 from debian import install
 
 from hpc.cluster import Cluster, cluster, require_mounts
+from wattline.settings import settings
 
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sacct")
 SENSOR = "AcctGatherEnergyType=acct_gather_energy/ibmaem\nAcctGatherNodeFreq=1"
@@ -18,6 +19,16 @@ def slurm_programs(cache: Path) -> None:
     """Slurm and what its accounting needs. Without root or apt the tests are skipped, except in CI."""
     if not all(shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin:/usr/local/sbin") for name in PROGRAMS):
         install(cache, "slurm")
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a developer has set does not get into the scripts."""
+    for name in ("WATTLINE_STATE", "WATTLINE_DATA_MIRROR", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

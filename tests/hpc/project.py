@@ -100,9 +100,10 @@ class Project:
         output = self.folder / f"submitter-{len(self._submitters)}.out"
         environment = self.environment() | ({} if path is None else {"PATH": path})
         with output.open("wb") as stream:
+            # What starts tests may have it ignore SIGHUP, as nohup does, and that is inherited.
             process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
-                start_new_session=True,
+                ("env", "--default-signal=HUP", *command), cwd=self.folder, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
             )  # fmt: skip
         self._submitters.append(Submitter(process, output))
         return self._submitters[-1]

@@ -17,6 +17,8 @@ from wattline.hpc import script
 from wattline.hpc.scheduler import Order
 from wattline.settings import settings
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
 OURS = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 SRUN = """#!/bin/bash
 while [[ "$1" = --* ]]; do shift; done

@@ -129,7 +129,7 @@ class TestOnce:
         path = project.folder / "reports" / "jobs" / "mine" / "job.json"
         recycled = json.loads(path.read_text()) | {"job": other, "collected": False, "token": "00ff00ff00ff"}
         path.write_text(json.dumps(recycled))
-        next(path.parent.glob("exit_code-*")).unlink()
+        next(path.parent.glob("exit_code-????????????")).unlink()
         again = project.submit("mine", "exit 5")
         assert again.ends() == 5
         assert f"job {other} of before is not known any more" in again.said

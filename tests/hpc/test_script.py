@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ from wattline.errors import InputError
 from wattline.hpc import script
 from wattline.hpc.scheduler import Order
 from wattline.settings import settings
+
+pytestmark = pytest.mark.usefixtures("plain_environment")
 
 SLURM_SITES = [name for name in SITES if sites.load(name, ROOT / sites.FOLDER).scheduler == "slurm"]
 PAUSES = """
@@ -32,16 +33,6 @@ signal.signal(signal.SIGTERM, lambda *_: end(75))
 print("began", flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture(autouse=True)
-def a_plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a developer has set does not get into the scripts."""
-    for name in ("WATTLINE_STATE", "WATTLINE_DATA_MIRROR", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 def submitted(cluster: Cluster, wanted: Order, *options: str, array: str | None = None) -> str:
