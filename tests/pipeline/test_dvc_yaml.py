@@ -18,9 +18,9 @@ BLOCKS = {name: values for name, values in PARAMS.items() if isinstance(values, 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SHARED = {"errors", "files", "params", "progress", "records", "settings", "splits", "stages", "task"}
 """Modules through which every stage reads and writes: all of the pipeline would depend on each of them."""
-ELSEWHERE = {"registry", "checkpoints"}
-"""What changes no output of the stage: `train` logs its run, and may be interrupted."""
-MORE_SECTIONS = {"energy", "emissions", "gates", "presets", "bakeoff"}
+ELSEWHERE = {"registry", "checkpoints", "sites", "interruption"}
+"""What changes no output of the stage: `train` logs its run, each may be interrupted, and work may be done elsewhere."""
+MORE_SECTIONS = {"energy", "emissions", "gates", "presets", "bakeoff", "sweep"}
 """Sections of a task's block that are no stage's name: what stages share or add, and what other verbs read."""
 
 
