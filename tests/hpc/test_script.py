@@ -29,7 +29,7 @@ if os.environ.get("SLURM_RESTART_COUNT"):
     print("went on", os.environ["SLURM_RESTART_COUNT"])
     sys.exit(0)
 signal.signal(signal.SIGUSR1, lambda *_: end(75))
-signal.signal(signal.SIGTERM, lambda *_: end(75))
+signal.signal(signal.SIGTERM, lambda *_: end(143))
 print("began", flush=True)
 time.sleep(600)
 """

@@ -140,6 +140,8 @@ def _ending(order: Order, array: str | None) -> Iterator[str]:
     limit = order.params.maximum_restarts
     yield from (
         "",
+        "# 143: the stage was told to end. This script may hear of that after it.",
+        '[ "$code" != 143 ] || told=yes',
         "# 75: a training kept a checkpoint and would go on. Slurm itself requeues what it preempted, and what was",
         "# cancelled must not come back: so this is only done where the script was not told to end.",
         'if [ "$code" = 75 ] && [ -z "$told" ]; then',

@@ -83,6 +83,8 @@ srun --export=ALL --nodes=1 --ntasks-per-node=1 --cpus-per-task=32 \
     bash -c 'trap "" USR1 && exec "$@"' job \
     wattline run train --site local || code=$?
 
+# 143: the stage was told to end. This script may hear of that after it.
+[ "$code" != 143 ] || told=yes
 # 75: a training kept a checkpoint and would go on. Slurm itself requeues what it preempted, and what was
 # cancelled must not come back: so this is only done where the script was not told to end.
 if [ "$code" = 75 ] && [ -z "$told" ]; then
