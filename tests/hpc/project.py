@@ -102,7 +102,7 @@ class Project:
         with output.open("wb") as stream:
             # What starts tests may have it ignore SIGHUP, as nohup does, and that is inherited.
             process = subprocess.Popen(
-                ("env", "--default-signal=HUP", *command), cwd=self.folder, env=environment, start_new_session=True,
+                ("/usr/bin/env", "--default-signal=HUP", *command), cwd=self.folder, env=environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
             )  # fmt: skip
         self._submitters.append(Submitter(process, output))

@@ -19,7 +19,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SHARED = {"errors", "files", "params", "progress", "records", "settings", "splits", "stages", "task"}
 """Modules through which every stage reads and writes: all of the pipeline would depend on each of them."""
 ELSEWHERE = {"registry", "checkpoints", "sites", "interruption"}
-"""What changes no output of the stage: `train` logs its run, each may be interrupted, and work may be done elsewhere."""
+"""What changes no output: `train` logs its run, each stage may be interrupted, and work may be done elsewhere."""
 MORE_SECTIONS = {"energy", "emissions", "gates", "presets", "bakeoff", "sweep"}
 """Sections of a task's block that are no stage's name: what stages share or add, and what other verbs read."""
 

@@ -522,11 +522,15 @@ def processes_of(plan: Plan) -> list[int]:
 
 
 def end(pid: int, number: signal.Signals) -> int:
+    """End a process, and wait until it has let go of its files: before that its command line is gone already."""
     os.kill(pid, number)
-    wait_for(
-        lambda: (
-            not (Path("/proc") / str(pid) / "cmdline").exists()
-            or not (Path("/proc") / str(pid) / "cmdline").read_bytes()
-        )
-    )
+    wait_for(lambda: state(pid) in ("Z", ""))
     return pid
+
+
+def state(pid: int) -> str:
+    """Of a process, as proc(5) has it; "" of one that is not there."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
