@@ -102,8 +102,8 @@ class Project:
         with output.open("wb") as stream:
             # What starts tests may have it ignore SIGHUP, as nohup does, and that is inherited.
             process = subprocess.Popen(
-                ("/usr/bin/env", "--default-signal=HUP", *command), cwd=self.folder, env=environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+                ("/usr/bin/env", "--default-signal=HUP", *command), cwd=self.folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
             )  # fmt: skip
         self._submitters.append(Submitter(process, output))
         return self._submitters[-1]
