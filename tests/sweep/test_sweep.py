@@ -522,15 +522,16 @@ def processes_of(plan: Plan) -> list[int]:
 
 
 def end(pid: int, number: signal.Signals) -> int:
-    """End a process, and wait until it has let go of its files: before that its command line is gone already."""
+    """End a process, and wait until it has let go of its files, which its last thread does."""
     os.kill(pid, number)
-    wait_for(lambda: state(pid) in ("Z", ""))
+    wait_for(lambda: has_ended(pid))
     return pid
 
 
-def state(pid: int) -> str:
-    """Of a process, as proc(5) has it; "" of one that is not there."""
+def has_ended(pid: int) -> bool:
+    """Whether nothing of a process runs. Its first thread is a zombie already while others still end."""
+    place = Path("/proc") / str(pid)
     try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(") ")[2][0]
+        return (place / "stat").read_text().rpartition(") ")[2][0] == "Z" and len(list((place / "task").iterdir())) == 1
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return True
