@@ -1,5 +1,6 @@
 """Files on disk: written whole or not at all, and known by their digests."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -37,7 +38,11 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    put(path, content, temporary=path.with_name(f".{path.name}.{os.getpid()}"))
+
+
+def put(path: Path, content: bytes, *, temporary: Path) -> None:
+    """Replace `path` by `content` in one step, by way of `temporary` in the same folder, which must be there."""
     try:
         with temporary.open("wb") as stream:
             stream.write(content)
@@ -72,6 +77,21 @@ def _settle(path: Path, former: Path, fresh: Path) -> None:
         former.rename(path)
     shutil.rmtree(former, ignore_errors=True)
     shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def held(path: Path, *, refusal: Exception) -> Iterator[int]:
+    """Hold the lock `path`, which one process at a time has, and give its descriptor: who inherits it holds it, too.
+
+    Raises `refusal` where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
+        yield lock.fileno()
 
 
 def link(source: str | Path, target: str | Path) -> None:

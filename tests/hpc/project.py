@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,12 @@ def profile(folder: Path, cluster: Cluster, **changes: Any) -> dict[str, Any]:
 def count(name: str) -> str:
     """A line of shell that leaves a mark for every time that a job begins."""
     return f"printf x >> {name}.runs; "
+
+
+@contextmanager
+def written(folder: Path, cluster: Cluster) -> Iterator[Project]:
+    """A project for as long as the block lasts."""
+    found = Project(folder, cluster)
+    found.write()
+    yield found
+    found.close()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hpc.cluster import Cluster
-from hpc.project import ROOT, Project, count
+from hpc.project import ROOT, Project, count, written
 from wattline import files
 from wattline.errors import InputError
 from wattline.hpc import desk, following, made, record, running, work
@@ -24,10 +24,8 @@ PIPELINE = "stages: {prepare: {cmd: wattline run prepare, deps: [input.csv], out
 
 @pytest.fixture
 def project(metered: Cluster, tmp_path: Path) -> Iterator[Project]:
-    found = Project(tmp_path / "project", metered)
-    found.write()
-    yield found
-    found.close()
+    with written(tmp_path / "project", metered) as found:
+        yield found
 
 
 def test_an_sbatch_that_is_killed_after_it_handed_in_the_job_is_no_refusal(project: Project, tmp_path: Path):

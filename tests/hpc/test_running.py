@@ -17,7 +17,7 @@ from pipeline import test_pipeline
 from pipeline.test_pipeline import Clone, ran
 
 from hpc.cluster import SECONDS, Cluster, cluster
-from hpc.project import RESOURCES, Project, Submitter, count, profile
+from hpc.project import RESOURCES, Project, Submitter, count, profile, written
 
 WATTS = 25.0
 origin = test_pipeline.origin  # a fixture: the working tree, and a pipeline of a minute
@@ -25,10 +25,8 @@ origin = test_pipeline.origin  # a fixture: the working tree, and a pipeline of 
 
 @pytest.fixture
 def project(metered: Cluster, tmp_path: Path) -> Iterator[Project]:
-    found = Project(tmp_path / "project", metered)
-    found.write()
-    yield found
-    found.close()
+    with written(tmp_path / "project", metered) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -221,10 +219,8 @@ def plain(slurm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def here(plain: Cluster, tmp_path: Path) -> Iterator[Project]:
-    found = Project(tmp_path / "project", plain)
-    found.write()
-    yield found
-    found.close()
+    with written(tmp_path / "project", plain) as found:
+        yield found
 
 
 class TestBrokenMachines:

@@ -1,7 +1,6 @@
 """A folder for each model, in which stages run as they do in the project and touch nothing of it."""
 
 import copy
-import fcntl
 import os
 import shutil
 import sys
@@ -62,15 +61,11 @@ def held() -> Iterator[int]:
 
     Raises WattlineError where another one is at work, or a stage that one left behind when it was killed.
     """
-    folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WattlineError(
-                f"another bake-off, or a stage that it left behind, is at work in {folder()}; wait for it or end it"
-            ) from None
-        yield lock.fileno()
+    refusal = WattlineError(
+        f"another bake-off, or a stage that it left behind, is at work in {folder()}; wait for it or end it"
+    )
+    with files.held(folder() / "lock", refusal=refusal) as lock:
+        yield lock
 
 
 def make(model: Model, loaded: Params, shared: Inputs, *, tree: Any) -> Workspace:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wattline import files
 from wattline.errors import InputError, IntegrityError
 from wattline.task import Checkpoint
 
@@ -48,15 +49,7 @@ def write(folder: Path, checkpoint: Checkpoint, *, identity: str) -> Stored:
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"step-{checkpoint.step:06}.{digest}.safetensors"
     temporary = path.with_name(f"step-{checkpoint.step:06}{PART}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    files.put(path, content, temporary=temporary)
     _sync(folder)
     return Stored(path, checkpoint.step, digest)
 

@@ -1,6 +1,5 @@
 """What runs in an environment and what ran before, in one file that is replaced whole; and who may change it."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -108,13 +107,10 @@ class Place:
                 f"deployment: state is {str(self.folder)!r}; give an absolute folder outside the checkout, or ~/..."
             )
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DeploymentError(
-                    f"another deployment is at work in {self.folder}; wait for it, and give its jobs one resource_group"
-                ) from None
+        refusal = DeploymentError(
+            f"another deployment is at work in {self.folder}; wait for it, and give its jobs one resource_group"
+        )
+        with files.held(self.folder / "lock", refusal=refusal):
             yield
 
 

@@ -13,7 +13,7 @@ from wattline.hpc.log import Log
 from wattline.hpc.orders import JOBS, folder_of, kept_in, new_token, order_of, scheduler_of, stage_command
 from wattline.hpc.patience import patiently
 from wattline.hpc.record import Job
-from wattline.hpc.scheduler import Look, Order, Scheduler, State
+from wattline.hpc.scheduler import Look, Order, Scheduler
 from wattline.hpc.work import Work
 from wattline.interruption import Say, ended_by_sigterm
 from wattline.params import HpcParams
@@ -45,6 +45,7 @@ class Desk:
     params: HpcParams
     command: Command | None
     say: Say
+    _orders: dict[str, Order] = field(default_factory=dict)
 
     @classmethod
     def of(cls, wanted: Work, site: str, profile: Profile, *, command: Command | None = None, say: Say) -> "Desk":
@@ -55,6 +56,12 @@ class Desk:
         return folder_of(self.work.name)
 
     def order(self, token: str) -> Order:
+        """The order of one job; made once, since it asks git for the commit."""
+        if token not in self._orders:
+            self._orders[token] = self._ordered(token)
+        return self._orders[token]
+
+    def _ordered(self, token: str) -> Order:
         command = self.command or Command(stage_command(self.work.name, token))
         return order_of(
             self.work.name,
@@ -91,10 +98,10 @@ class Desk:
         if patiently(lambda: look_at(self.scheduler, order, number), params=self.params, say=self.say):
             patiently(lambda: self.scheduler.cancel(number), params=self.params, say=self.say)
         look = follow(self.scheduler, order, number, log=Log(order.log, recent_bytes=0), say=self.say)
-        well = look.state is State.COMPLETED and not look.exit_code  # it was faster: what it made can be used
         with record.locked(self.folder):
             last = record.read(self.folder) or job
-            record.write(self.folder, last.seen(look).model_copy(update={"collected": not well}))
+            # Where it was faster, what it made can be used.
+            record.write(self.folder, last.seen(look).model_copy(update={"collected": not look.well}))
 
     def found(self, job: Job) -> Job | None:
         """`job` with its number, where there is one: who submitted it may not have lived to note that."""
@@ -134,12 +141,11 @@ class Desk:
                 f"job {job.job} of {self.work.name} at {job.site} is under way with other inputs, parameters or site; "
                 f"wait for it (`wattline run {self.work.name} --attach`) or end it (`--cancel`)"
             )
-        well = look.state is State.COMPLETED and not look.exit_code
-        if same and well:
+        if same and look.well:
             self.say(f"job {job.job} has done this while nobody looked; what it made is taken over")
             return job
-        became = "ended well, but with other inputs" if well else outcome.sentence(look, order)
-        self.say(f"of before: {became if not well else f'job {job.job} {became}'}; a new one is submitted")
+        became = f"job {job.job} ended well, but with other inputs" if look.well else outcome.sentence(look, order)
+        self.say(f"of before: {became}; a new one is submitted")
         return None
 
     def _submitted(self, token: str) -> Job:
@@ -190,7 +196,7 @@ class Desk:
 
     def _take_over(self, done: Job, order: Order, look: Look) -> None:
         """Put the outputs of a job that ended well where they belong. One that left none is not asked again."""
-        if look.state is not State.COMPLETED or look.exit_code:
+        if not look.well:
             return
         if self.command is None:
             try:

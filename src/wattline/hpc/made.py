@@ -47,12 +47,12 @@ def restore(outputs: Iterable[Path], folder: Path) -> None:
 def _replace(kept: Path, path: Path) -> None:
     if kept.is_dir():
         with files.replace_directory(path) as fresh:
-            shutil.copytree(kept, fresh, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(kept, fresh, copy_function=files.link, dirs_exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _link(kept, temporary)
+        files.link(kept, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -60,17 +60,10 @@ def _replace(kept: Path, path: Path) -> None:
 
 def _same(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link)
+        shutil.copytree(source, target, copy_function=files.link)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    _link(source, target)
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+    files.link(source, target)
 
 
 def remove(job: Path) -> None:

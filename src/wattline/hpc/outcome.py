@@ -35,10 +35,9 @@ class JobError(WattlineError):
 
 
 def check(look: Look, order: Order) -> None:
-    """Raise JobError unless the job ended well. Its state decides: the exit code of a cancelled job is 0."""
-    if look.state is State.COMPLETED and not look.exit_code:
-        return
-    raise JobError(sentence(look, order), _exit_code(look))
+    """Raise JobError unless the job ended well."""
+    if not look.well:
+        raise JobError(sentence(look, order), _exit_code(look))
 
 
 def sentence(look: Look, order: Order) -> str:

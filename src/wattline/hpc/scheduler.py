@@ -97,6 +97,11 @@ class Look:
     run_seconds: float | None = None
     peak_gib: float | None = None
 
+    @property
+    def well(self) -> bool:
+        """Whether it ended as it should. The state decides: the exit code of a cancelled job is 0."""
+        return self.state is State.COMPLETED and not self.exit_code
+
 
 class Scheduler(Protocol):
     """A scheduler. Every call raises UnreachableError while its controller does not answer, InputError with the remedy

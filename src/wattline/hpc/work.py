@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wattline import files, params
 from wattline.errors import InputError
-from wattline.params.unique import UniqueKeys
+from wattline.params import unique
+from wattline.sites import PIPELINE
 
-PIPELINE = Path("dvc.yaml")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 COMPILED = "__pycache__"
 """Nobody's input, as .dvcignore says."""
@@ -94,11 +92,9 @@ def _key(said: Mapping[str, Any]) -> str:
 
 def _tree(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
+        tree = unique.read(path)
     except FileNotFoundError:
         raise InputError(f"{path} is not here; run this in the folder of the project") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return tree if isinstance(tree, dict) else {}
 
 

@@ -41,35 +41,10 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it has to say is in what it raises
-    total = len(catalogue.read(path).cells)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ended_by_sigterm(),
-        kernels() as manager,
-        progress(path.stem) as report,
-    ):
-
-        def begin(cell: "NotebookNode", cell_index: int) -> None:  # noqa: ARG001  # called by these names
-            report(f"cell {cell_index + 1}", cell_index / total, {})
-
+    with tempfile.TemporaryDirectory() as folder, ended_by_sigterm():
         output = Path(folder) / path.name
         try:
-            done = papermill.execute_notebook(
-                path,
-                output,
-                parameters=dict(parameters),
-                kernel_name=canonical.KERNEL["name"],
-                language=canonical.KERNEL["language"],
-                progress_bar=False,
-                start_timeout=limits.start_seconds,
-                execution_timeout=limits.cell_seconds,
-                autosave_cell_every=0,
-                coalesce_streams=True,
-                kernel_manager_class=manager,
-                shutdown_kernel="immediate",  # asked to end, it would talk about it on our terminal
-                on_cell_start=begin,
-            )
+            done = _executed(path, output, parameters, limits=limits)
             # papermill calls it a success when a cell leaves by `sys.exit()`, and runs none of those after it.
             if (error := _error(done.cells)) is None:
                 return done
@@ -91,6 +66,34 @@ def execute(path: Path, parameters: Mapping[str, Value], *, limits: NotebookPara
                 f"notebooks.start_seconds in params.yaml, now {limits.start_seconds:g} s"
             ) from None
         raise _failed(path, catalogue.read(output), reason)
+
+
+def _executed(path: Path, output: Path, parameters: Mapping[str, Value], *, limits: NotebookParams) -> "NotebookNode":
+    """What papermill makes of it. Raises what papermill and nbclient raise, with `output` as far as it came."""
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it has to say is in what it raises
+    total = len(catalogue.read(path).cells)
+    with kernels() as manager, progress(path.stem) as report:
+
+        def begin(cell: "NotebookNode", cell_index: int) -> None:  # noqa: ARG001  # called by these names
+            report(f"cell {cell_index + 1}", cell_index / total, {})
+
+        return papermill.execute_notebook(
+            path,
+            output,
+            parameters=dict(parameters),
+            kernel_name=canonical.KERNEL["name"],
+            language=canonical.KERNEL["language"],
+            progress_bar=False,
+            start_timeout=limits.start_seconds,
+            execution_timeout=limits.cell_seconds,
+            autosave_cell_every=0,
+            coalesce_streams=True,
+            kernel_manager_class=manager,
+            shutdown_kernel="immediate",  # asked to end, it would talk about it on our terminal
+            on_cell_start=begin,
+        )
 
 
 def _end_as_interrupted(error: BaseException) -> None:

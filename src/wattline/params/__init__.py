@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from wattline.errors import InputError
+from wattline.params import unique
 from wattline.params.bakeoff import BakeoffParams, RuleParams
 from wattline.params.deployment import AcceptanceLimits, DeploymentParams, EnvironmentParams, LoadParams
 from wattline.params.gates import (
@@ -47,7 +47,6 @@ from wattline.params.stages import (
     ValidateParams,
 )
 from wattline.params.sweep import KnobParams, PrunerParams, SweepParams
-from wattline.params.unique import UniqueKeys
 
 if TYPE_CHECKING:
     from wattline.task import Task
@@ -205,11 +204,9 @@ def load(path: Path = FILE) -> Params:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
+        tree = unique.read(path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; run this in the project's root folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path} must hold a mapping of sections, got {type(tree).__name__}")
     return tree

@@ -1,8 +1,11 @@
 """YAML that is read strictly. The parser in C would be five times as fast, and dies of a file that is nested deeply."""
 
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from wattline.errors import InputError
 
 
 class UniqueKeys(yaml.SafeLoader):
@@ -14,3 +17,11 @@ class UniqueKeys(yaml.SafeLoader):
         if twice:
             raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> Any:
+    """The content of a YAML file. Raises InputError for what is no YAML, FileNotFoundError where there is no file."""
+    try:
+        return yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None

@@ -1,5 +1,15 @@
 """Sites: where stages run, as a typed profile in deploy/sites/."""
 
-from wattline.sites.profile import FOLDER, LOCAL, DaskProfile, EnvironmentProfile, Profile, load, names
+from wattline.sites.profile import (
+    FOLDER,
+    LOCAL,
+    PIPELINE,
+    DaskProfile,
+    EnvironmentProfile,
+    Profile,
+    load,
+    names,
+    stages,
+)
 
-__all__ = ["FOLDER", "LOCAL", "DaskProfile", "EnvironmentProfile", "Profile", "load", "names"]
+__all__ = ["FOLDER", "LOCAL", "PIPELINE", "DaskProfile", "EnvironmentProfile", "Profile", "load", "names", "stages"]

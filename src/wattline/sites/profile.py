@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, Field
 
 from wattline.errors import InputError
-from wattline.params import ResourcesParams, Section, typed
-from wattline.params.unique import UniqueKeys
+from wattline.params import ResourcesParams, Section, typed, unique
 from wattline.sites import rules
 
 Name = Annotated[str, AfterValidator(rules.name)]
@@ -104,10 +102,7 @@ def load(site: str, folder: Path = FOLDER) -> Profile:
     path = folder / f"{site}.yaml"
     if site not in names(folder):
         raise InputError(f"there is no site {site!r}; write {path}, or choose one of {', '.join(names(folder))}")
-    try:
-        tree = yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    tree = unique.read(path)
     try:
         rules.refuse_secrets(tree, where=str(path))
         profile = typed(Profile, tree, where=str(path))
@@ -121,12 +116,15 @@ def _check_stages(profile: Profile, *, where: str) -> None:
     """A misspelt stage would run on the login node."""
     if not PIPELINE.is_file():
         return
-    try:
-        tree = yaml.safe_load(PIPELINE.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{PIPELINE} is not valid YAML: {' '.join(str(error).split())}") from None
-    stages = tree.get("stages") if isinstance(tree, dict) else None
-    known = sorted(map(str, stages)) if isinstance(stages, dict) else []
+    known = stages()
     for stage in profile.stages:
         if stage not in known:
-            raise InputError(f"{where}: stages names {stage!r}, which is no stage of {PIPELINE}: {', '.join(known)}")
+            choice = ", ".join(sorted(known))
+            raise InputError(f"{where}: stages names {stage!r}, which is no stage of {PIPELINE}: {choice}")
+
+
+def stages() -> tuple[str, ...]:
+    """Those of the pipeline, in its order. Raises InputError for what is no YAML."""
+    tree = unique.read(PIPELINE)
+    found = tree.get("stages") if isinstance(tree, dict) else None
+    return tuple(map(str, found)) if isinstance(found, dict) else ()

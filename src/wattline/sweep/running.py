@@ -1,6 +1,5 @@
 """The sweep from params.yaml to a report: plan, run what is not done, compare, write."""
 
-import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,16 +125,12 @@ def held(plan: Plan) -> Iterator[int]:
 
     Raises WattlineError where another one is at work, or a worker that one left behind when it was killed.
     """
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with (plan.folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WattlineError(
-                f"another `wattline sweep`, or a worker that it left behind, is at work on {plan.study}; wait for it "
-                f"or end it; `wattline sweep --worker --study {plan.study}` joins it"
-            ) from None
-        yield lock.fileno()
+    refusal = WattlineError(
+        f"another `wattline sweep`, or a worker that it left behind, is at work on {plan.study}; wait for it "
+        f"or end it; `wattline sweep --worker --study {plan.study}` joins it"
+    )
+    with files.held(plan.folder / "lock", refusal=refusal) as lock:
+        yield lock
 
 
 def _work(trials: Trials, profile: Profile | None, site: str, *, lock: int, say: Say) -> None:

@@ -1,15 +1,10 @@
 """What `wattline site` prints."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import yaml
 
 from wattline import params, sites
 from wattline.errors import InputError
 from wattline.hpc import checks
-
-PIPELINE = Path("dvc.yaml")
 
 
 def listed() -> Iterator[str]:
@@ -29,8 +24,7 @@ def check(site: str, *, say: Callable[[str], object]) -> int:
     """Print what is missing and the scripts; 1 if something is. Raises InputError for a profile that is not valid."""
     profile, hpc = sites.load(site), params.load().hpc
     say(f"site {site}: {profile.description}")
-    stages = tuple(yaml.safe_load(PIPELINE.read_text())["stages"])
-    found = list(checks.findings(profile, hpc, site=site, stages=stages))
+    found = list(checks.findings(profile, hpc, site=site, stages=sites.stages()))
     for one in found:
         say(f"{'missing' if one.missing else 'unseen':<8} {one.about}: {one.says}")
     missing = sum(one.missing for one in found)

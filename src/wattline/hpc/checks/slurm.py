@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from wattline.energy.meters.allocation import energy_plugin
+from wattline.energy.meters.meter import MeterError
 from wattline.errors import InputError, UnreachableError
 from wattline.hpc.checks.finding import Finding
 from wattline.hpc.commands import call
@@ -160,8 +162,9 @@ def _energy(profile: Profile, orders: Sequence[Order]) -> Iterator[Finding]:
                 f"hpc.stages.{order.stage}.exclusive to true, or energy to none",
             )
     if profile.energy == "slurm":
-        kind = re.search(r"AcctGatherEnergyType\s*=\s*(\S+)", call(("scontrol", "show", "config")).output)
-        if kind is None or kind[1] in ("(null)", "acct_gather_energy/none"):
+        try:
+            energy_plugin()
+        except MeterError:
             yield Finding("energy", "this Slurm counts no energy (AcctGatherEnergyType); set energy to none")
     elif call(("bash", "-lc", "command -v eacct")).code:
         yield Finding("energy", "there is no eacct on PATH here; load the module of EAR, or set energy to none")
