@@ -196,6 +196,7 @@ class TestEnd:
 
     def test_a_full_disk_leaves_no_job_and_nothing_by_half(self, project: Project):
         project.profile(stages=["prepare"])
+        before = queued(project.cluster, "prepare")
         limited = f"ulimit -f 0; exec {sys.executable} -m wattline run prepare --site test | cat"
         (project.folder / "dvc.yaml").write_text(
             "stages: {prepare: {cmd: wattline run prepare, outs: [data/prepared]}}"
@@ -206,7 +207,7 @@ class TestEnd:
         )  # fmt: skip
         assert done.returncode == 1
         assert "look at the disk" in done.stderr
-        assert queued(project.cluster, "prepare") == []
+        assert set(queued(project.cluster, "prepare")) <= set(before)
         assert not (project.folder / "reports" / "jobs" / "prepare" / "job.json").exists()
 
 
