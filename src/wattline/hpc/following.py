@@ -9,9 +9,8 @@ from wattline.hpc.patience import patiently
 from wattline.hpc.scheduler import Look, Order, Scheduler, State
 from wattline.interruption import Say
 
-TICK_SECONDS = 0.2
-HURRY_SECONDS = 20.0
-"""So long the scheduler is asked at every tick once the job has left its exit code: it is about to end."""
+TICK_SECONDS = 0.05
+"""How often log and exit code are looked for. Files only: the scheduler is asked every hpc.poll_seconds."""
 FORGOTTEN_LOOKS = 3
 """So often nobody must know a job until it counts as forgotten."""
 
@@ -75,21 +74,23 @@ def _differs(look: Look, last: Look | None) -> bool:
 
 
 class _Clock:
-    """When the scheduler is asked: seldom, but at once when the job itself says that it is over."""
+    """When the scheduler is asked: seldom, but at once when the job says that it is over, and from then less and less."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
         self._next = 0.0
-        self._hurry_until: float | None = None
+        self._wait = order.params.poll_seconds
+        self._over = False
         self._unknown = 0
 
     def due(self) -> bool:
         now = time.monotonic()
-        if self._hurry_until is None and self._order.exit_code.exists():
-            self._hurry_until = now + HURRY_SECONDS
-        if now < self._next and not (self._hurry_until and now < self._hurry_until):
+        if not self._over and self._order.exit_code.exists():
+            self._over, self._next, self._wait = True, now, TICK_SECONDS
+        if now < self._next:
             return False
-        self._next = now + self._order.params.poll_seconds
+        self._next = now + self._wait
+        self._wait = min(2 * self._wait, self._order.params.poll_seconds)
         return True
 
     def known(self, look: Look) -> Look:

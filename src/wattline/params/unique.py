@@ -1,5 +1,7 @@
 """YAML that is read strictly. The parser in C would be five times as fast, and dies of a file that is nested deeply."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ class UniqueKeys(yaml.SafeLoader):
 def read(path: Path) -> Any:
     """The content of a YAML file. Raises InputError for what is no YAML, FileNotFoundError where there is no file."""
     try:
-        return yaml.load(path.read_text(), Loader=UniqueKeys)  # noqa: S506  # a SafeLoader
+        return copy.deepcopy(_parsed(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Parsed once: a job reads params.yaml and dvc.yaml several times, to see that they did not change."""
+    return yaml.load(text, Loader=UniqueKeys)  # noqa: S506  # a SafeLoader

@@ -18,7 +18,7 @@ Figure = Annotated[
 class Record(BaseModel):
     """A frozen value object. Unknown fields are refused, so that a renamed one cannot be lost silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", defer_build=True)
 
     def to_json(self) -> str:
         """Render with fixed field order, two-space indentation and a final newline: equal records, equal bytes."""
