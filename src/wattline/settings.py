@@ -54,8 +54,11 @@ class Settings(BaseSettings):
     vault_id_token: the JWT that GitLab made for this job
     secrets: folder of this job with what `wattline ci login` fetched; it sets this
     redfish_user, redfish_password: of an account of the board management controller that may read power
-    prometheus_token: how the Prometheus of `energy.prometheus` knows who we are; or instead
-    prometheus_user, prometheus_password
+    prometheus_token: how the Prometheus of `energy.prometheus`, and of the source of that name, knows who we are; or
+        instead prometheus_user, prometheus_password
+    examon_user, examon_password: of ExaMon's database, or of the Grafana before it
+    mqtt_user, mqtt_password: of the broker that samples come from and scores go to
+    sources_ca_file: certificates that vouch for ExaMon, Prometheus and the broker, besides those of the system
     energy_ca_file: certificates that vouch for both, besides those of the system
     served: folder in which the server runs, whose log of answers and samples `wattline monitor` reads
     metrics_token: how the server of `monitoring.energy.metrics` knows who we are: a key or token with the role audit
@@ -173,6 +176,11 @@ class Settings(BaseSettings):
     prometheus_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_TOKEN")
     prometheus_user: str = Field(default="", validation_alias="WATTLINE_PROMETHEUS_USER")
     prometheus_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_PROMETHEUS_PASSWORD")
+    examon_user: str = Field(default="", validation_alias="WATTLINE_EXAMON_USER")
+    examon_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_EXAMON_PASSWORD")
+    mqtt_user: str = Field(default="", validation_alias="WATTLINE_MQTT_USER")
+    mqtt_password: SecretStr | None = Field(default=None, validation_alias="WATTLINE_MQTT_PASSWORD")
+    sources_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_SOURCES_CA_FILE")
     energy_ca_file: Path | None = Field(default=None, validation_alias="WATTLINE_ENERGY_CA_FILE")
     served: Path = Field(default=Path(), validation_alias="WATTLINE_SERVED")
     metrics_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_METRICS_TOKEN")

@@ -74,7 +74,7 @@ def _differs(look: Look, last: Look | None) -> bool:
 
 
 class _Clock:
-    """When the scheduler is asked: seldom, but at once when the job says that it is over, and from then less and less."""
+    """When the scheduler is asked: seldom, but at once when the job says that it is over, then less and less."""
 
     def __init__(self, order: Order) -> None:
         self._order = order

@@ -1,7 +1,7 @@
 """What a source hands to `ingest`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from wattline.records import Column, SourceFile
@@ -14,11 +14,13 @@ class UnitSeries:
 
     columns: names of the last axis of `series.values`, as found for this unit
     test_start: first timestamp of the publisher's test part (UTC), where there is an official split
+    quarantined: samples that were not taken, reason -> count, e.g. {"in the future": 3}
     """
 
     series: Series
     columns: tuple[str, ...]
     test_start: datetime | None = None
+    quarantined: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
