@@ -5,6 +5,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ import yaml
 from hpc.cluster import Cluster
 from hpc.project import ROOT, Project, count, written
 from wattline import files
-from wattline.errors import InputError
+from wattline.errors import InputError, SupersededError
 from wattline.hpc import desk, following, made, record, running, work
 from wattline.hpc.orders import folder_of
 from wattline.hpc.record import Job
 from wattline.hpc.scheduler import Look, State
+from wattline.settings import Settings
 
 PIPELINE = "stages: {prepare: {cmd: wattline run prepare, deps: [input.csv], outs: [data/prepared]}}"
 
@@ -119,6 +121,25 @@ def test_the_exit_code_that_another_job_left_is_not_taken_for_this_ones(here: Pa
     assert following.by_exit_code(found.order(job.token), "7") is None
     files.write_text(here / "exit_code-0a", "3\n")
     assert following.by_exit_code(found.order(job.token), "7").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"), [("8", pytest.raises(SupersededError, match="job 7")), ("7", nullcontext())]
+)
+def test_a_second_copy_that_a_late_controller_made_ends_before_it_does_anything(
+    here: Path, monkeypatch: pytest.MonkeyPatch, number: str, outcome: AbstractContextManager[object]
+):
+    monkeypatch.setattr(running, "settings", lambda: Settings(SLURM_JOB_ID=number))
+    with outcome:
+        running.as_ordered("prepare", here / "made" / "0a")
+
+
+def test_resources_of_a_stage_that_is_misspelt_are_not_ignored(here: Path):
+    tree = yaml.safe_load(Path("params.yaml").read_text())
+    tree["hpc"]["stages"] = {"trian": {"memory_gib": 64.0}}
+    files.write_text(Path("params.yaml"), yaml.safe_dump(tree))
+    with pytest.raises(InputError, match=r"hpc\.stages names 'trian', which is no stage: correct it to one of ingest"):
+        running.run("prepare", "test", say=str)
 
 
 @pytest.mark.parametrize("name", ["../evil", "a\nb", "a b", "$(id)", "", "-x", "a" * 60])

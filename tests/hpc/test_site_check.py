@@ -161,7 +161,7 @@ def test_a_stage_of_params_that_is_none_is_named(project: Path, check: Check):
     (project / "params.yaml").write_text(yaml.safe_dump(tree))
     code, said = check()
     assert (code, said.count("which is no stage")) == (1, 1)
-    assert "params.yaml names 'trian'" in said
+    assert "hpc.stages names 'trian'" in said
 
 
 def test_a_quota_that_is_used_up_is_found_by_writing(check: Check, monkeypatch: pytest.MonkeyPatch, project: Path):

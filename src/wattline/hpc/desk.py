@@ -10,7 +10,7 @@ from wattline.errors import InputError, WattlineError
 from wattline.hpc import energy, made, outcome, record, submission, work
 from wattline.hpc.following import by_exit_code, follow, look_at
 from wattline.hpc.log import Log
-from wattline.hpc.orders import JOBS, folder_of, kept_in, new_token, order_of, scheduler_of, stage_command
+from wattline.hpc.orders import JOBS, folder_of, kept_in, misspelt, new_token, order_of, scheduler_of, stage_command
 from wattline.hpc.patience import patiently
 from wattline.hpc.record import Job
 from wattline.hpc.scheduler import Look, Order, Scheduler
@@ -20,6 +20,7 @@ from wattline.params import HpcParams
 from wattline.registry import spool, spooled
 from wattline.settings import settings
 from wattline.sites import Profile
+from wattline.stages import STAGES
 
 RECENT_BYTES = 16384
 """So much of the log of a job that was found again is shown."""
@@ -49,7 +50,10 @@ class Desk:
 
     @classmethod
     def of(cls, wanted: Work, site: str, profile: Profile, *, command: Command | None = None, say: Say) -> "Desk":
-        return cls(wanted, site, profile, scheduler_of(profile), params.load().hpc, command, say)
+        loaded = params.load().hpc
+        for sentence in misspelt(loaded, dict.fromkeys((*STAGES, *sites.stages(), wanted.name))):
+            raise InputError(sentence)
+        return cls(wanted, site, profile, scheduler_of(profile), loaded, command, say)
 
     @property
     def folder(self) -> Path:

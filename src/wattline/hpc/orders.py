@@ -1,7 +1,8 @@
 """What is ordered from a scheduler for one piece of work at one site."""
 
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wattline import files
@@ -13,6 +14,8 @@ from wattline.registry.tracking import commit
 from wattline.sites import Profile
 
 JOBS = files.REPORTS / "jobs"
+NO_STAGES = re.compile(r"sweep|notebook-.+")
+"""Further jobs that `hpc.stages` may speak of."""
 
 
 def folder_of(name: str) -> Path:
@@ -33,6 +36,18 @@ def stage_command(stage: str, token: str) -> list[str]:
     """What runs in the job of a stage."""
     kept = JOBS / stage / made.FOLDER / token
     return ["wattline", "run", stage, "--site", "local", "--keep", str(kept)]
+
+
+def misspelt(params: HpcParams, stages: Iterable[str]) -> Iterator[str]:
+    """A sentence for each entry of `hpc.stages` that no job would ever look at.
+
+    stages: those of the pipeline
+    """
+    known = tuple(stages)
+    for stage in params.stages:
+        if stage not in known and not NO_STAGES.fullmatch(stage):
+            choice = ", ".join((*known, "sweep", "notebook-<name>"))
+            yield f"params.yaml: hpc.stages names {stage!r}, which is no stage: correct it to one of {choice}"
 
 
 def order_of(

@@ -111,6 +111,10 @@ def as_ordered(stage: str, folder: Path) -> None:
     job = record.read(folder_of(stage))
     if job is None or job.token != folder.name:
         raise SupersededError(f"job {folder.name} of {stage} is not the one of {JOBS / stage} any more; it ends here")
+    here = settings().slurm_job_id
+    if job.job is not None and here not in (None, job.job):
+        # A controller that answered too late took the same job twice.
+        raise SupersededError(f"job {here} does what job {job.job} of {stage} does already; it ends here")
     if work.of_stage(stage, job.site).key != job.key:
         raise InputError(
             f"what {stage} reads, or its parameters, were changed after its job was submitted; run `dvc repro` or "

@@ -114,17 +114,15 @@ def load(site: str, folder: Path = FOLDER) -> Profile:
 
 def _check_stages(profile: Profile, *, where: str) -> None:
     """A misspelt stage would run on the login node."""
-    if not PIPELINE.is_file():
-        return
     known = stages()
     for stage in profile.stages:
-        if stage not in known:
+        if known and stage not in known:
             choice = ", ".join(sorted(known))
             raise InputError(f"{where}: stages names {stage!r}, which is no stage of {PIPELINE}: {choice}")
 
 
 def stages() -> tuple[str, ...]:
-    """Those of the pipeline, in its order. Raises InputError for what is no YAML."""
-    tree = unique.read(PIPELINE)
+    """Those of the pipeline, in its order; none where there is no pipeline. Raises InputError for what is no YAML."""
+    tree = unique.read(PIPELINE) if PIPELINE.is_file() else None
     found = tree.get("stages") if isinstance(tree, dict) else None
     return tuple(map(str, found)) if isinstance(found, dict) else ()

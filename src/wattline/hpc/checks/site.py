@@ -1,20 +1,17 @@
 """A site's profile held against this host and the cluster, and the scripts that would be submitted."""
 
-import re
 from collections.abc import Iterator
 
 from wattline.errors import InputError, UnreachableError
 from wattline.hpc.checks import flux, host, slurm
 from wattline.hpc.checks.finding import Finding
-from wattline.hpc.orders import order_of, scheduler_of, stage_command
+from wattline.hpc.orders import misspelt, order_of, scheduler_of, stage_command
 from wattline.hpc.scheduler import Order
 from wattline.params import HpcParams
 from wattline.sites import Profile
 
 TOKEN = "0" * 12
 """Of an order that is only shown."""
-NO_STAGES = re.compile(r"sweep|notebook-.+")
-"""Other commands that are jobs."""
 
 
 def orders(profile: Profile, params: HpcParams, *, site: str) -> tuple[Order, ...]:
@@ -47,10 +44,8 @@ def findings(profile: Profile, params: HpcParams, *, site: str, stages: tuple[st
     site: whose profile it is
     stages: those of the pipeline
     """
-    for stage in params.stages:
-        if stage not in stages and not NO_STAGES.fullmatch(stage):
-            known = ", ".join((*stages, "sweep", "notebook-<name>"))
-            yield Finding("hpc.stages", f"params.yaml names {stage!r}, which is no stage: correct it to one of {known}")
+    for sentence in misspelt(params, stages):
+        yield Finding("hpc.stages", sentence)
     if profile.scheduler == "local":
         return
     try:
