@@ -200,8 +200,11 @@ def series_bytes(series: "Series", columns: Iterable[str]) -> bytes:
     return table_bytes(pyarrow.table(arrays))
 
 
-def read_series(path: Path, columns: Iterable[str], *, group: str) -> "Series":
-    """Read what `write_series` wrote."""
+def read_series(path: Path, columns: Iterable[str], *, group: str, history: int = 0) -> "Series":
+    """Read what `write_series` wrote.
+
+    history: how many rows lead those that are judged
+    """
     import numpy as np
     from pyarrow import parquet
 
@@ -214,4 +217,5 @@ def read_series(path: Path, columns: Iterable[str], *, group: str) -> "Series":
         timestamps=table["timestamp"].to_numpy().astype("datetime64[ns]"),
         values=np.stack([table[name].to_numpy() for name in columns], axis=1).astype(np.float32, copy=False),
         target=table["target"].to_numpy(),
+        history=history,
     )

@@ -47,7 +47,7 @@ def read_split(split: str, *, folder: Path = files.PREPARED) -> Split:
         if part.split == split:
             path = folder / split / f"{part.unit}.parquet"
             verify(path, manifest.files[f"{split}/{part.unit}.parquet"], maker="prepare")
-            series[part.unit] = files.read_series(path, names, group=part.group)
+            series[part.unit] = files.read_series(path, names, group=part.group, history=part.history)
     return series
 
 
@@ -80,7 +80,7 @@ def with_history(split: Split, earlier: Split) -> Split:
             timestamps=np.concatenate([before.timestamps, series.timestamps]),
             values=np.concatenate([before.values, series.values]),
             target=np.concatenate([before.target, series.target]),
-            history=len(before.timestamps),
+            history=len(before.timestamps) + series.history,
         )
     return joined
 
