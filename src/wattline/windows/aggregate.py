@@ -39,6 +39,16 @@ class Windows:
     maximum: NDArray[np.float64]
     samples: NDArray[np.int64]
 
+    def reshaped(self, shape: tuple[int, int]) -> "Windows":
+        """The same figures, laid out as (windows, columns) = `shape`."""
+        return Windows(
+            self.mean.reshape(shape),
+            self.std.reshape(shape),
+            self.minimum.reshape(shape),
+            self.maximum.reshape(shape),
+            self.samples.reshape(shape),
+        )
+
 
 def of_groups(values: NDArray[np.float64], starts: NDArray[np.int64]) -> Statistics:
     """Statistics of consecutive groups.
@@ -77,7 +87,7 @@ def aggregate(
     slots = (instants - first) // window
     inside = slice(*np.searchsorted(slots, [0, count]))
     slots, values = slots[inside], values[inside]
-    found = _empty((count, values.shape[1]))
+    found = empty((count, values.shape[1]))
     every = _starts(slots)
     for column in range(values.shape[1]):
         samples = values[:, column].astype(np.float64)
@@ -89,7 +99,8 @@ def aggregate(
     return found
 
 
-def _empty(shape: tuple[int, int]) -> Windows:
+def empty(shape: tuple[int, int]) -> Windows:
+    """Without any sample, (windows, columns) = `shape`."""
     mean, std, minimum, maximum = (np.full(shape, np.nan) for _ in range(4))
     return Windows(mean, std, minimum, maximum, samples=np.zeros(shape, dtype=np.int64))
 
