@@ -1,6 +1,6 @@
 """Raw and prepared rows as stages read them: verified against their digests before any of them is used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,13 @@ def read_unit(unit: UnitRows, columns: Iterable[Column], *, folder: Path = files
     path = folder / f"{unit.name}.parquet"
     verify(path, unit.sha256, maker="ingest")
     return files.read_series(path, [column.name for column in columns], group=unit.group)
+
+
+def read_unit_pieces(unit: UnitRows, columns: Iterable[Column], *, folder: Path = files.RAW) -> Iterator[Series]:
+    """The same, some rows at a time, for a unit that is larger than the memory."""
+    path = folder / f"{unit.name}.parquet"
+    verify(path, unit.sha256, maker="ingest")
+    yield from files.read_pieces(path, [column.name for column in columns], group=unit.group)
 
 
 def read_manifest(folder: Path = files.PREPARED) -> Manifest:

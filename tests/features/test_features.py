@@ -1,4 +1,4 @@
-"""features: what a model is given as of an instant, from storage and from a stream, is what prepare made: to the bit."""
+"""features: what a model is given at an instant, from storage and from a stream, is what prepare made: to the bit."""
 
 import json
 from datetime import UTC, datetime

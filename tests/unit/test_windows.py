@@ -1,5 +1,7 @@
 """windows: what pandas says of the same samples, the same bits however they are taken, and nothing from the future."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas
 import pytest
@@ -68,6 +70,20 @@ def test_no_sample_at_the_instant_of_a_row_or_later_reaches_it(series: Series, c
     before = rows.timestamps <= series.timestamps[begin]
     np.testing.assert_array_equal(rows.values[before], other.values[before])
     assert before.sum() < len(rows)
+
+
+@settings(max_examples=40, deadline=None)
+@given(irregular(), st.lists(st.integers(1, 59), max_size=6))
+def test_pieces_give_the_bits_of_the_whole_wherever_they_are_cut(series: Series, cuts: list[int]):
+    whole = windows.windowed(series, seconds=60.0, statistics=ALL)
+    edges = [0, *sorted({cut for cut in cuts if cut < len(series)}), len(series)]
+    pieces = (
+        Series("n0", "rack", series.timestamps[begin:end], series.values[begin:end], series.target[begin:end])
+        for begin, end in pairwise(edges)
+    )
+    found = windows.windowed_pieces(pieces, seconds=60.0, statistics=ALL)
+    for name in ("timestamps", "values", "target"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
 
 
 def test_a_sample_at_the_edge_belongs_to_the_window_that_begins_there():

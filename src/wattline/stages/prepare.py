@@ -95,7 +95,7 @@ def prepared(cutting: Cutting, *, task: Task, prepare: PrepareParams) -> Prepare
 
     Raises IntegrityError when its file is not what `ingest` wrote, InputError when its rows cannot be used.
     """
-    series = on_axis(splits.read_unit(cutting.unit, cutting.columns), cutting, prepare)
+    series = on_axis(cutting, prepare)
     judged = {}
     for split, rows in zip(SPLITS, grid.cut(series, cutting.instants, gap=prepare.gap_steps), strict=True):
         check_rows(rows, split, minimum=prepare.minimum_rows)
@@ -109,12 +109,14 @@ def prepared(cutting: Cutting, *, task: Task, prepare: PrepareParams) -> Prepare
     )
 
 
-def on_axis(raw: Series, cutting: Cutting, prepare: PrepareParams) -> Series:
-    """Samples as rows at the instants that all units share."""
+def on_axis(cutting: Cutting, prepare: PrepareParams) -> Series:
+    """Samples of one unit as rows at the instants that all units share. For windows they need not fit into memory."""
     chosen = prepare.windows
     if chosen is None:
+        raw = splits.read_unit(cutting.unit, cutting.columns)
         return grid.on_grid(raw, cadence_seconds=cutting.cadence_seconds, origin=cutting.origin)
-    return windows.windowed(raw, seconds=chosen.seconds, statistics=chosen.statistics)
+    pieces = splits.read_unit_pieces(cutting.unit, cutting.columns)
+    return windows.windowed_pieces(pieces, seconds=chosen.seconds, statistics=chosen.statistics)
 
 
 def columns_of(columns: tuple[Column, ...], prepare: PrepareParams) -> tuple[Column, ...]:
