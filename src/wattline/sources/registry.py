@@ -14,6 +14,9 @@ MODULES = {
     "smd": "wattline.sources.smd",
     "jumpstarter": "wattline.sources.jumpstarter",
     "m100": "wattline.sources.m100",
+    "mqtt": "wattline.sources.mqtt.source",
+    "m100_archive": "wattline.sources.m100_archive",
+    "ipmi": "wattline.sources.ipmi.source",
     "parquet": "wattline.sources.parquet_files",
     "csv": "wattline.sources.csv_files",
 }

@@ -7,6 +7,11 @@ from typing import NamedTuple
 from wattline.errors import InputError
 
 NANOSECONDS = 1_000_000_000
+EARLIEST = 946_684_800
+"""2000-01-01 in seconds: what is before it comes from a clock that was never set."""
+AHEAD_SECONDS = 60.0
+"""By how much a sender's clock may be ahead of ours."""
+MILLISECONDS = "milliseconds where seconds belong"
 PAYLOAD = re.compile(rb"\s*([^;\s]{1,64})\s*;\s*(-?\d{1,16})(?:\.(\d{1,32}))?\s*")
 
 
@@ -53,6 +58,16 @@ def parsed(payload: bytes) -> Sample:
     if seconds.startswith(b"-"):
         raise PayloadError("before 1970", payload)
     return Sample(value, int(seconds) * NANOSECONDS + int((decimals or b"")[:9].ljust(9, b"0")))
+
+
+def doubt(instant: int, *, now: float) -> str | None:
+    """Why a sample that arrived at `now` [s since 1970] cannot have been taken at `instant` [ns]; None if it can."""
+    seconds, latest = instant / NANOSECONDS, now + AHEAD_SECONDS
+    if seconds < EARLIEST:
+        return "before 2000"
+    if seconds <= latest:
+        return None
+    return MILLISECONDS if EARLIEST <= seconds / 1000 <= latest else "in the future"
 
 
 def _number(text: bytes, payload: bytes) -> float:
