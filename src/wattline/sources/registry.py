@@ -17,6 +17,7 @@ MODULES = {
     "mqtt": "wattline.sources.mqtt.source",
     "m100_archive": "wattline.sources.m100_archive",
     "ipmi": "wattline.sources.ipmi.source",
+    "jobs": "wattline.sources.jobs.source",
     "parquet": "wattline.sources.parquet_files",
     "csv": "wattline.sources.csv_files",
 }
