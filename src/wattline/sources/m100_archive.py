@@ -46,21 +46,24 @@ class Options(SpanOptions):
     """Where the archive was unpacked, and which part of it.
 
     path: the folder that holds year_month=YY-MM/plugin=P/metric=M/*.parquet
-    start, end: the span, with an offset from UTC
-    metrics: name in the archive -> what becomes of it
+    start: first instant, with an offset from UTC; by default that of the archive
+    end: instant after the last one
+    metrics: name in the archive -> what becomes of it; empty: power of node and sockets, and inlet temperature
     nodes: some of them, as the archive calls them ("0", "1", ...); empty: all
     nodes_per_rack: rack k holds nodes k times that number, and those after it
     group_pattern: regular expression of a node's name that is no number; its (group) names the rack
     maximum_samples_per_read: nodes are read in groups of at most so many samples, 40 bytes each; a single node is
         read whole in any case
     cadence_seconds: nominal distance of two samples [s]
-    name, licence, citation: for the dataset's card
+    name: what the dataset is called
+    licence: under which its rows may be used, for the model card
+    citation: whom to cite, for the model card
     """
 
     path: Text
     start: AwareDatetime | None = FIRST
     end: AwareDatetime | None = AFTER_LAST
-    metrics: Mapping[str, ArchiveMetric] = Field(default=METRICS, min_length=1)
+    metrics: Mapping[str, ArchiveMetric] = Field(default={})
     nodes: tuple[Text, ...] = ()
     nodes_per_rack: int = Field(default=20, ge=1)
     group_pattern: Pattern | None = CINECA
@@ -69,6 +72,9 @@ class Options(SpanOptions):
     name: Text = "m100_archive"
     licence: Text = "CC-BY-4.0"
     citation: Text = f"Borghesi et al., M100 ExaData, Scientific Data 10, 288 (2023), doi {DOI}"
+
+    def chosen(self) -> Mapping[str, ArchiveMetric]:
+        return self.metrics or METRICS
 
 
 @dataclass
@@ -100,7 +106,7 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
         licence=options.licence,
         citation=options.citation,
         cadence_seconds=options.cadence_seconds,
-        columns=columns(options.metrics),
+        columns=columns(options.chosen()),
         labelled=False,
         units=Readers(dict(_reads(options, span, nodes, extents))),
         unit_count=len(nodes),
@@ -116,7 +122,7 @@ def _files(options: Options, span: Span) -> dict[str, tuple[Path, ...]]:
     root = Path(options.path)
     return {
         name: exadata.files(root, plugin=metric.plugin, metric=name, span=span)
-        for name, metric in options.metrics.items()
+        for name, metric in options.chosen().items()
     }
 
 
@@ -125,7 +131,7 @@ def _extents(found: Mapping[str, tuple[Path, ...]], options: Options, span: Span
     extents: dict[str, Extent] = {}
     for name, paths in found.items():
         for path in paths:
-            for rows in File(path, span, options.metrics[name].where).owners():
+            for rows in File(path, span, options.chosen()[name].where).owners():
                 _extend(extents, rows)
     absent = [node for node in options.nodes if node not in extents]
     if absent:
@@ -184,9 +190,9 @@ def _group(nodes: tuple[str, ...], span: Span, text: str, opened: str) -> dict[s
     pieces: dict[str, dict[str, list[Channel]]] = {node: {} for node in nodes}
     refused = {node: Counter[str]() for node in nodes}
     for name, paths in _files(options, span).items():
-        column = options.metrics[name].column or name
+        column = options.chosen()[name].column or name
         for path in paths:
-            for samples in File(path, span, options.metrics[name].where).samples(nodes):
+            for samples in File(path, span, options.chosen()[name].where).samples(nodes):
                 _sort_in(samples, column, pieces, refused)
     return {node: _series(node, pieces[node], options, refused[node]) for node in nodes}
 
@@ -212,7 +218,7 @@ def _series(node: str, pieces: Mapping[str, list[Channel]], options: Options, re
         column: (np.concatenate([piece[0] for piece in found]), np.concatenate([piece[1] for piece in found]))
         for column, found in pieces.items()
     }
-    names = tuple(column.name for column in columns(options.metrics))
+    names = tuple(column.name for column in columns(options.chosen()))
     series = joined(_unit(node), _rack(node, options), names, channels)
     if series is None:
         raise InputError(f"{options.path}: no value of node {node!r} is a number; leave it out with `nodes`")

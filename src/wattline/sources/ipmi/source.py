@@ -42,7 +42,9 @@ class Options(Section):
     timezone: IANA name of the zone of times that say none
     group_pattern: regular expression of a node's name; its (group) names the rack
     cadence_seconds: nominal distance of two dumps [s]
-    name, licence, citation: for the dataset's card
+    name: what the dataset is called
+    licence: under which its rows may be used, for the model card
+    citation: whom to cite, for the model card
     """
 
     path: Text

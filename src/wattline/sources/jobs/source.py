@@ -22,9 +22,11 @@ class Options(Form):
     """Which jobs of which tables.
 
     path: a file, a folder or a pattern of Parquet files
-    states: how jobs must have ended, e.g. [COMPLETED]; empty: however
+    states: how jobs must have ended, e.g. COMPLETED; empty: however
     minimum_samples: jobs with fewer are left out and counted
-    name, licence, citation: for the dataset's card
+    name: what the dataset is called
+    licence: under which its rows may be used, for the model card
+    citation: whom to cite, for the model card
     """
 
     path: Text

@@ -28,8 +28,11 @@ class Form(Section):
 
     power: lists of the power of the whole job, over all its nodes [W]
     cadence_seconds: distance of two elements of a list [s]; the first is at the start of the job
-    job, start, end, state, nodes: columns of the job's id, its first and last instant, how it ended, and on how many
-        nodes it ran; a table may lack the last two
+    job: column of the job's id
+    start: column of its first instant
+    end: column of its last instant
+    state: column of how it ended; a table may lack it
+    nodes: column of how many nodes it ran on; a table may lack it
     timezone: IANA name of the zone of times that say none
     """
 

@@ -24,14 +24,18 @@ class Options(Section):
     broker: mqtt://HOST:1883, or mqtts://HOST:8883 with TLS
     seconds: how long to listen [s]
     metrics: what becomes of each metric; one with tags of its own before it is called core/0/temp
-    org, cluster, plugin: of the topics; any, where they are absent
+    org: of the topics; any, where it is absent
+    cluster: of the topics; any, where it is absent
+    plugin: of the topics, the collector; any, where it is null
     topics: MQTT filters to subscribe to instead, where topics are built in another order than ExaMon's
     unit_tag: key of the topic whose value names the unit
     group_pattern: regular expression of a unit's name; its (group) names the rack
     patience_seconds: how long the broker may take for an answer, or be away at the end [s]
     maximum_samples: more are counted and not taken; each takes 16 bytes while we listen
     cadence_seconds: nominal distance of two samples [s]
-    name, licence, citation: for the dataset's card
+    name: what the dataset is called
+    licence: under which its rows may be used, for the model card
+    citation: whom to cite, for the model card
     """
 
     broker: Text
