@@ -13,7 +13,7 @@ import pytest
 from sources.conftest import run
 from wattline import splits
 from wattline.errors import InputError
-from wattline.sources import Readers, exadata, open_source
+from wattline.sources import NoSamplesError, Readers, exadata, open_source
 
 METRICS = {
     "total_power": {"column": "power", "unit": "W"},
@@ -144,6 +144,36 @@ def test_other_row_groups_and_columns_are_not_read(tmp_path: Path, monkeypatch: 
     np.testing.assert_array_equal(unit.series.values[:, 0], np.arange(1000, 1400))
 
 
+def test_a_metric_that_was_not_collected_then_is_absent_values(tmp_path: Path) -> None:
+    write(tmp_path, "22-03", "ipmi_pub", "total_power", "a_0.parquet", **column("good"))
+    write(tmp_path, "22-09", "ipmi_pub", "ambient", "a_0.parquet", **column("good"))
+    metrics = {"total_power": {"unit": "W"}, "ambient": {"unit": "degC"}}
+    source = open_source(
+        "m100_archive", {"path": str(tmp_path), "metrics": metrics, "end": "2022-04-01T00:00:00Z"}, seed=0
+    )
+    assert "ambient was not collected in these months" in source.notes
+    (unit,) = source.units
+    assert np.isnan(unit.series.values[:, 1]).all()
+
+
+def test_pages_of_a_snapshot_hold_every_row(tmp_path: Path) -> None:
+    """A page may begin or end with a single row of a node, and have none at all."""
+    write(tmp_path, "22-03", "ipmi_pub", "total_power", "a_0.parquet", **column("good"))
+    values: list[float] = []
+    options = {"path": str(tmp_path), "metrics": {"total_power": {"unit": "W"}}}
+    for second in range(-1, 4):
+        start = datetime(2022, 3, 1, tzinfo=UTC) + timedelta(seconds=second)
+        span = {"start": start.isoformat(), "end": (start + timedelta(seconds=1)).isoformat()}
+        try:
+            source = open_source(
+                "m100_archive", {"path": str(tmp_path), "metrics": {"total_power": {"unit": "W"}}} | span, seed=0
+            )
+        except NoSamplesError:
+            continue
+        values += [value for unit in source.units for value in unit.series.values[:, 0].tolist()]
+    assert values == [1.0, 2.0, 3.0]
+
+
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     options = {"path": str(tmp_path), "metrics": {"total_power": {"unit": "W"}}}
     stamps = pa.array(np.datetime64("2022-03-01", "ms") + np.arange(3).astype("timedelta64[s]"))
@@ -175,7 +205,6 @@ def column(kind: str) -> dict[str, object]:
         "words": {"value": ["a", "b", "c"]},
         "lists": {"value": [[1], [2], [3]]},
         "text": {"timestamp": ["2022-03-01"] * 3},
-        "one": {"timestamp": stamps.take(pa.array([0, 0, 0]))},
     }
     return {name: values for name, values in {**good, **changed.get(kind, {})}.items() if values is not None}
 
@@ -187,10 +216,11 @@ def column(kind: str) -> dict[str, object]:
         ("words", {}, "no value of node '1' is a number"),
         ("lists", {}, "column 'value' is list"),
         ("text", {}, "'timestamp' is string, no timestamp"),
-        ("one", {}, "no node with two samples"),
-        ("good", {"nodes": ["7"]}, "no sample of node '7'"),
-        ("good", {"start": "2022-05-01T00:00:00Z"}, "no plugin=ipmi_pub/metric=total_power"),
-        ("good", {"metrics": {"nothing": {"unit": "W"}}}, "metric=nothing"),
+        ("good", {"nodes": ["7"]}, "has no sample from 2020-03-01"),
+        ("good", {"without": ["1"]}, "has no sample from 2020-03-01"),
+        ("good", {"start": "2022-03-02T00:00:00Z"}, "has no sample from 2022-03-02"),
+        ("good", {"start": "2022-05-01T00:00:00Z"}, "has no sample from 2022-05-01"),
+        ("good", {"metrics": {"nothing": {"unit": "W"}}}, "no plugin=ipmi_pub/metric=nothing in any of its 1 months"),
         ("good", {"path": "elsewhere"}, "holds no folder year_month"),
         ("good", {"start": "2022-03-01T00:00:00"}, "start"),
         ("good", {"minutes": 5}, "give either"),

@@ -47,20 +47,18 @@ class Samples(NamedTuple):
 def files(root: Path, *, plugin: str, metric: str, span: Span) -> tuple[Path, ...]:
     """Files of a metric whose month touches `span`, in the order of their names.
 
-    A month is searched one day beyond both ends: the archive was cut by a clock that is not known to be UTC.
-    Raises InputError when the folder is no such archive, or has none of this metric then.
+    A month is searched one day beyond both ends: the archive was cut by a clock that is not known to be UTC. There is
+    none where the metric was collected in other months only.
+    Raises InputError when the folder is no such archive, or no month has this metric.
     """
     months = sorted(root.glob("year_month=*"))
     if not months:
         raise InputError(f"{root} holds no folder year_month=YY-MM; name the folder that the archive was unpacked into")
     wanted = [month for month in months if _touches(month, span)]
-    found = [path for month in wanted for path in sorted(month.glob(f"plugin={plugin}/metric={metric}/*.parquet"))]
-    if not found:
-        raise InputError(
-            f"{root} has no plugin={plugin}/metric={metric} from {span.start:%Y-%m-%d} to {span.end:%Y-%m-%d} "
-            f"({len(wanted)} of its months); unpack those months, or correct `metrics` or the span"
-        )
-    return tuple(found)
+    place = f"plugin={plugin}/metric={metric}"
+    if not any((month / place).is_dir() for month in months):
+        raise InputError(f"{root} has no {place} in any of its {len(months)} months; correct `metrics`")
+    return tuple(path for month in wanted for path in sorted((month / place).glob("*.parquet")))
 
 
 def _touches(month: Path, span: Span) -> bool:
@@ -90,6 +88,8 @@ class File:
                     f"{path} has no column {name!r}; it has {', '.join(self._dataset.schema.names)}: {REMEDY}"
                 )
         self._filter = self._within(span) & dataset.field("value").is_valid() & dataset.field("node").is_valid()
+        if pyarrow.types.is_floating(self._dataset.schema.field("value").type):
+            self._filter &= ~dataset.field("value").is_nan()
         for name, value in where.items():
             self._filter &= dataset.field(name).cast(pyarrow.string()) == value
 

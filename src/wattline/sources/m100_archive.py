@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from wattline.sources import exadata, local_files
 from wattline.sources.channels import Channel, joined
 from wattline.sources.exadata import File
 from wattline.sources.metrics import CINECA, Metric, Pattern, Text, columns, group_of
-from wattline.sources.source import Readers, Source, UnitSeries
+from wattline.sources.source import NoSamplesError, Readers, Source, UnitSeries
 from wattline.sources.span import Span, SpanOptions
 
 DOI = "10.1038/s41597-023-02174-3"
@@ -50,6 +50,7 @@ class Options(SpanOptions):
     end: instant after the last one
     metrics: name in the archive -> what becomes of it; empty: power of node and sockets, and inlet temperature
     nodes: some of them, as the archive calls them ("0", "1", ...); empty: all
+    without: nodes to leave out, e.g. one with a single row, which `ingest` refuses
     nodes_per_rack: rack k holds nodes k times that number, and those after it
     group_pattern: regular expression of a node's name that is no number; its (group) names the rack
     maximum_samples_per_read: nodes are read in groups of at most so many samples, 40 bytes each; a single node is
@@ -65,6 +66,7 @@ class Options(SpanOptions):
     end: AwareDatetime | None = AFTER_LAST
     metrics: Mapping[str, ArchiveMetric] = Field(default={})
     nodes: tuple[Text, ...] = ()
+    without: tuple[Text, ...] = ()
     nodes_per_rack: int = Field(default=20, ge=1)
     group_pattern: Pattern | None = CINECA
     maximum_samples_per_read: int = Field(default=20_000_000, ge=1)
@@ -77,29 +79,21 @@ class Options(SpanOptions):
         return self.metrics or METRICS
 
 
-@dataclass
-class Extent:
-    """What there is of one node: samples, and its first and last instant [ns since 1970, UTC]."""
-
-    samples: int = 0
-    first: int = np.iinfo(np.int64).max
-    last: int = np.iinfo(np.int64).min
-
-
 def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """Look through the archive for its nodes. Their samples are read, and refused by name, group by group.
 
-    Raises InputError when the folder is no such archive, or has nothing of a metric or a node in this span.
+    Raises InputError when the folder is no such archive or lacks a metric, NoSamplesError when the span has
+    no sample.
     """
     span = options.span(datetime.now(UTC))
     found = _files(options, span)
-    extents = _extents(found, options, span)
-    nodes = [node for node, extent in extents.items() if extent.first < extent.last]
-    if not nodes:
-        raise InputError(
-            f"{options.path} has no node with two samples from {span.start.isoformat()} to {span.end.isoformat()}; "
-            "choose another span or other nodes"
+    counts = _counts(found, options, span)
+    if not counts:
+        raise NoSamplesError(
+            f"{options.path} has no sample from {span.start.isoformat()} until before {span.end.isoformat()}; choose "
+            "another span, or unpack those months"
         )
+    absent = [name for name, paths in found.items() if not paths]
     return Source(
         name=options.name,
         home=f"https://doi.org/{DOI}",
@@ -108,12 +102,12 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
         cadence_seconds=options.cadence_seconds,
         columns=columns(options.chosen()),
         labelled=False,
-        units=Readers(dict(_reads(options, span, nodes, extents))),
-        unit_count=len(nodes),
+        units=Readers(dict(_reads(options, span, counts))),
+        unit_count=len(counts),
         files=local_files.describe(tuple(dict.fromkeys(path for paths in found.values() for path in paths))),
         notes=(
             f"samples from {span.start.isoformat()} until before {span.end.isoformat()}",
-            f"{len(extents) - len(nodes)} nodes with a single instant are left out",
+            *(f"{name} was not collected in these months" for name in absent),
         ),
     )
 
@@ -126,56 +120,41 @@ def _files(options: Options, span: Span) -> dict[str, tuple[Path, ...]]:
     }
 
 
-def _extents(found: Mapping[str, tuple[Path, ...]], options: Options, span: Span) -> dict[str, Extent]:
-    """By node, in the order of their numbers or names: all, or those that are asked for."""
-    extents: dict[str, Extent] = {}
+def _counts(found: Mapping[str, tuple[Path, ...]], options: Options, span: Span) -> dict[str, int]:
+    """Samples by node, in the order of their numbers or names: all, or those that are asked for."""
+    counts: Counter[str] = Counter()
     for name, paths in found.items():
         for path in paths:
             for rows in File(path, span, options.chosen()[name].where).owners():
-                _extend(extents, rows)
-    absent = [node for node in options.nodes if node not in extents]
-    if absent:
-        raise InputError(f"{options.path} has no sample of node {absent[0]!r} in this span; correct `nodes`")
-    chosen = options.nodes or tuple(extents)
-    return {node: extents[node] for node in sorted(chosen, key=_order)}
-
-
-def _extend(extents: dict[str, Extent], rows: exadata.Owned) -> None:
-    counts = np.bincount(rows.codes, minlength=len(rows.owners))
-    first = np.full(len(rows.owners), np.iinfo(np.int64).max)
-    last = np.full(len(rows.owners), np.iinfo(np.int64).min)
-    np.minimum.at(first, rows.codes, rows.instants)
-    np.maximum.at(last, rows.codes, rows.instants)
-    for owner, count, low, high in zip(rows.owners, counts.tolist(), first.tolist(), last.tolist(), strict=True):
-        extent = extents.setdefault(owner, Extent())
-        extent.samples += count
-        extent.first, extent.last = min(extent.first, low), max(extent.last, high)
+                each = np.bincount(rows.codes, minlength=len(rows.owners)).tolist()
+                counts.update(dict(zip(rows.owners, each, strict=True)))
+    if options.nodes:
+        counts = Counter({node: counts[node] for node in options.nodes if node in counts})
+    return {node: counts[node] for node in sorted(counts.keys() - set(options.without), key=_order)}
 
 
 def _order(node: str) -> tuple[int, str]:
     return (int(node) if node.isdigit() else -1, node)
 
 
-def _reads(
-    options: Options, span: Span, nodes: list[str], extents: Mapping[str, Extent]
-) -> Iterator[tuple[str, Callable[[], UnitSeries]]]:
+def _reads(options: Options, span: Span, counts: Mapping[str, int]) -> Iterator[tuple[str, Callable[[], UnitSeries]]]:
     # What was opened again is read again, also by a process that has read a group before.
     opened = secrets.token_hex(8)
     text = options.model_dump_json()
-    for group in _groups(nodes, extents, options.maximum_samples_per_read):
+    for group in _groups(counts, options.maximum_samples_per_read):
         for node in group:
             yield _unit(node), partial(_read, node, group, span, text, opened)
 
 
-def _groups(nodes: list[str], extents: Mapping[str, Extent], most: int) -> Iterator[tuple[str, ...]]:
+def _groups(counts: Mapping[str, int], most: int) -> Iterator[tuple[str, ...]]:
     group: list[str] = []
     samples = 0
-    for node in nodes:
-        if group and samples + extents[node].samples > most:
+    for node, count in counts.items():
+        if group and samples + count > most:
             yield tuple(group)
             group, samples = [], 0
         group.append(node)
-        samples += extents[node].samples
+        samples += count
     yield tuple(group)
 
 
@@ -221,7 +200,7 @@ def _series(node: str, pieces: Mapping[str, list[Channel]], options: Options, re
     names = tuple(column.name for column in columns(options.chosen()))
     series = joined(_unit(node), _rack(node, options), names, channels)
     if series is None:
-        raise InputError(f"{options.path}: no value of node {node!r} is a number; leave it out with `nodes`")
+        raise InputError(f"{options.path}: no value of node {node!r} is a number; leave it out with `without`")
     return replace(series, quarantined=dict(refused))
 
 

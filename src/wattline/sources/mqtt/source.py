@@ -15,7 +15,7 @@ from wattline.sources.mqtt import address, payload
 from wattline.sources.mqtt.address import Address
 from wattline.sources.mqtt.listening import Collector, listen
 from wattline.sources.mqtt.topics import BASE, CHANNEL, escaped
-from wattline.sources.source import Source, UnitSeries
+from wattline.sources.source import NoSamplesError, Source, UnitSeries
 
 
 class Options(Section):
@@ -112,13 +112,13 @@ def collector(options: Options) -> Collector:
 def units(heard: Collector, options: Options) -> tuple[UnitSeries, ...]:
     """Rows of each unit that has two, by name; what was not taken is told with the unit, or else with the first.
 
-    Raises InputError saying why when there is none.
+    Raises InputError saying why when there is none; NoSamplesError when nothing was wrong either.
     """
     if not heard.taken:
-        raise InputError(_silence(options, heard))
+        raise _silence(options, heard)
     found = {unit: series for unit in sorted(heard.units) if (series := _rows(unit, options, heard))}
     if not found:
-        raise InputError(
+        raise NoSamplesError(
             f"{options.broker}: no unit had two rows within {options.seconds:g} s; listen for longer than two cadences"
         )
     left_over = Counter(heard.refused)
@@ -140,13 +140,14 @@ def _rows(unit: str, options: Options, heard: Collector) -> UnitSeries | None:
     return replace(series, quarantined=dict(heard.refused_of.get(unit, {})))
 
 
-def _silence(options: Options, heard: Collector) -> str:
+def _silence(options: Options, heard: Collector) -> InputError:
+    """Why nothing was taken: nothing came, or everything was wrong, which is no empty answer."""
     refused = sum(heard.refused_of.values(), Counter(heard.refused))
     asked = f"{options.broker} sent no usable sample of {', '.join(options.filters())} within {options.seconds:g} s"
     if refused[payload.MILLISECONDS] and refused[payload.MILLISECONDS] == refused.total():
-        return f"{asked}: all {refused.total()} have milliseconds where seconds belong; repair the sender"
+        return InputError(f"{asked}: all {refused.total()} have {payload.MILLISECONDS}; repair the sender")
     if refused:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in refused.most_common(3))
-        return f"{asked}; not taken were {reasons}"
+        return InputError(f"{asked}; not taken were {reasons}; repair the sender")
     others = f"; {heard.unasked} messages were of other metrics" if heard.unasked else ""
-    return f"{asked}{others}; check org, cluster, plugin and metrics against the topics there (mosquitto_sub -v -t '#')"
+    return NoSamplesError(f"{asked}{others}; check org, cluster, plugin and metrics against the topics there")
