@@ -165,9 +165,7 @@ def test_pages_of_a_snapshot_hold_every_row(tmp_path: Path) -> None:
         start = datetime(2022, 3, 1, tzinfo=UTC) + timedelta(seconds=second)
         span = {"start": start.isoformat(), "end": (start + timedelta(seconds=1)).isoformat()}
         try:
-            source = open_source(
-                "m100_archive", {"path": str(tmp_path), "metrics": {"total_power": {"unit": "W"}}} | span, seed=0
-            )
+            source = open_source("m100_archive", options | span, seed=0)
         except NoSamplesError:
             continue
         values += [value for unit in source.units for value in unit.series.values[:, 0].tolist()]

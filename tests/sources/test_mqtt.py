@@ -284,7 +284,7 @@ def test_a_broker_that_is_away_at_the_end_leaves_nothing(mosquitto: Mosquitto, t
     with ThreadPoolExecutor(1) as pool:
         with broker.running():
             listening = pool.submit(
-                listen, address.parsed(broker.address), ANYBODY, ("org/#",), into=found, seconds=4, patience=1
+                listen, address.parsed(broker.address), ANYBODY, ("org/#",), into=found, seconds=5, patience=1
             )
             until_taken(broker, found, 1)
         with pytest.raises(InputError, match="went away while we listened"):
