@@ -25,6 +25,7 @@ from wattline.params.gates import (
     SlicesLimits,
 )
 from wattline.params.hpc import HpcParams, ResourcesParams
+from wattline.params.live import LiveParams
 from wattline.params.monitoring import MonitoringParams
 from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
@@ -71,6 +72,7 @@ __all__ = [
     "IngestParams",
     "KnobParams",
     "LatencyLimits",
+    "LiveParams",
     "LoadParams",
     "MeasureParams",
     "MonitoringParams",
@@ -149,6 +151,7 @@ class Params(Section):
     deployment: how images reach a serving host; null where nothing is deployed from here
     hpc: what each stage needs where it runs as a job
     notebooks: how long they may take
+    live: a fleet that is scored as its samples arrive
     """
 
     task: TaskParams
@@ -159,6 +162,7 @@ class Params(Section):
     monitoring: MonitoringParams
     hpc: HpcParams = HpcParams()
     notebooks: NotebookParams = NotebookParams()
+    live: LiveParams = LiveParams()
     block: Block
 
     @property
@@ -168,7 +172,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks"):
+        if name in SHARED:
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 
