@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from wattline.cli import ci, deployment, energy, monitoring, notebooks, pipeline, registry, server, site, staging, sweep
+from wattline.cli import (
+    ci,
+    deployment,
+    energy,
+    jobs,
+    monitoring,
+    notebooks,
+    pipeline,
+    publishing,
+    registry,
+    server,
+    site,
+    staging,
+    sweep,
+)
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -21,11 +35,13 @@ for part in (
     deployment.app,
     monitoring.app,
     notebooks.app,
+    publishing.app,
     staging.app,
     sweep.app,
 ):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")

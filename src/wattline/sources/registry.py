@@ -14,6 +14,10 @@ MODULES = {
     "smd": "wattline.sources.smd",
     "jumpstarter": "wattline.sources.jumpstarter",
     "m100": "wattline.sources.m100",
+    "mqtt": "wattline.sources.mqtt.source",
+    "m100_archive": "wattline.sources.m100_archive",
+    "ipmi": "wattline.sources.ipmi.source",
+    "jobs": "wattline.sources.jobs.source",
     "parquet": "wattline.sources.parquet_files",
     "csv": "wattline.sources.csv_files",
 }
