@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattline.live.packets import Cut
+from wattline.sources.epochs import AHEAD, AHEAD_SECONDS, EARLIEST_SECONDS
 from wattline.sources.mqtt import payload
 from wattline.sources.mqtt.listening import route_of
 
@@ -60,7 +61,7 @@ class Decoder:
         if not wanted.all():
             bodies = [body for body, kept in zip(bodies, wanted.tolist(), strict=True) if kept]
             channels = channels[wanted]
-        instants, values, understood = self._numbers(bodies)
+        instants, values, understood = self._numbers(bodies, now=now)
         kept = understood & self._plausible(instants, understood, now=now) & self._fits(values, understood)
         self.taken += int(kept.sum())
         return Samples(channels[kept], instants[kept], values[kept].astype(np.float32))
@@ -105,19 +106,23 @@ class Decoder:
             self.units[unit] = len(self.units)
         return self.units[unit] * len(self._columns) + self._columns[column]
 
-    def _numbers(self, bodies: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    def _numbers(
+        self, bodies: list[bytes], *, now: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
         """Instants [ns] and values of payloads, and which of them are `value;seconds`."""
         if not bodies:
             return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=bool)
         table = _table(bodies)
         if table is None:
-            return self._one_by_one(bodies)
+            return self._one_by_one(bodies, now=now)
         values, seconds = table
         # A double has seconds of today to a quarter of a microsecond: so whole microseconds come out exactly.
         instants = np.round(seconds * 1e6).astype(np.int64) * MICROSECOND
         return instants, values, np.ones(len(values), dtype=bool)
 
-    def _one_by_one(self, bodies: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    def _one_by_one(
+        self, bodies: list[bytes], *, now: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
         """The same where something is odd."""
         instants, values = np.zeros(len(bodies), dtype=np.int64), np.zeros(len(bodies))
         understood = np.zeros(len(bodies), dtype=bool)
@@ -127,18 +132,20 @@ class Decoder:
             except payload.PayloadError as error:
                 self.refused[error.reason] += 1
                 continue
+            if doubt := payload.doubt(sample.instant, now=now):  # it may be far beyond int64
+                self.refused[doubt] += 1
+                continue
             values[place], understood[place] = sample.value, True
-            nearest = (sample.instant + MICROSECOND // 2) // MICROSECOND * MICROSECOND
-            instants[place] = min(nearest, np.iinfo(np.int64).max)
+            instants[place] = (sample.instant + MICROSECOND // 2) // MICROSECOND * MICROSECOND
         return instants, values, understood
 
     def _plausible(
         self, instants: NDArray[np.int64], understood: NDArray[np.bool_], *, now: float
     ) -> NDArray[np.bool_]:
-        earliest, latest = payload.EARLIEST * payload.NANOSECONDS, round((now + payload.AHEAD_SECONDS) * 1e9)
+        earliest, latest = EARLIEST_SECONDS * payload.NANOSECONDS, round((now + AHEAD_SECONDS) * 1e9)
         possible = (instants >= earliest) & (instants <= latest)
         for instant in instants[understood & ~possible].tolist():
-            self.refused[payload.doubt(instant, now=now) or "in the future"] += 1
+            self.refused[payload.doubt(instant, now=now) or AHEAD] += 1
         return possible
 
     def _fits(self, values: NDArray[np.float64], understood: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -79,9 +79,13 @@ def cut(data: bytes) -> Cut:
 
 def _take(found: Cut, first: int, body: bytes) -> None:
     """A packet that is not simply a sample."""
-    if first >> 4 != PUBLISH:
+    if first >> 4 in (CONNACK, SUBACK, PINGRESP):
         found.others.append((first >> 4, body))
         return
+    if first >> 4 != PUBLISH:
+        raise StreamError(
+            f"a packet of type {first >> 4} arrived, which no broker sends to us; what answers is no broker"
+        )
     middle = 2 + int.from_bytes(body[:2], "big")
     begin = middle + 2 if first & 0x06 else middle  # a packet identifier, where there is QoS
     if begin > len(body) or len(body) < 2:
