@@ -1,8 +1,8 @@
 """From MQTT packets to scores for a whole fleet: samples per second, and joules for a million samples.
 
 The bytes are those that a broker sends to a subscriber. Window after window of all nodes is decoded, aggregated and
-scored by the graph of the example, which is trained here on a few simulated nodes with windows. The energy is an estimate:
-CPU time times the power of a busy core, as params.yaml states it.
+scored by the graph of the example, which is trained here on a few simulated nodes with windows. The energy is an
+estimate: CPU time times the power of a busy core, as params.yaml states it.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def figures() -> Iterator[Figure]:
             rate, latest, joules = fleet(nodes, axis, watts)
             rates[nodes] = rate, latest
             print(
-                f"      {nodes:>6,} nodes: {rate:>9,.0f} samples/s; the last score comes {latest:.2f} s after the window "
+                f"      {nodes:>6,} nodes: {rate:>9,.0f} samples/s; the last score {latest:.2f} s after the window "
                 f"closed; {joules:.1f} J for a million samples (estimated: {watts} W for each second of CPU)"
             )
     print(f"      all {MARCONI} nodes of Marconi100 every {PUBLISHED_SECONDS:.0f} s is what was published")
