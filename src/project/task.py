@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from project import scores
+from project import plausibility, scores
 from project.options import TrainOptions
 from wattline.records import Dataset, Description, Metric
 from wattline.task import Expectation, Outputs, Predictor, Run, Series, Trained, TrainingData
@@ -60,16 +60,8 @@ class NodeAnomaly:
     options = TrainOptions
 
     def expectations(self, dataset: Dataset) -> Sequence[Expectation]:
-        """Physical limits by the unit of a column; nothing is assumed of columns without one."""
-        return [
-            Expectation(
-                rule="expect_column_values_to_be_between",
-                arguments={"column": column.name, "min_value": low, "max_value": high},
-            )
-            for column in dataset.columns
-            if column.unit in PLAUSIBLE
-            for low, high in [PLAUSIBLE[column.unit]]
-        ]
+        """What telemetry of nodes must satisfy; nothing physical is assumed of columns without a unit."""
+        return plausibility.expectations(dataset)
 
     def target(self, series: Series) -> NDArray[np.float64]:
         """The publisher's label: 1 anomalous, 0 normal, NaN where nobody looked."""
@@ -115,13 +107,5 @@ class NodeAnomaly:
             "missed_segments_share": scores.missed_segments_share(labels, alarms),
         }
 
-
-PLAUSIBLE = {
-    "degC": (-40.0, 130.0),
-    "W": (0.0, 5_000.0),
-    "%": (0.0, 100.0),
-    "rpm": (0.0, 40_000.0),
-}
-"""Unit -> lowest and highest value that a working sensor of a compute node can show."""
 
 TASK = NodeAnomaly()

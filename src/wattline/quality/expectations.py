@@ -1,4 +1,4 @@
-"""Expectations, run by Great Expectations on a table."""
+"""Expectations, run by Great Expectations on a table; those about telemetry by our own rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wattline.errors import InputError
+from wattline.quality import telemetry
 from wattline.quality.quiet import quiet
+from wattline.quality.tables import ADDED
 from wattline.task import Expectation
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Outcome:
 
     prose: what it demands, for people
     count, share: how many rows do not meet it; 1 and 1.0 for one that is about a column or table as a whole
-    rows: positions of the first of them in the table
+    rows: positions of the first of them in the table; of all, where that was asked for
     observed: the value that was found where no row is to blame, or why it could not be evaluated
     """
 
@@ -48,11 +50,38 @@ def check(expectations: Sequence[Expectation], *, columns: Sequence[str]) -> Non
         _built(expectation, columns)
 
 
-def evaluate(table: "pandas.DataFrame", expectations: Sequence[Expectation], *, first_rows: int) -> list[Outcome]:
+def evaluate(
+    table: "pandas.DataFrame", expectations: Sequence[Expectation], *, first_rows: int | None
+) -> list[Outcome]:
     """Run `expectations` on `table`; one outcome each, in their order.
 
-    first_rows: how many positions of offending rows an outcome names
+    first_rows: how many positions of offending rows an outcome names; None names all
     """
+    ours = {place for place, one in enumerate(expectations) if one.rule.startswith(telemetry.PREFIX)}
+    theirs = [one for place, one in enumerate(expectations) if place not in ours]
+    found = iter(_by_library(table, theirs, first_rows=first_rows))
+    rows = telemetry.Rows(table, tuple(name for name in map(str, table.columns) if name not in ADDED))
+    return [
+        _by_rule(rows, one, first_rows=first_rows) if place in ours else next(found)
+        for place, one in enumerate(expectations)
+    ]
+
+
+def _by_rule(rows: telemetry.Rows, expectation: Expectation, *, first_rows: int | None) -> Outcome:
+    """Run one of our own rules."""
+    columns, prose = telemetry.columns_of(expectation), telemetry.prose(expectation)
+    offending = np.flatnonzero(telemetry.evaluate(rows, expectation))
+    if not len(offending):
+        return Outcome(expectation, columns, prose, True)
+    share = len(offending) / len(rows.table)
+    return Outcome(expectation, columns, prose, False, len(offending), share, tuple(offending[:first_rows].tolist()))
+
+
+def _by_library(
+    table: "pandas.DataFrame", expectations: Sequence[Expectation], *, first_rows: int | None
+) -> list[Outcome]:
+    if not expectations:
+        return []
     columns = [str(column) for column in table.columns]
     with quiet():
         import great_expectations
@@ -68,7 +97,9 @@ def evaluate(table: "pandas.DataFrame", expectations: Sequence[Expectation], *, 
             suite.expectations.append(built)
         asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
         batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(batch_parameters={"dataframe": table})
-        wanted = {"result_format": "SUMMARY", "partial_unexpected_count": first_rows}
+        wanted: dict[str, Any] = {"result_format": "COMPLETE"}
+        if first_rows is not None:
+            wanted = {"result_format": "SUMMARY", "partial_unexpected_count": first_rows}
         found = batch.validate(suite, result_format=wanted).results
         results = {result.expectation_config.meta["place"]: result for result in found}
         prose = [_prose(_built(expectation, columns)) for expectation in expectations]
@@ -76,20 +107,27 @@ def evaluate(table: "pandas.DataFrame", expectations: Sequence[Expectation], *, 
 
 
 def _built(expectation: Expectation, columns: Sequence[str]) -> Any:
+    if expectation.rule.startswith(telemetry.PREFIX):
+        _check_columns(expectation.rule, telemetry.columns_of(expectation), columns)
+        return telemetry.built(expectation)
     with quiet():
         from great_expectations.expectations import registry
 
         rules = registry.list_registered_expectation_implementations()
         if expectation.rule not in rules:
             raise InputError(f"{expectation.rule!r} is not a Great Expectations rule; {_near(expectation.rule, rules)}")
-        for name in named_columns(expectation):
-            if name not in columns:
-                raise InputError(f"{expectation.rule}: there is no column {name!r}; {_near(name, columns)}")
+        _check_columns(expectation.rule, named_columns(expectation), columns)
         kind = registry.get_expectation_impl(expectation.rule)
         try:
             return kind(**expectation.arguments, severity=expectation.severity)
         except (TypeError, ValueError) as error:
             raise InputError(f"{expectation.rule}: {_complaint(error, kind, expectation.arguments)}") from None
+
+
+def _check_columns(rule: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(f"{rule}: there is no column {name!r}; {_near(name, known)}")
 
 
 def as_stored(expectation: Expectation) -> Expectation:
@@ -142,7 +180,8 @@ def _outcome(expectation: Expectation, prose: str, result: Any) -> Outcome:
         return Outcome(expectation, columns, prose, True, observed=_text(found.get("observed_value")))
     if "unexpected_count" not in found:
         return Outcome(expectation, columns, prose, False, 1, 1.0, observed=_text(found.get("observed_value")))
-    count, rows = found["unexpected_count"], found.get("partial_unexpected_index_list") or ()
+    count = found["unexpected_count"]
+    rows = found.get("unexpected_index_list") or found.get("partial_unexpected_index_list") or ()
     share = count / found["element_count"]
     return Outcome(expectation, columns, prose, False, count, share, tuple(int(row) for row in rows))
 

@@ -50,7 +50,7 @@ def _row(table: "pandas.DataFrame", row: int, columns: Sequence[str]) -> str:
     values = [_value(table[column].iloc[row]) for column in columns]
     text = values[0] if len(values) == 1 else ", ".join(map("=".join, zip(columns, values, strict=True)))
     instant = f"{timestamp.isoformat()}Z" if not pandas.isna(timestamp) else "no timestamp"
-    return f"{unit} @ {instant}: {text}"
+    return f"{unit} @ {instant}: {text}" if text else f"{unit} @ {instant}"
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,164 @@
+"""Rules about what values can mean: another unit of measure, effects without their cause, parts above their whole."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from pydantic import Field
+
+from wattline.params import Section
+from wattline.quality.telemetry.rows import Floats, Mask, Rows, Whole, filled
+
+CONSISTENT = 1.4826
+"""Median absolute deviation times this is the standard deviation of normal values."""
+LEAST_SPREAD = 0.02
+"""Of the fleet's middle: what blocks may differ by even where nearly all are equal."""
+SCALE_TOLERANCE = 4.0
+"""How many times a block that was scaled may be away from the fleet's middle, upwards or downwards."""
+ENOUGH = 20
+"""Recorded rows without which nothing is said of a unit."""
+
+
+class Measure(Section):
+    """A column must be in one unit of measure everywhere: no kW among W, no degrees Fahrenheit among Celsius.
+
+    conversions: (factor, offset) of what could have been written instead
+    steps: rows of a block; a unit's rows are judged in such blocks, which must vary within themselves
+    spreads: how many spreads of the fleet the mean of a block may be away from the fleet's middle
+
+    With m the mean of a block, f the median of all of them and s their spread (1.4826 times the median absolute deviation
+    from f, at least 2 % of f), a block offends for a conversion with an offset when |m - f| > spreads s and
+    |(m - offset) / factor - f| <= spreads s / 3; for one without when m / (factor f) is between 1/4 and 4.
+    """
+
+    column: str
+    conversions: tuple[tuple[float, float], ...] = ((0.001, 0.0), (1000.0, 0.0))
+    steps: int = Field(default=60, ge=2)
+    spreads: float = Field(default=6.0, gt=0)
+
+
+def measure(rows: Rows, rule: Measure) -> Mask:
+    starts = blocks(rows, rule.steps)
+    values = rows.column(rule.column)
+    means, varies = means_of(values, starts)
+    known = np.isfinite(means)
+    if known.sum() < 2:
+        return rows.nothing()
+    middle = float(np.median(means[known]))
+    spread = max(CONSISTENT * float(np.median(np.abs(means[known] - middle))), LEAST_SPREAD * abs(middle))
+    wrong = np.zeros(len(means), dtype=bool)
+    for factor, offset in rule.conversions:
+        wrong |= _converted(means, middle, spread, factor, offset, rule.spreads)
+    return np.repeat(wrong & varies, np.diff(np.append(starts, len(rows)))) & np.isfinite(values)
+
+
+def _converted(means: Floats, middle: float, spread: float, factor: float, offset: float, spreads: float) -> Mask:
+    if offset:
+        far = np.abs(means - middle) > spreads * spread
+        return far & (np.abs((means - offset) / factor - middle) <= spreads * spread / 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = means / (factor * middle)
+    return (ratio >= 1 / SCALE_TOLERANCE) & (ratio <= SCALE_TOLERANCE)
+
+
+def blocks(rows: Rows, steps: int) -> Whole:
+    """Where blocks of so many rows begin; the last of a unit has up to twice as many."""
+    begins = [
+        begin + steps * np.arange(max(1, size // steps))
+        for begin, size in zip(rows.starts.tolist(), rows.sizes.tolist(), strict=True)
+    ]
+    return np.concatenate(begins) if begins else np.zeros(0, dtype=np.int64)
+
+
+def means_of(values: Floats, starts: Whole) -> tuple[Floats, Mask]:
+    """Mean of each block, NaN where nothing is recorded, and whether its values differ."""
+    known = np.isfinite(values)
+    count = np.add.reduceat(known.astype(np.int64), starts)
+    total = np.add.reduceat(np.where(known, values, 0.0), starts)
+    lowest = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+    highest = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
+    means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return means, highest > lowest
+
+
+class Explained(Section):
+    """A column must go along with what causes it in every unit: power with load.
+
+    by: the cause
+    correlation: least rank correlation (Spearman) of the two in a unit
+    steps: both are averaged over so many rows first
+
+    A unit with less offends as a whole. Nothing is said of one in which either hardly varies: its means have fewer than
+    5 distinct values, or a spread of less than a tenth of the median unit's.
+    """
+
+    column: str
+    by: str
+    correlation: float = Field(default=0.2, gt=-1, lt=1)
+    steps: int = Field(default=5, ge=1)
+
+
+def explained(rows: Rows, rule: Explained) -> Mask:
+    pairs = list(_pairs(rows, rule))
+    spreads = np.array([pair.std(axis=1) if pair.shape[1] else np.zeros(2) for pair in pairs]).reshape(-1, 2)
+    typical = np.median(spreads, axis=0) if len(spreads) else np.zeros(2)
+    judged = (spreads > typical / 10).all(axis=1)
+    offending = [
+        bool(known) and _lively(pair) and _correlation(_ranks(pair[0]), _ranks(pair[1])) < rule.correlation
+        for pair, known in zip(pairs, judged, strict=True)
+    ]
+    return rows.of_units(np.array(offending, dtype=bool))
+
+
+def _pairs(rows: Rows, rule: Explained) -> Iterator[Floats]:
+    """(2, blocks) means of both columns in each unit, where both are recorded."""
+    effect, cause = rows.column(rule.column), rows.column(rule.by)
+    for unit in rows.units:
+        pair = np.stack([effect[unit], cause[unit]])
+        pair = pair[:, np.isfinite(pair).all(axis=0)]
+        count = pair.shape[1] // rule.steps
+        yield pair[:, : count * rule.steps].reshape(2, count, rule.steps).mean(axis=2)
+
+
+def _lively(pair: Floats) -> bool:
+    return pair.shape[1] >= ENOUGH and min(len(np.unique(one)) for one in pair) >= 5
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks; equal values share their mean one."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse])
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    """Pearson's."""
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+class Parts(Section):
+    """Parts must not exceed their whole: the power of sockets and GPUs that of the node.
+
+    whole: the column that holds the sum
+    parts: columns that are parts of it, in the same unit of measure
+    tolerance: by how much they may exceed it, relative to the whole
+    steps: rows for which that must last to offend: a coarse or slow sensor may be behind the others
+
+    A row offends when sum(parts) > (1 + tolerance) whole in it and in its neighbours, `steps` of them in sequence. Rows in
+    which one of the columns is missing are left out.
+    """
+
+    whole: str
+    parts: tuple[str, ...] = Field(min_length=1)
+    tolerance: float = Field(default=0.1, ge=0)
+    steps: int = Field(default=5, ge=1)
+
+
+def parts(rows: Rows, rule: Parts) -> Mask:
+    total = np.zeros(len(rows))
+    for name in rule.parts:
+        total += rows.column(name)
+    above = total > (1 + rule.tolerance) * rows.column(rule.whole)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    long = ends - begins >= rule.steps
+    return filled(begins[long], ends[long], rows=len(rows))
