@@ -127,8 +127,8 @@ def test_good_rows_meet_every_expectation() -> None:
     found = run(expect(BETWEEN, column="power", min_value=0, max_value=1000))
     assert found.findings == ()
     assert (found.data, found.rows, found.units) == (dataset.id, 2 * ROWS, 2)
-    # The layout, three about units, three about every row, two for each column, and the task's own.
-    assert found.expectations == 1 + 3 + 3 + 2 * 2 + 1
+    # The layout, three about units, four about every row, two for each column, and the task's own.
+    assert found.expectations == 1 + 3 + 4 + 2 * 2 + 1
     assert "Rows meet every expectation" in PAGE.read_text()
 
 
@@ -413,7 +413,13 @@ def test_nothing_is_sent_and_nothing_is_left_behind(
     run()
     assert list(empty.iterdir()) == []
     left = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
-    assert left == ["data/raw/dataset.json", "data/raw/n1.parquet", "reports/validate.json", str(PAGE)]
+    assert left == [
+        "data/quarantine/quarantine.json",
+        "data/raw/dataset.json",
+        "data/raw/n1.parquet",
+        "reports/validate.json",
+        str(PAGE),
+    ]
 
 
 def test_a_page_of_an_earlier_run_does_not_survive_a_refusal() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattline import files, splits
+from wattline import files, quarantine, splits
 from wattline.errors import InputError
 from wattline.features.asof import Features, as_of
 from wattline.records import Dataset, Manifest, Signature
@@ -30,8 +30,15 @@ def run(instant: str, *, units: Sequence[str], steps: int | None, out: Path | No
     if dataset.id != manifest.data:
         raise InputError(f"{files.PREPARED} was made of other rows than {files.RAW} holds; run `dvc repro prepare`")
     wanted = steps or files.read_record(files.CANDIDATE / "signature.json", Signature).steps
+    taken = quarantine.read(dataset)
     found = [
-        as_of(splits.read_raw(dataset, unit), manifest, instant=then, steps=wanted) for unit in _chosen(units, dataset)
+        as_of(
+            quarantine.without_quarantined(splits.read_raw(dataset, unit), quarantine.places(unit, taken)),
+            manifest,
+            instant=then,
+            steps=wanted,
+        )
+        for unit in _chosen(units, dataset)
     ]
     if out is None:
         for features in found:

@@ -23,7 +23,8 @@ def _verdicts(validation: Validation, limits: DataLimits) -> Iterator[Verdict]:
     yield _at_most(len(critical), 0, "critical findings", _example(critical))
     warnings = validation.failures("warning")
     yield _at_most(len(warnings), limits.maximum_warnings, "warnings", _example(warnings))
-    found = f"{validation.expectations} expectations, {len(warnings)} warnings"
+    held = f", {validation.quarantined:,} rows in quarantine" if validation.quarantined else ""
+    found = f"{validation.expectations} expectations, {len(warnings)} warnings{held}"
     yield _at_least(validation.units, limits.minimum_units, "units", found)
     yield _at_least(validation.rows, limits.minimum_rows, "rows", f"{validation.units} units, {found}")
 

@@ -20,10 +20,26 @@ class IngestParams(Section):
     options: Mapping[str, Mapping[str, Any]] = {}
 
 
+class QuarantineParams(Section):
+    """Rows that break a critical expectation may be taken out instead of refusing all.
+
+    mode: "off", or "rows": those that an expectation names go to data/quarantine, whole and with the reason
+    maximum_share: with more than this share of all rows taken out, the dataset is refused
+    """
+
+    mode: Literal["off", "rows"] = "off"
+    maximum_share: Fraction = 0.01
+
+
 class ValidateParams(Section):
-    """first_rows: how many offending values a finding shows."""
+    """What is done about rows that break expectations.
+
+    first_rows: how many offending values a finding shows
+    quarantine: whether they may be taken out
+    """
 
     first_rows: int = Field(ge=1)
+    quarantine: QuarantineParams = QuarantineParams()
 
 
 class ProfileParams(Section):

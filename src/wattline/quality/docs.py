@@ -5,7 +5,7 @@ from html import escape
 
 from wattline.quality import page
 from wattline.quality.expectations import Outcome
-from wattline.records import Dataset, Finding, Validation
+from wattline.records import Dataset, Finding, Quarantine, QuarantinedUnit, Validation
 
 FINDING_HEADS = (
     ("severity", ""),
@@ -18,11 +18,17 @@ FINDING_HEADS = (
 EXPECTATION_HEADS = (("outcome", ""), ("column", ""), ("expectation", ""), ("rule", ""), ("observed", "number"))
 
 
-def render(dataset: Dataset, validation: Validation, outcomes: Sequence[Outcome]) -> str:
-    """HTML page: what is not met, then every expectation and its outcome."""
+QUARANTINE_HEADS = (("unit", ""), ("taken out", "number"), ("left", "number"), ("file", ""))
+
+
+def render(dataset: Dataset, validation: Validation, outcomes: Sequence[Outcome], taken: Quarantine) -> str:
+    """HTML page: what is not met, which rows were taken out, then every expectation and its outcome."""
     parts = [page.paragraph(_summary(validation))]
     if validation.findings:
         parts += ["<h2>Not met</h2>", page.table(FINDING_HEADS, map(_finding, validation.findings))]
+    if taken.units:
+        parts += ["<h2>Rows in quarantine</h2>", page.paragraph(_quarantine(validation))]
+        parts += [page.table(QUARANTINE_HEADS, map(_quarantined, taken.units))]
     parts += ["<h2>All expectations</h2>", page.table(EXPECTATION_HEADS, _expectations(outcomes))]
     if not outcomes:
         parts[-1] = page.paragraph("Not evaluated: the columns of the partitions must be right first.")
@@ -39,15 +45,28 @@ def _verdict(validation: Validation) -> str:
 
 def _summary(validation: Validation) -> str:
     critical, warnings = (len(validation.failures(severity)) for severity in ("critical", "warning"))
+    met = validation.expectations - len(validation.findings)
+    held = f" {validation.quarantined:,} rows are in quarantine." if validation.quarantined else ""
     return (
         f"{validation.rows:,} rows of {validation.units:,} units. {validation.expectations:,} expectations: "
-        f"{validation.expectations - critical - warnings:,} met, {critical:,} critical, {warnings:,} warnings."
+        f"{met:,} met, {critical:,} critical, {warnings:,} warnings.{held}"
     )
+
+
+def _quarantine(validation: Validation) -> str:
+    return (
+        f"{validation.quarantined:,} of {validation.rows:,} rows ({validation.quarantined / validation.rows:.3%}) "
+        "break a critical expectation. They are kept with their reasons in data/quarantine; no later stage uses them."
+    )
+
+
+def _quarantined(unit: QuarantinedUnit) -> list[str]:
+    return [escape(unit.name), f"{unit.rows:,}", f"{unit.left:,}", escape(f"data/quarantine/{unit.name}.parquet")]
 
 
 def _finding(finding: Finding) -> list[str]:
     return [
-        page.badge(finding.severity, finding.severity),
+        page.badge("quarantined" if finding.quarantined else finding.severity, finding.severity),
         escape(finding.column or "table"),
         page.breakable(finding.rule),
         f"{finding.count:,}",

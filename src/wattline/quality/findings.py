@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 LAYOUT_RULE = "expect_table_columns_to_match_ordered_list"
 
 
-def finding(outcome: Outcome, table: "pandas.DataFrame") -> Finding:
+def finding(outcome: Outcome, table: "pandas.DataFrame", *, quarantined: bool = False) -> Finding:
     """What `outcome` found in `table`, with the first offending rows as "unit @ timestamp: value".
 
     Where no row is to blame, the observed value stands for them.
+    quarantined: its rows are taken out
     """
     rows = tuple(_row(table, row, outcome.columns) for row in outcome.rows)
     return Finding(
@@ -24,6 +25,7 @@ def finding(outcome: Outcome, table: "pandas.DataFrame") -> Finding:
         severity=outcome.expectation.severity,
         count=outcome.count,
         share=outcome.share,
+        quarantined=quarantined,
         first_rows=rows or ((f"observed {outcome.observed}: {outcome.prose}",) if outcome.observed else ()),
     )
 

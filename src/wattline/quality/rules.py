@@ -12,6 +12,9 @@ MINIMUM_ROWS = 10
 
 MAXIMUM_MISSING_SHARE = 0.2
 
+FUTURE_SECONDS = 300
+"""By how much the clocks of nodes may be ahead of the one of who validates [s]."""
+
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -65,6 +68,8 @@ def _timestamps() -> Iterator[Expectation]:
             "description": "timestamps must increase from row to row of a unit, so that none comes twice",
         },
     )
+
+    yield Expectation(rule="wattline_future", arguments={"seconds": FUTURE_SECONDS})
 
 
 def _labels(dataset: Dataset) -> Iterator[Expectation]:

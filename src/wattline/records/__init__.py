@@ -1,7 +1,19 @@
 """The nouns that stages hand to each other: frozen, typed, JSON in and JSON out."""
 
 from wattline.records.base import Figure, Provenance, Record
-from wattline.records.data import Axis, Column, Dataset, Finding, Manifest, Part, SourceFile, UnitRows, Validation
+from wattline.records.data import (
+    Axis,
+    Column,
+    Dataset,
+    Finding,
+    Manifest,
+    Part,
+    Quarantine,
+    QuarantinedUnit,
+    SourceFile,
+    UnitRows,
+    Validation,
+)
 from wattline.records.decision import Check, Decision, EnergyFindings, Verdict
 from wattline.records.energy import Attempt, Energy, Scope, TrainingEnergy
 from wattline.records.energy_test import (
@@ -54,6 +66,8 @@ __all__ = [
     "Performance",
     "Point",
     "Provenance",
+    "Quarantine",
+    "QuarantinedUnit",
     "Record",
     "Requests",
     "Sample",

@@ -140,6 +140,7 @@ class Finding(Record):
     """One expectation that rows did not meet.
 
     first_rows: the first offending values, as "unit @ timestamp: value"
+    quarantined: its rows were taken out, so that it refuses nothing
     """
 
     rule: str
@@ -148,16 +149,52 @@ class Finding(Record):
     count: int = Field(ge=0)
     share: float = Field(ge=0, le=1)
     first_rows: tuple[str, ...] = ()
+    quarantined: bool = False
+
+
+class QuarantinedUnit(Record):
+    """Rows of one unit that were taken out.
+
+    rows, left: how many were taken out, and how many were not
+    start, end: of those that are left
+    sha256: digest of the file that holds them, below `data/quarantine/`
+    """
+
+    name: str
+    rows: int = Field(ge=1)
+    left: int = Field(ge=0)
+    start: datetime | None
+    end: datetime | None
+    sha256: str
+
+
+class Quarantine(Record):
+    """All rows that `validate` took out of a dataset.
+
+    data: id of the dataset
+    """
+
+    data: str
+    units: tuple[QuarantinedUnit, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(unit.rows for unit in self.units)
 
 
 class Validation(Record):
-    """Outcome of `validate`."""
+    """Outcome of `validate`.
+
+    quarantined: rows that were taken out, of `rows`
+    """
 
     data: str
     rows: int
     units: int
     expectations: int
     findings: tuple[Finding, ...] = ()
+    quarantined: int = Field(default=0, ge=0)
 
     def failures(self, severity: str) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.severity == severity)
+        """What rows that are used do not meet: findings whose rows were taken out are none."""
+        return tuple(one for one in self.findings if one.severity == severity and not one.quarantined)

@@ -54,7 +54,7 @@ def nanoseconds(values: Sequence[Any] | NDArray[Any], *, unit: Literal["s", "ms"
     refused = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
     if refused.get(WRONG_UNIT[unit]) == len(numbers):
         raise InputError(
-            f"{where}: all {len(numbers)} instants are {WRONG_UNIT[unit]}, first {numbers[0]}; correct whoever wrote them"
+            f"{where}: all {len(numbers)} instants are {WRONG_UNIT[unit]}, first {numbers[0]}; correct who wrote them"
         )
     return Instants(_scaled(numbers[taken], unit), taken, refused)
 

@@ -9,24 +9,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wattline import files, grid, splits, windows, workers
+from wattline import files, grid, quarantine, splits, windows, workers
 from wattline.errors import InputError
 from wattline.moments import Fit, Moments, fit
 from wattline.params import PrepareParams
 from wattline.progress import progress
-from wattline.records import Axis, Column, Dataset, Manifest, Part, Record, UnitRows
+from wattline.records import Axis, Column, Dataset, Manifest, Part, Quarantine, Record, UnitRows
 from wattline.task import Series, Task
 
 SPLITS = ("train", "validation", "test")
 
 
 class Preparation(Record):
-    """Outcome of `prepare`, as `dvc metrics` shows it."""
+    """Outcome of `prepare`, as `dvc metrics` shows it.
+
+    quarantined: rows that validation took out and that are left out here
+    """
 
     data: str
     units: int
     rows: dict[str, int]
     missing_share: float
+    quarantined: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Cutting:
     cadence_seconds: of the raw rows [s]
     origin: from which all units count their steps
     instants: first ones of validation and test, (2,) datetime64[ns]
+    left_out: places of rows that validation took out
     """
 
     unit: UnitRows
@@ -43,6 +48,7 @@ class Cutting:
     cadence_seconds: float
     origin: np.datetime64
     instants: NDArray[np.datetime64]
+    left_out: quarantine.Positions
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class Prepared:
 def run(*, prepare: PrepareParams, task: Task) -> None:
     """Write data/prepared/{train,validation,test}, the fitted constants and the split manifest."""
     dataset = splits.read_dataset()
+    taken = quarantine.read(dataset)
+    dataset = dataset.model_copy(update={"units": quarantine.remaining(dataset.units, taken)})
     parts: list[Part] = []
     digests: dict[str, str] = {}
     moments = Moments()
     missing = 0
-    cuttings = ((unit.name, _cutting(unit, dataset, prepare)) for unit in dataset.units)
+    cuttings = ((unit.name, _cutting(unit, dataset, prepare, taken)) for unit in dataset.units)
     work = partial(prepared, task=task, prepare=prepare)
     with files.replace_directory(files.PREPARED) as folder:
         with progress("prepare") as report, workers.each(work, cuttings, title="prepare") as results:
@@ -82,12 +90,12 @@ def run(*, prepare: PrepareParams, task: Task) -> None:
         digests[splits.CONSTANTS] = splits.write_constants(folder / splits.CONSTANTS, moments.constants())
         manifest = _manifest(dataset, prepare, parts, digests)
         files.write_text(folder / splits.MANIFEST, manifest.to_json())
-    files.write_report("prepare", _summary(manifest, missing))
+    files.write_report("prepare", _summary(manifest, missing, taken.rows))
 
 
-def _cutting(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> Cutting:
-    instants = grid.boundaries(unit, dataset, prepare)
-    return Cutting(unit, dataset.columns, dataset.cadence_seconds, grid.origin(dataset), instants)
+def _cutting(unit: UnitRows, dataset: Dataset, prepare: PrepareParams, taken: Quarantine) -> Cutting:
+    instants, left_out = grid.boundaries(unit, dataset, prepare), quarantine.places(unit.name, taken)
+    return Cutting(unit, dataset.columns, dataset.cadence_seconds, grid.origin(dataset), instants, left_out)
 
 
 def prepared(cutting: Cutting, *, task: Task, prepare: PrepareParams) -> Prepared:
@@ -113,9 +121,9 @@ def on_axis(cutting: Cutting, prepare: PrepareParams) -> Series:
     """Samples of one unit as rows at the instants that all units share. For windows they need not fit into memory."""
     chosen = prepare.windows
     if chosen is None:
-        raw = splits.read_unit(cutting.unit, cutting.columns)
+        raw = quarantine.without_quarantined(splits.read_unit(cutting.unit, cutting.columns), cutting.left_out)
         return grid.on_grid(raw, cadence_seconds=cutting.cadence_seconds, origin=cutting.origin)
-    pieces = splits.read_unit_pieces(cutting.unit, cutting.columns)
+    pieces = quarantine.pieces_without(splits.read_unit_pieces(cutting.unit, cutting.columns), cutting.left_out)
     return windows.windowed_pieces(pieces, seconds=chosen.seconds, statistics=chosen.statistics)
 
 
@@ -198,10 +206,14 @@ def _datetime(instant: np.datetime64) -> datetime:
     return datetime.fromtimestamp(int(instant.astype("datetime64[ns]").astype(np.int64)) / 1e9, tz=UTC)
 
 
-def _summary(manifest: Manifest, missing: int) -> Preparation:
+def _summary(manifest: Manifest, missing: int, quarantined: int) -> Preparation:
     rows = {split: sum(part.rows for part in manifest.parts if part.split == split) for split in SPLITS}
     return Preparation(
-        data=manifest.data, units=len(manifest.units()), rows=rows, missing_share=missing / sum(rows.values())
+        data=manifest.data,
+        units=len(manifest.units()),
+        rows=rows,
+        missing_share=missing / sum(rows.values()),
+        quarantined=quarantined,
     )
 
 

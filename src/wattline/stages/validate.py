@@ -1,51 +1,69 @@
 """validate: refuse rows that the platform or the task does not expect, naming column, rule, count and first rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from wattline import files, splits
+from wattline import files, quarantine, splits
 from wattline.errors import InputError
 from wattline.params import ValidateParams
-from wattline.quality import docs, expectations, rules, tables
+from wattline.quality import docs, expectations, offenders, rules, tables
 from wattline.quality.expectations import Outcome
 from wattline.quality.findings import finding, layout_finding
-from wattline.records import Dataset, Finding, Validation
+from wattline.records import Dataset, Finding, Quarantine, Validation
 from wattline.task import Expectation, Task
 
 PAGE = files.REPORTS / "validate" / "index.html"
 
 
 def run(*, validate: ValidateParams, task: Task) -> None:
-    """Write reports/validate.json and its page, then raise InputError when a critical expectation is not met."""
+    """Write reports/validate.json, its page and data/quarantine.
+
+    Raises InputError after that when a critical expectation is not met by the rows that are left.
+    """
     dataset = splits.read_dataset()
     tables.verify(dataset)
     asked = task.expectations(dataset)
     expectations.check(asked, columns=[*tables.ADDED, *(column.name for column in dataset.columns)])
-    outcomes, findings = examine(dataset, asked, first_rows=validate.first_rows)
+    found = examine(dataset, asked, validate)
     validation = Validation(
         data=dataset.id,
         rows=dataset.rows,
         units=len(dataset.units),
-        expectations=1 + len(outcomes),
-        findings=tuple(sorted(findings, key=lambda found: found.severity)),
+        expectations=1 + len(found.outcomes),
+        findings=tuple(sorted(found.findings, key=lambda one: (one.severity, one.quarantined))),
+        quarantined=found.taken.rows,
     )
     with files.replace_directory(PAGE.parent) as folder:
-        files.write_text(folder / PAGE.name, docs.render(dataset, validation, outcomes))
+        files.write_text(folder / PAGE.name, docs.render(dataset, validation, found.outcomes, found.taken))
     files.write_report("validate", validation)
     refuse(validation)
 
 
-def examine(dataset: Dataset, asked: Sequence[Expectation], *, first_rows: int) -> tuple[list[Outcome], list[Finding]]:
-    """Outcomes of all expectations, and what does not meet them. With a wrong layout nothing else is looked at."""
+@dataclass(frozen=True)
+class Examined:
+    """Outcomes of all expectations, what does not meet them, and the rows that were taken out for it."""
+
+    outcomes: list[Outcome]
+    findings: list[Finding]
+    taken: Quarantine
+
+
+def examine(dataset: Dataset, asked: Sequence[Expectation], validate: ValidateParams) -> Examined:
+    """Look at the rows, and write data/quarantine. With a wrong layout nothing else is looked at."""
     differences = list(tables.layout_differences(dataset))
     if differences:
-        return [], [layout_finding(differences, units=len(dataset.units), first_rows=first_rows)]
+        wrong = layout_finding(differences, units=len(dataset.units), first_rows=validate.first_rows)
+        return Examined([], [wrong], quarantine.write(dataset, {}))
     rows, units = tables.read(dataset)
-    outcomes, findings = [], []
-    for table, wanted in ((units, rules.rules_for_units()), (rows, (*rules.rules_for_rows(dataset), *asked))):
-        found = expectations.evaluate(table, wanted, first_rows=first_rows)
-        outcomes += found
-        findings += [finding(outcome, table) for outcome in found if not outcome.passed]
-    return outcomes, findings
+    of_units = expectations.evaluate(units, rules.rules_for_units(), first_rows=validate.first_rows)
+    wanted = (*rules.rules_for_rows(dataset), *asked)
+    of_rows = expectations.evaluate(rows, wanted, first_rows=validate.first_rows)
+    chosen = [outcome for outcome in of_rows if validate.quarantine.mode == "rows" and offenders.names_rows(outcome)]
+    taken = quarantine.write(dataset, offenders.reasons(rows, chosen))
+    findings = [finding(outcome, units) for outcome in of_units if not outcome.passed]
+    findings += [finding(outcome, rows, quarantined=outcome in chosen) for outcome in of_rows if not outcome.passed]
+    findings += offenders.excess(taken, dataset, maximum_share=validate.quarantine.maximum_share)
+    return Examined([*of_units, *of_rows], findings, taken)
 
 
 def refuse(validation: Validation) -> None:

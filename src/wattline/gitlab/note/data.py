@@ -37,7 +37,10 @@ def _validated(known: Known) -> Iterator[str]:
     if critical or warnings:
         yield f"Of {validation.expectations} expectations {critical} critical and {warnings} other ones are not met."
     else:
-        yield f"All {validation.expectations} expectations are met."
+        left = " by the rows that are left" if validation.quarantined else ""
+        yield f"All {validation.expectations} expectations are met{left}."
+    if validation.quarantined:
+        yield f"{validation.quarantined:,} rows are in quarantine: they break critical ones, and no stage uses them."
 
 
 def _changes(now: Ingested, before: Ingested) -> str:

@@ -63,6 +63,8 @@ def expectations(validation: Validation) -> Iterator[Case]:
 def _expectation(finding: Finding) -> Case:
     column = f"column {finding.column}" if finding.column else "table"
     text = f"{finding.severity}: {column}: {finding.rule} fails {finding.count:,} times ({finding.share:.3%} of rows)"
+    if finding.quarantined:
+        text += "; these rows are in quarantine and left out"
     properties = {
         "column": finding.column,
         "rule": finding.rule,

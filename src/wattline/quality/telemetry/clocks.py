@@ -73,8 +73,8 @@ class Lag(Section):
     gain: by how much the correlation with the mean of the others must rise for that
 
     Columns are placed at the nearest multiple of the usual distance of rows, standardised for each unit and cut at 3
-    standard deviations. A unit offends when it correlates with the mean of the others at least `gain` better when shifted
-    by 2 rows or more than unshifted, and at least 0.5 then. At least three units are needed.
+    standard deviations. A unit offends when it correlates with the mean of the others at least `gain` better when
+    shifted by 2 rows or more than unshifted, and at least 0.5 then. At least three units are needed.
     """
 
     column: str

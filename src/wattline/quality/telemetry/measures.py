@@ -25,8 +25,8 @@ class Measure(Section):
     steps: rows of a block; a unit's rows are judged in such blocks, which must vary within themselves
     spreads: how many spreads of the fleet the mean of a block may be away from the fleet's middle
 
-    With m the mean of a block, f the median of all of them and s their spread (1.4826 times the median absolute deviation
-    from f, at least 2 % of f), a block offends for a conversion with an offset when |m - f| > spreads s and
+    With m the mean of a block, f the median of all of them and s their spread (1.4826 times the median absolute
+    deviation from f, at least 2 % of f), a block offends for a conversion with an offset when |m - f| > spreads s and
     |(m - offset) / factor - f| <= spreads s / 3; for one without when m / (factor f) is between 1/4 and 4.
     """
 
@@ -46,15 +46,16 @@ def measure(rows: Rows, rule: Measure) -> Mask:
     middle = float(np.median(means[known]))
     spread = max(CONSISTENT * float(np.median(np.abs(means[known] - middle))), LEAST_SPREAD * abs(middle))
     wrong = np.zeros(len(means), dtype=bool)
-    for factor, offset in rule.conversions:
-        wrong |= _converted(means, middle, spread, factor, offset, rule.spreads)
+    for conversion in rule.conversions:
+        wrong |= _converted(means, conversion, middle=middle, allowed=rule.spreads * spread)
     return np.repeat(wrong & varies, np.diff(np.append(starts, len(rows)))) & np.isfinite(values)
 
 
-def _converted(means: Floats, middle: float, spread: float, factor: float, offset: float, spreads: float) -> Mask:
+def _converted(means: Floats, conversion: tuple[float, float], *, middle: float, allowed: float) -> Mask:
+    factor, offset = conversion
     if offset:
-        far = np.abs(means - middle) > spreads * spread
-        return far & (np.abs((means - offset) / factor - middle) <= spreads * spread / 3)
+        far = np.abs(means - middle) > allowed
+        return far & (np.abs((means - offset) / factor - middle) <= allowed / 3)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = means / (factor * middle)
     return (ratio >= 1 / SCALE_TOLERANCE) & (ratio <= SCALE_TOLERANCE)
@@ -101,9 +102,9 @@ def explained(rows: Rows, rule: Explained) -> Mask:
     pairs = list(_pairs(rows, rule))
     spreads = np.array([pair.std(axis=1) if pair.shape[1] else np.zeros(2) for pair in pairs]).reshape(-1, 2)
     typical = np.median(spreads, axis=0) if len(spreads) else np.zeros(2)
-    judged = (spreads > typical / 10).all(axis=1)
+    judged = np.asarray((spreads > typical / 10).all(axis=1)).tolist()
     offending = [
-        bool(known) and _lively(pair) and _correlation(_ranks(pair[0]), _ranks(pair[1])) < rule.correlation
+        known and _lively(pair) and _correlation(_ranks(pair[0]), _ranks(pair[1])) < rule.correlation
         for pair, known in zip(pairs, judged, strict=True)
     ]
     return rows.of_units(np.array(offending, dtype=bool))
@@ -143,8 +144,8 @@ class Parts(Section):
     tolerance: by how much they may exceed it, relative to the whole
     steps: rows for which that must last to offend: a coarse or slow sensor may be behind the others
 
-    A row offends when sum(parts) > (1 + tolerance) whole in it and in its neighbours, `steps` of them in sequence. Rows in
-    which one of the columns is missing are left out.
+    A row offends when sum(parts) > (1 + tolerance) whole in it and in its neighbours, `steps` of them in sequence. Rows
+    in which one of the columns is missing are left out.
     """
 
     whole: str

@@ -58,7 +58,9 @@ class Rows:
     @property
     def units(self) -> list[slice]:
         """Rows of each unit."""
-        return [slice(begin, begin + size) for begin, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)]
+        return [
+            slice(begin, begin + size) for begin, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+        ]
 
     def of_units(self, offending: NDArray[np.bool_]) -> Mask:
         """(units,) as rows."""
@@ -84,7 +86,7 @@ class Rows:
     @cached_property
     def recorded(self) -> Mask:
         """(rows,) whether any value was recorded."""
-        return self.prints != self._empty
+        return np.asarray(self.prints != self._empty)
 
     @property
     def _empty(self) -> float:

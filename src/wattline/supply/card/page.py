@@ -21,7 +21,7 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
         "Identity": sections.identity(evidence),
         "Decision": sections.decision(evidence.decision),
         "Intended use": sections.use(evidence.description),
-        "Data": sections.data(evidence),
+        "Data": sections.data(evidence, pictures),
         "Training": sections.training(evidence, pictures),
         "Evaluation": figures.evaluation(evidence.evaluation, pictures),
         "Slices": figures.slices(evidence.evaluation, pictures),

@@ -57,7 +57,7 @@ def use(description: Description) -> list[str]:
     )
 
 
-def data(evidence: Evidence) -> list[str]:
+def data(evidence: Evidence, pictures: str) -> list[str]:
     """The rows it was trained and judged on."""
     dataset, manifest = evidence.dataset, evidence.manifest
     rows: dict[str, int] = {}
@@ -75,7 +75,8 @@ def data(evidence: Evidence) -> list[str]:
         f"{max(unit.end for unit in dataset.units):%Y-%m-%d} UTC",
         "split by time": ", ".join(f"{split} {count:,}" for split, count in rows.items()) + " rows",
         "validation": f"{evidence.validation.expectations} expectations, "
-        f"{len(evidence.validation.failures('critical'))} critical findings, {len(warnings)} warnings",
+        f"{len(evidence.validation.failures('critical'))} critical findings, {len(warnings)} warnings, "
+        f"{evidence.validation.quarantined:,} rows in quarantine ([data docs]({pictures}/validate/index.html))",
     }
     notes = [f"- {note}" for note in dataset.notes]
     columns = ", ".join(f"`{column.name}` [{column.unit}]" for column in dataset.columns)
