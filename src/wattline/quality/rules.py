@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from wattline.records import Dataset
 from wattline.task import Expectation
 
@@ -14,8 +12,6 @@ MAXIMUM_MISSING_SHARE = 0.2
 
 FUTURE_SECONDS = 300
 """By how much the clocks of nodes may be ahead of the one of who validates [s]."""
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def rules_for_rows(dataset: Dataset) -> tuple[Expectation, ...]:
@@ -91,21 +87,6 @@ def _labels(dataset: Dataset) -> Iterator[Expectation]:
 
 def _columns(dataset: Dataset) -> Iterator[Expectation]:
     for column in dataset.columns:
-        yield Expectation(
-            rule="expect_column_values_to_be_between",
-            arguments={
-                "column": column.name,
-                "min_value": -LARGEST,
-                "max_value": LARGEST,
-                "description": "values must be finite or missing",
-            },
-        )
-        yield Expectation(
-            rule="expect_column_unique_value_count_to_be_between",
-            arguments={
-                "column": column.name,
-                "min_value": 2,
-                "description": "the column should not be constant (or never recorded) across all units",
-            },
-            severity="warning",
-        )
+        arguments = {"column": column.name}
+        yield Expectation(rule="wattline_finite", arguments=arguments)
+        yield Expectation(rule="wattline_varies", arguments=arguments, severity="warning")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wattline import files, splits
 from wattline.errors import InputError
 from wattline.records import Dataset, UnitRows
-from wattline.task import Series
 
 if TYPE_CHECKING:
     import pandas
@@ -68,21 +68,43 @@ def read(dataset: Dataset, folder: Path = files.RAW) -> "tuple[pandas.DataFrame,
     import pandas
 
     names = _names(dataset)
-    sizes, blocks, described = [], [], []
-    for unit in dataset.units:
-        series = files.read_series(folder / f"{unit.name}.parquet", names, group=unit.group)
-        sizes.append(len(series.timestamps))
-        blocks.append((series.timestamps, series.values, series.target, _steps(series)))
-        described.append(_describe(series, unit, dataset.cadence_seconds))
-    timestamps, values, target, steps = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    # Great Expectations compares float32 one Python call a value, float64 a whole column at once; and it reads column
-    # after column, so they lie one after the other in memory.
-    rows = pandas.DataFrame(np.asfortranarray(values, dtype=np.float64), columns=names, copy=False)
+    sizes = [_size(folder / f"{unit.name}.parquet") for unit in dataset.units]
+    ends = np.cumsum(sizes)
+    # Great Expectations compares float32 one Python call a value, float64 a whole column at once; and all rules read
+    # column after column, so they lie one after the other in memory, with target and steps as the last ones.
+    values = np.empty((int(ends[-1]), len(names) + 2), dtype=np.float64, order="F")
+    timestamps = np.empty(len(values), dtype="datetime64[ns]")
+    described = []
+    for unit, begin, end in zip(dataset.units, [0, *ends[:-1]], ends, strict=True):
+        rows = slice(int(begin), int(end))
+        _fill(values[rows], timestamps[rows], folder / f"{unit.name}.parquet", [*names, "target"])
+        described.append(_describe(timestamps[rows], values[rows, :-2], unit, dataset.cadence_seconds))
+    table = pandas.DataFrame(values, columns=[*names, "target", "step_seconds"], copy=False)
     identity = {"unit": [unit.name for unit in dataset.units], "group": [unit.group for unit in dataset.units]}
     for place, (column, labels) in enumerate(identity.items()):
-        rows.insert(place, column, pandas.Series(np.repeat(labels, sizes), dtype="category"))
-    rows.insert(2, "timestamp", timestamps)
-    return rows.assign(target=target, step_seconds=steps), pandas.DataFrame(described)
+        table.insert(place, column, pandas.Series(np.repeat(labels, sizes), dtype="category"))
+    table.insert(2, "timestamp", timestamps)
+    return table, pandas.DataFrame(described)
+
+
+def _size(path: Path) -> int:
+    from pyarrow import parquet
+
+    return int(parquet.read_metadata(path).num_rows)
+
+
+def _fill(values: NDArray[np.float64], timestamps: NDArray[np.datetime64], path: Path, names: list[str]) -> None:
+    """Put the rows of one unit where they belong, and the distance to the row before [s] into the last column."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        table = file.read()
+    timestamps[:] = table["timestamp"].to_numpy()
+    for place, name in enumerate(names):
+        values[:, place] = table[name].to_numpy()
+    values[:1, -1] = np.nan
+    distance = np.diff(timestamps)
+    values[1:, -1] = np.where(np.isnat(distance), np.nan, distance.astype(np.int64) / 1e9)
 
 
 def _names(dataset: Dataset) -> list[str]:
@@ -93,23 +115,20 @@ def _names(dataset: Dataset) -> list[str]:
     return names
 
 
-def _steps(series: Series) -> Any:
-    steps = np.full(len(series.timestamps), np.nan)
-    distance = np.diff(series.timestamps)
-    steps[1:] = np.where(np.isnat(distance), np.nan, distance.astype(np.int64) / 1e9)
-    return steps
-
-
-def _describe(series: Series, unit: UnitRows, cadence_seconds: float) -> dict[str, Any]:
-    valid = series.timestamps[~np.isnat(series.timestamps)]
+def _describe(
+    timestamps: NDArray[np.datetime64], values: NDArray[np.float64], unit: UnitRows, cadence_seconds: float
+) -> dict[str, Any]:
+    valid = timestamps[~np.isnat(timestamps)]
     seconds = float((valid.max() - valid.min()).astype(np.int64)) / 1e9 if len(valid) else 0.0
     expected = round(seconds / cadence_seconds) + 1
-    recorded = int((~np.isnan(series.values).all(axis=1)).sum())
+    missing = np.ones(len(values), dtype=bool)
+    for column in values.T:
+        missing &= np.isnan(column)
     return {
         "unit": unit.name,
         "group": unit.group,
-        "timestamp": series.timestamps[0] if len(valid) else np.datetime64("NaT", "ns"),
-        "rows": len(series.timestamps),
+        "timestamp": timestamps[0] if len(valid) else np.datetime64("NaT", "ns"),
+        "rows": len(timestamps),
         "recorded_rows": unit.rows,
-        "missing_share": max(0.0, 1 - recorded / expected),
+        "missing_share": max(0.0, 1 - int((~missing).sum()) / expected),
     }

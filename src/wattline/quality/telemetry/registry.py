@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from wattline.errors import InputError
 from wattline.params import Section, typed
-from wattline.quality.telemetry import clocks, copies, measures, sensors
+from wattline.quality.telemetry import clocks, copies, measures, sensors, values
 from wattline.quality.telemetry.rows import Mask, Rows
 from wattline.task import Expectation
 
@@ -21,6 +21,8 @@ class Rule(NamedTuple):
 
 
 RULES: Mapping[str, Rule] = {
+    f"{PREFIX}finite": Rule(values.Finite, values.finite),
+    f"{PREFIX}varies": Rule(values.Varies, values.varies),
     f"{PREFIX}stuck": Rule(sensors.Stuck, sensors.stuck),
     f"{PREFIX}dropout": Rule(sensors.Dropout, sensors.dropout),
     f"{PREFIX}counter": Rule(sensors.Counter, sensors.counter),
