@@ -16,6 +16,9 @@ PLAUSIBLE = {
 MISTAKEN = {"W": ((0.001, 0.0), (1000.0, 0.0)), "degC": ((1.8, 32.0), (1.0, 273.15))}
 """Unit -> (factor, offset) of what is written in its place: kW and mW, degrees Fahrenheit and kelvin."""
 
+BLOCK_STEPS = {"W": 60, "degC": 720}
+"""Rows by whose mean that is told. A part that overheats for hours looks like one in degrees Fahrenheit."""
+
 NODE_WATTS = (20.0, 5_000.0)
 """Between what the median of the power of nodes lies, even where all of them idle: a fleet in kW is below it [W]."""
 
@@ -23,7 +26,9 @@ STUCK_STEPS = 240
 """Rows in which a sensor of coarse resolution may show one value while others move: 4 h at a row a minute."""
 
 GAP_STEPS = 120
-DROPOUT_WATTS = 5.0
+DROPOUT_WATTS = 50.0
+"""A socket that idles may well show 0 [W]."""
+
 COUNTER = "_total"
 """How names of counters end, by the conventions of OpenMetrics."""
 
@@ -54,7 +59,7 @@ def _of_column(column: Column) -> Iterator[Expectation]:
         arguments = {"column": column.name, "min_value": low, "max_value": high}
         yield Expectation(rule="expect_column_values_to_be_between", arguments=arguments)
     if column.unit in MISTAKEN:
-        arguments = {"column": column.name, "conversions": MISTAKEN[column.unit]}
+        arguments = {"column": column.name, "conversions": MISTAKEN[column.unit], "steps": BLOCK_STEPS[column.unit]}
         yield Expectation(rule="wattline_unit_of_measure", arguments=arguments)
     if column.unit == "W":
         yield _warning("wattline_stuck", column=column.name, steps=STUCK_STEPS)
@@ -68,12 +73,13 @@ def _of_pairs(names: set[str]) -> Iterator[Expectation]:
     if POWER in names:
         arguments = {"column": POWER, "min_value": NODE_WATTS[0], "max_value": NODE_WATTS[1]}
         yield Expectation(rule="expect_column_median_to_be_between", arguments=arguments)
-    if {POWER, LOAD} <= names:
-        yield Expectation(rule="wattline_explained", arguments={"column": POWER, "by": LOAD})
+    for socket in SOCKETS:
+        if {socket, LOAD} <= names:
+            yield Expectation(rule="wattline_explained", arguments={"column": socket, "by": LOAD})
     if {POWER, *SOCKETS} <= names:
         yield _warning("wattline_parts", whole=POWER, parts=SOCKETS)
     if INLET in names:
-        yield Expectation(rule="wattline_lag", arguments={"column": INLET})
+        yield _warning("wattline_lag", column=INLET)
 
 
 def _warning(rule: str, **arguments: object) -> Expectation:

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wattline.params import Section
-from wattline.quality.telemetry.rows import Floats, Mask, Rows
+from wattline.quality.telemetry.rows import Floats, Mask, Rows, Whole
 
 UNITS_AT_ONCE = 256
 """Whose shifted copies are held in memory together."""
@@ -67,39 +67,58 @@ def phase(rows: Rows, rule: Phase) -> Mask:
 
 
 class Lag(Section):
-    """What all units feel must reach them at the same time: the air of the room, say.
+    """What units of a group feel must reach them at the same time: the air of a rack, say.
 
     maximum_steps: how many rows a unit is shifted, at most, to look whether it then fits better
-    gain: by how much the correlation with the mean of the others must rise for that
+    ratio: by what the unexplained part (1 - correlation with the mean of the others) must shrink for that
+    correlation: least correlation of a shifted unit that says anything
 
     Columns are placed at the nearest multiple of the usual distance of rows, standardised for each unit and cut at 3
-    standard deviations. A unit offends when it correlates with the mean of the others at least `gain` better when
-    shifted by 2 rows or more than unshifted, and at least 0.5 then. At least three units are needed.
+    standard deviations. With c(k) the correlation of a unit, shifted by k rows, with the mean of the others in its group,
+    it offends when for a k of 2 or more, forwards or backwards, c(k) >= correlation and 1 - c(0) >= ratio (1 - c(k)).
+    Where no unit shares its group with another, all are one group. Groups of less than three say nothing.
     """
 
     column: str
     maximum_steps: int = Field(default=240, ge=2)
-    gain: float = Field(default=0.2, gt=0)
+    ratio: float = Field(default=2.0, gt=1)
+    correlation: float = Field(default=0.85, gt=0, le=1)
 
 
 def lag(rows: Rows, rule: Lag) -> Mask:
+    offending = np.zeros(len(rows.starts), dtype=bool)
     if len(rows.starts) < 3 or not rows.seconds > 0:
         return rows.nothing()
     grid = standardised(on_steps(rows, rule.column))
-    known = (grid != 0).astype(np.float64)
-    total, count = grid.sum(axis=0), known.sum(axis=0)
-    offending = []
-    for begin in range(0, len(grid), UNITS_AT_ONCE):
-        part = slice(begin, begin + UNITS_AT_ONCE)
-        others = standardised(
-            np.divide(total - grid[part], count - known[part], out=np.full_like(grid[part], np.nan),
-                      where=count - known[part] > 0)
-        )  # fmt: skip
-        found = correlations(grid[part], others, most=min(rule.maximum_steps, grid.shape[1] // 4))
-        middle = found.shape[1] // 2
-        shifted = np.delete(found, [middle - 1, middle, middle + 1], axis=1).max(axis=1, initial=0)
-        offending.append((shifted >= 0.5) & (shifted >= found[:, middle] + rule.gain))
-    return rows.of_units(np.concatenate(offending))
+    for units in groups(rows):
+        for begin in range(0, len(units) if len(units) >= 3 else 0, UNITS_AT_ONCE):
+            part = units[begin : begin + UNITS_AT_ONCE]
+            others = of_others(grid, part, group=units)
+            offending[part] = _shifted(grid[part], others, rule)
+    return rows.of_units(offending)
+
+
+def groups(rows: Rows) -> list[Whole]:
+    """Places of the units of each group."""
+    codes = rows.table["group"].cat.codes.to_numpy()[rows.starts]
+    found = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    return found if len(found) < len(codes) else [np.arange(len(codes))]
+
+
+def of_others(grid: Floats, part: Whole, *, group: Whole) -> Floats:
+    """(units, steps) mean of the others of the group for each unit of a part of it, standardised."""
+    known = grid != 0
+    total = grid[group].sum(axis=0) - grid[part]
+    count = known[group].sum(axis=0) - known[part]
+    return standardised(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
+
+
+def _shifted(units: Floats, others: Floats, rule: Lag) -> Mask:
+    found = correlations(units, others, most=min(rule.maximum_steps, units.shape[1] // 4))
+    middle = found.shape[1] // 2
+    best = np.delete(found, [middle - 1, middle, middle + 1], axis=1).max(axis=1, initial=0.0)
+    better = 1 - found[:, middle] >= rule.ratio * np.maximum(1 - best, 0)
+    return np.asarray((best >= rule.correlation) & better)
 
 
 def on_steps(rows: Rows, column: str) -> Floats:

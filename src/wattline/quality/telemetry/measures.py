@@ -1,7 +1,5 @@
 """Rules about what values can mean: another unit of measure, effects without their cause, parts above their whole."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from pydantic import Field
 
@@ -15,7 +13,7 @@ LEAST_SPREAD = 0.02
 SCALE_TOLERANCE = 4.0
 """How many times a block that was scaled may be away from the fleet's middle, upwards or downwards."""
 ENOUGH = 20
-"""Recorded rows without which nothing is said of a unit."""
+"""Changes without which nothing is said of a unit."""
 
 
 class Measure(Section):
@@ -82,58 +80,48 @@ def means_of(values: Floats, starts: Whole) -> tuple[Floats, Mask]:
 
 
 class Explained(Section):
-    """A column must go along with what causes it in every unit: power with load.
+    """A column must go along with what causes it in every unit: power of a socket with load.
 
     by: the cause
-    correlation: least rank correlation (Spearman) of the two in a unit
+    correlation: least correlation of their changes in a unit
     steps: both are averaged over so many rows first
 
-    A unit with less offends as a whole. Nothing is said of one in which either hardly varies: its means have fewer than
-    5 distinct values, or a spread of less than a tenth of the median unit's.
+    Changes are differences of neighbouring means, cut at 3 standard deviations; correlation is Pearson's. Changes, and
+    not values, since those of two unrelated sensors that wander slowly correlate by chance. A unit with less offends as
+    a whole. Nothing is said of one with fewer than 20 changes, or in which either column changes less than a tenth as
+    much (by standard deviation) as in the median unit.
     """
 
     column: str
     by: str
-    correlation: float = Field(default=0.2, gt=-1, lt=1)
+    correlation: float = Field(default=0.35, gt=-1, lt=1)
     steps: int = Field(default=5, ge=1)
 
 
 def explained(rows: Rows, rule: Explained) -> Mask:
-    pairs = list(_pairs(rows, rule))
-    spreads = np.array([pair.std(axis=1) if pair.shape[1] else np.zeros(2) for pair in pairs]).reshape(-1, 2)
-    typical = np.median(spreads, axis=0) if len(spreads) else np.zeros(2)
-    judged = np.asarray((spreads > typical / 10).all(axis=1)).tolist()
+    changes = [_changes(rows, unit, rule) for unit in rows.units]
+    spreads = np.array([one.std(axis=1) if one.shape[1] >= ENOUGH else np.zeros(2) for one in changes])
+    if not len(spreads):
+        return rows.nothing()
+    least = np.median(spreads, axis=0) / 10
     offending = [
-        known and _lively(pair) and _correlation(_ranks(pair[0]), _ranks(pair[1])) < rule.correlation
-        for pair, known in zip(pairs, judged, strict=True)
+        bool((spread > least).all()) and _correlation(one / spread[:, None]) < rule.correlation
+        for one, spread in zip(changes, spreads, strict=True)
     ]
     return rows.of_units(np.array(offending, dtype=bool))
 
 
-def _pairs(rows: Rows, rule: Explained) -> Iterator[Floats]:
-    """(2, blocks) means of both columns in each unit, where both are recorded."""
-    effect, cause = rows.column(rule.column), rows.column(rule.by)
-    for unit in rows.units:
-        pair = np.stack([effect[unit], cause[unit]])
-        pair = pair[:, np.isfinite(pair).all(axis=0)]
-        count = pair.shape[1] // rule.steps
-        yield pair[:, : count * rule.steps].reshape(2, count, rule.steps).mean(axis=2)
+def _changes(rows: Rows, unit: slice, rule: Explained) -> Floats:
+    """(2, changes) of the means of both columns, of rows in which both are recorded."""
+    pair = np.stack([rows.column(rule.column)[unit], rows.column(rule.by)[unit]])
+    pair = pair[:, np.isfinite(pair).all(axis=0)]
+    count = pair.shape[1] // rule.steps
+    means: Floats = pair[:, : count * rule.steps].reshape(2, count, rule.steps).mean(axis=2)
+    return np.diff(means, axis=1)
 
 
-def _lively(pair: Floats) -> bool:
-    return pair.shape[1] >= ENOUGH and min(len(np.unique(one)) for one in pair) >= 5
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks; equal values share their mean one."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse])
-
-
-def _correlation(one: Floats, other: Floats) -> float:
-    """Pearson's."""
-    return float(np.corrcoef(one, other)[0, 1])
+def _correlation(changes: Floats) -> float:
+    return float(np.asarray(np.corrcoef(np.clip(changes, -3, 3)))[0, 1])
 
 
 class Parts(Section):
