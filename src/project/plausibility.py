@@ -19,8 +19,8 @@ MISTAKEN = {"W": ((0.001, 0.0), (1000.0, 0.0)), "degC": ((1.8, 32.0), (1.0, 273.
 BLOCK_STEPS = {"W": 60, "degC": 720}
 """Rows by whose mean that is told. A part that overheats for hours looks like one in degrees Fahrenheit."""
 
-NODE_WATTS = (20.0, 5_000.0)
-"""Between what the median of the power of nodes lies, even where all of them idle: a fleet in kW is below it [W]."""
+NODE_WATTS = (5.0, 5_000.0)
+"""Between what the median of the power of nodes lies, even where most are off: a fleet in kW is below it [W]."""
 
 STUCK_STEPS = 240
 """Rows in which a sensor of coarse resolution may show one value while others move: 4 h at a row a minute."""

@@ -74,9 +74,10 @@ class Lag(Section):
     correlation: least correlation of a shifted unit that says anything
 
     Columns are placed at the nearest multiple of the usual distance of rows, standardised for each unit and cut at 3
-    standard deviations. With c(k) the correlation of a unit, shifted by k rows, with the mean of the others in its group,
-    it offends when for a k of 2 or more, forwards or backwards, c(k) >= correlation and 1 - c(0) >= ratio (1 - c(k)).
-    Where no unit shares its group with another, all are one group. Groups of less than three say nothing.
+    standard deviations. With c(k) the correlation of a unit, shifted by k rows, with the mean of the others in its
+    group, it offends when for a k of 2 or more, forwards or backwards, c(k) >= correlation and
+    1 - c(0) >= ratio (1 - c(k)). Where no unit shares its group with another, all are one group. Groups of less than
+    three say nothing.
     """
 
     column: str
