@@ -37,6 +37,23 @@ def plausible(columns: Sequence[Column]) -> Iterator[Expectation]:
             )
 
 
+MISTAKEN = {"W": ((0.001, 0.0), (1000.0, 0.0)), "degC": ((1.8, 32.0), (1.0, 273.15))}
+"""Unit -> (factor, offset) of what is written in its place: kW and mW, degrees Fahrenheit and kelvin."""
+
+BLOCK_DAYS = 30
+
+
+def alike(columns: Sequence[Column]) -> Iterator[Expectation]:
+    """All nodes are in the same units of measure, and none has the days of another."""
+    yield Expectation(rule="wattline_copied_unit", arguments={})
+    for column in columns:
+        if column.unit in MISTAKEN:
+            yield Expectation(
+                rule="wattline_unit_of_measure",
+                arguments={"column": column.name, "conversions": MISTAKEN[column.unit], "steps": BLOCK_DAYS},
+            )
+
+
 def ordered(columns: Sequence[Column]) -> Iterator[Expectation]:
     """A day's mean does not exceed its highest sample, wherever both are recorded."""
     names = {column.name for column in columns}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular import scores
-from tabular.columns import POWER, check_columns, ordered, plausible
+from tabular.columns import POWER, alike, check_columns, ordered, plausible
 from tabular.options import TrainOptions
 from wattline.records import Dataset, Description, Metric
 from wattline.task import Expectation, Outputs, Predictor, Run, Series, Trained, TrainingData
@@ -55,7 +55,7 @@ class NodePower:
     def expectations(self, dataset: Dataset) -> Sequence[Expectation]:
         """Power comes first; readings are physically possible; a mean does not exceed its maximum."""
         check_columns(dataset.columns)
-        return [*plausible(dataset.columns), *ordered(dataset.columns)]
+        return [*plausible(dataset.columns), *ordered(dataset.columns), *alike(dataset.columns)]
 
     def target(self, series: Series) -> NDArray[np.float64]:
         """The next row's mean power [W]; NaN where it is missing, as it always is after the last row."""

@@ -117,16 +117,12 @@ def _groups(expectations: Sequence[Expectation], table: "pandas.DataFrame") -> d
     The library copies all columns of a table several times for an expectation on a column with missing values, so such
     a column gets a table of its own. Without missing values it copies nothing, but takes a fingerprint of each table.
     """
-    columns = tuple(str(column) for column in table.columns)
-    complete = tuple(name for name in columns if not table[name].hasnans)
+    wanted = [() if "row_condition" in one.arguments else named_columns(one) for one in expectations]
+    complete = [name for name in dict.fromkeys(name for named in wanted for name in named) if not table[name].hasnans]
     groups: dict[tuple[str, ...], list[int]] = {}
-    for place, expectation in enumerate(expectations):
-        named = tuple(dict.fromkeys(named_columns(expectation)))
-        if "row_condition" in expectation.arguments or not named:
-            named = columns
-        elif set(named) <= set(complete):
-            named = complete
-        groups.setdefault(named, []).append(place)
+    for place, named in enumerate(wanted):
+        needed = tuple(complete) if named and set(named) <= set(complete) else tuple(dict.fromkeys(named))
+        groups.setdefault(needed or tuple(map(str, table.columns)), []).append(place)
     return groups
 
 

@@ -82,7 +82,9 @@ def read(dataset: Dataset, folder: Path = files.RAW) -> "tuple[pandas.DataFrame,
     table = pandas.DataFrame(values, columns=[*names, "target", "step_seconds"], copy=False)
     identity = {"unit": [unit.name for unit in dataset.units], "group": [unit.group for unit in dataset.units]}
     for place, (column, labels) in enumerate(identity.items()):
-        table.insert(place, column, pandas.Series(np.repeat(labels, sizes), dtype="category"))
+        places = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+        codes = np.repeat([places[label] for label in labels], sizes)
+        table.insert(place, column, pandas.Categorical.from_codes(codes, categories=list(places)))
     table.insert(2, "timestamp", timestamps)
     return table, pandas.DataFrame(described)
 

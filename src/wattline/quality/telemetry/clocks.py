@@ -10,6 +10,8 @@ from wattline.quality.telemetry.rows import Floats, Mask, Rows, Whole
 
 UNITS_AT_ONCE = 256
 """Whose shifted copies are held in memory together."""
+FAST = 1_024
+"""Transforms of multiples of this are quick."""
 
 
 class Gap(Section):
@@ -125,9 +127,11 @@ def _shifted(units: Floats, others: Floats, rule: Lag) -> Mask:
 def on_steps(rows: Rows, column: str) -> Floats:
     """(units, steps) of a column, NaN where there is none."""
     step = max(1, round(rows.seconds * 1e9))
-    # Counted from the middle: a single instant of another age must not make the grid as long as all time.
-    length = 2 * int(rows.sizes.max())
-    slots = (rows.instants - int(np.median(rows.instants)) + step // 2) // step + length // 2
+    # Counted from where most are: a single instant of another age must not make the grid as long as all time.
+    first, last = (int(one) for one in np.percentile(rows.instants, [0.5, 99.5], method="nearest"))
+    margin = (last - first) // step // 50 + 1
+    length = min((last - first) // step + 2 * margin + 1, 4 * int(rows.sizes.max()) + 2 * margin)
+    slots = (rows.instants - first + step // 2) // step + margin
     kept = (slots >= 0) & (slots < length)
     grid = np.full((len(rows.starts), length), np.nan)
     grid[np.repeat(np.arange(len(rows.starts)), rows.sizes)[kept], slots[kept]] = rows.column(column)[kept]
@@ -147,7 +151,7 @@ def standardised(grid: Floats) -> Floats:
 def correlations(one: Floats, other: Floats, *, most: int) -> Floats:
     """(units, 2 most + 1) of the rows of both, shifted from -most to most, over the steps that both have."""
     length = one.shape[1]
-    size = 1 << (length + most).bit_length()
+    size = -(-(length + most) // FAST) * FAST
 
     def crossed(left: Floats, right: Floats) -> Floats:
         product = np.fft.irfft(np.fft.rfft(left, size) * np.conj(np.fft.rfft(right, size)), size)
