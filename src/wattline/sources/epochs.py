@@ -43,10 +43,13 @@ def nanoseconds(values: Sequence[Any] | NDArray[Any], *, unit: Literal["s", "ms"
     Raises InputError when values are no numbers, and when all of them are of the other unit: then it is no mistake of
     one sender, and nothing would be left.
     """
-    numbers = np.asarray(values)
+    try:
+        numbers = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{where}: instants are no numbers of {unit} since 1970; correct them at their home") from None
     if not len(numbers):
         return Instants(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_), {})
-    if numbers.dtype.kind not in "iuf":
+    if numbers.dtype.kind not in "iuf" or numbers.ndim != 1:
         raise InputError(f"{where}: instant {numbers[0]!r} is no number of {unit} since 1970; correct it at its home")
     reasons = _reasons(numbers, unit, now)
     taken = reasons == ""
@@ -54,7 +57,8 @@ def nanoseconds(values: Sequence[Any] | NDArray[Any], *, unit: Literal["s", "ms"
     refused = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
     if refused.get(WRONG_UNIT[unit]) == len(numbers):
         raise InputError(
-            f"{where}: all {len(numbers)} instants are {WRONG_UNIT[unit]}, first {numbers[0]}; correct whoever wrote them"
+            f"{where}: all {len(numbers)} instants are {WRONG_UNIT[unit]}, first {numbers[0]}; "
+            "correct whoever wrote them"
         )
     return Instants(_scaled(numbers[taken], unit), taken, refused)
 
