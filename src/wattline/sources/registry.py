@@ -15,6 +15,8 @@ MODULES = {
     "jumpstarter": "wattline.sources.jumpstarter",
     "m100": "wattline.sources.m100",
     "mqtt": "wattline.sources.mqtt.source",
+    "examon": "wattline.sources.examon.source",
+    "prometheus": "wattline.sources.prometheus.source",
     "m100_archive": "wattline.sources.m100_archive",
     "ipmi": "wattline.sources.ipmi.source",
     "jobs": "wattline.sources.jobs.source",

@@ -149,8 +149,8 @@ def _check_one_series(result: Mapping[str, Any], metric: Asked, unit: str, unit_
     for tag, values in _tags(result, metric.name).items():
         if tag != unit_tag and len(values) > 1:
             raise InputError(
-                f"metric {metric.name!r} of {unit} is several series: tag {tag!r} is {', '.join(map(str, values[:4]))}; "
-                f"choose one in `tags` of that metric, or set `aggregator`"
+                f"metric {metric.name!r} of {unit} is several series: tag {tag!r} is "
+                f"{', '.join(map(str, values[:4]))}; choose one in `tags` of that metric, or set `aggregator`"
             )
 
 
