@@ -18,11 +18,12 @@ from wattline.sources.examon.database import Database
 from wattline.sources.examon.nodes import nodes
 from wattline.sources.examon.options import Options
 from wattline.sources.examon.query import Page
+from wattline.sources.leftovers import FEW_ROWS, handed_on
 from wattline.sources.metrics import columns, rack_of, unit_of
 from wattline.sources.source import NoSamplesError, Source, UnitSeries
 from wattline.sources.span import Span
 
-SINGLE = "a unit with fewer rows than minimum_rows"
+REMEDY = "check cluster, plugin, nodes and tags, or choose another span"
 
 
 def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
@@ -33,13 +34,13 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """
     now = datetime.now(UTC)
     span = options.span(now)
-    whole = _whole(Span(span.start, min(span.end, now)), options.step)
+    whole = _whole(Span(span.start, min(span.end, now)), options.aggregator and options.aggregator.milliseconds)
     with _database(options) as database:
         found, absent = nodes(database, options, whole)
     unfit = [node for node in found if not UNIT_NAME.fullmatch(unit_of(node))]
     usable = tuple(node for node in found if node not in unfit)
     if not usable:
-        raise _nothing(options, span)
+        raise NoSamplesError(f"{_told(options, span)} has no sample; {REMEDY}")
     return Source(
         name=options.name,
         home="local",
@@ -48,7 +49,7 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
         cadence_seconds=options.aggregator.milliseconds / 1000 if options.aggregator else options.cadence_seconds,
         columns=columns(options.metrics),
         labelled=False,
-        units=_Asking(options, whole, usable),
+        units=_Asking(options, span, whole, usable),
         unit_count=len(usable),
         notes=(
             f"samples from {span.start.isoformat()} until before {span.end.isoformat()}",
@@ -58,10 +59,12 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     )
 
 
-def _whole(span: Span, step: int) -> Page:
-    """The part of the span that holds only whole windows."""
+def _whole(span: Span, step: int | None) -> Page:
+    """The samples that rows within the span are made of: those of a window are told at its end."""
     start, end = (round(moment.timestamp() * 1000) for moment in span)
-    return Page(-(-start // step) * step, end // step * step)
+    if step is None:
+        return Page(start, end)
+    return Page(-(-start // step) * step - step, (end - 1) // step * step)
 
 
 def _database(options: Options) -> Database:
@@ -78,20 +81,14 @@ class _Asking:
     """Asks for the samples whenever it is gone through."""
 
     options: Options
+    asked_for: Span
     span: Page
     nodes: tuple[str, ...]
 
     def __iter__(self) -> Iterator[UnitSeries]:
         left_over: Counter[str] = Counter()
-        held: UnitSeries | None = None
-        for unit in self._units(left_over):
-            if held is not None:
-                yield held
-            held = unit
-        if held is None:
-            raise _refused(self.options, left_over)
-        # What belongs to no unit, or to one that is left out, is told with the last one.
-        yield replace(held, quarantined=dict(Counter(held.quarantined) + left_over))
+        asked = _told(self.options, self.asked_for)
+        return handed_on(self._units(left_over), left_over, asked=asked, remedy=REMEDY)
 
     def _units(self, left_over: Counter[str]) -> Iterator[UnitSeries]:
         size = self.options.nodes_per_query
@@ -120,7 +117,7 @@ def _units(samples: Samples, nodes: Sequence[str], options: Options, left_over: 
             yield replace(series, quarantined=dict(refused))
             continue
         left_over.update(refused)
-        left_over[SINGLE] += series is not None
+        left_over[FEW_ROWS] += series is not None
 
 
 def _samples(database: Database, options: Options, span: Page, nodes: Sequence[str]) -> Samples:
@@ -181,19 +178,6 @@ def _page(database: Database, options: Options, page: Page, nodes: Sequence[str]
         yield from _page(database, options, half, nodes)
 
 
-def _nothing(options: Options, span: Span) -> NoSamplesError:
+def _told(options: Options, span: Span) -> str:
     asked = ", ".join(metric.name for metric in options.asked())
-    return NoSamplesError(
-        f"{options.url} has no sample of {asked} from {span.start.isoformat()} until before {span.end.isoformat()}; "
-        "check cluster, plugin, nodes and tags, or choose another span"
-    )
-
-
-def _refused(options: Options, left_over: Counter[str]) -> InputError:
-    """Why no unit came: there was no sample, or none could be taken, which is no empty answer."""
-    span = options.span(datetime.now(UTC))
-    wrong = Counter({reason: count for reason, count in left_over.items() if reason != SINGLE and count})
-    if not wrong:
-        return _nothing(options, span)
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in wrong.most_common(3))
-    return InputError(f"{options.url} has no usable sample; not taken were {reasons}; repair them at their home")
+    return f"{asked} at {options.url} from {span.start.isoformat()} until before {span.end.isoformat()}"
