@@ -15,6 +15,7 @@ from wattline.sources.examon.query import Aggregator, Asked, Page
 UNASKED = "of a unit that was not asked for"
 OUTSIDE = "outside of the span that was asked for"
 NANOSECONDS = 1_000_000
+TAGS = "datapoints/query/tags"
 
 
 @dataclass
@@ -75,10 +76,8 @@ def samples(content: Any, question: Question) -> Samples:
 def tags(content: Any, metrics: Sequence[Asked]) -> Iterator[tuple[Asked, Mapping[str, Sequence[str]]]]:
     """Tags of each metric, with their values, in an answer to `query.tags`. Raises InputError for another form."""
     # The documentation leaves out the list of queries that real servers send.
-    listed = content.get("queries", [content]) if isinstance(content, dict) else None
-    results = [result for query in listed or () for result in _list(query, "results", "datapoints/query/tags")]
-    if listed is None:
-        raise _malformed("datapoints/query/tags", f"{type(content).__name__} instead of an object")
+    listed = _list(content, "queries", TAGS) if isinstance(content, dict) and "queries" in content else [content]
+    results = [result for query in listed for result in _list(query, "results", TAGS)]
     for metric in metrics:
         merged: dict[str, dict[str, None]] = {}
         for result in results:

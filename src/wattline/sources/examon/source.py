@@ -34,7 +34,8 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """
     now = datetime.now(UTC)
     span = options.span(now)
-    whole = _whole(Span(span.start, min(span.end, now)), options.aggregator and options.aggregator.milliseconds)
+    step = options.aggregator.milliseconds if options.aggregator else None
+    whole = _whole(Span(span.start, min(span.end, now)), step)
     with _database(options) as database:
         found, absent = nodes(database, options, whole)
     unfit = [node for node in found if not UNIT_NAME.fullmatch(unit_of(node))]

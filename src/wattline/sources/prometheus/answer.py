@@ -91,7 +91,7 @@ def samples(content: Any, reading: Reading) -> Samples:
             continue
         if unit in found.channels:
             before = found.channels[unit]
-            _check_apart(before[0], instants, (labels[unit], metric), unit, where)
+            _check_apart(before[0], instants, (labels[unit], metric), unit, reading)
             instants, values = np.concatenate([before[0], instants]), np.concatenate([before[1], values])
         found.channels[unit], labels[unit] = (instants, values), metric
         if reading.group_label and metric.get(reading.group_label):
@@ -134,15 +134,15 @@ def _check_apart(
     instants: NDArray[np.int64],
     labels: tuple[Mapping[str, str], Mapping[str, str]],
     unit: str,
-    where: str,
+    reading: Reading,
 ) -> None:
     """Labels may change from one instant to the next. At one instant, a unit has one value."""
     if len(np.intersect1d(before, instants)):
         first, second = labels
         apart = {name: value for name, value in second.items() if first.get(name) != value} or second
         raise InputError(
-            f"{where} has more than one series for {unit}, another one is {_told(apart)}; aggregate them, e.g. with "
-            "max by ($unit) (...)"
+            f"column {reading.column!r} has more than one series for {unit}, another one is {_told(apart)}; aggregate "
+            f"them, e.g. with max by ({reading.unit_label}) (...)"
         )
 
 

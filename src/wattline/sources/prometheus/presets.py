@@ -37,7 +37,7 @@ NODE_EXPORTER: Mapping[str, Expression] = {
     "packages_power": Expression(
         "sum by ($unit) (rate(node_rapl_package_joules_total[$window]))",
         "W",
-        "CPU packages by RAPL, mean of the window",
+        "CPU packages by RAPL",
     ),
 }
 IPMI_EXPORTER: Mapping[str, Expression] = {

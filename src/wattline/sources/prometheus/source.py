@@ -14,7 +14,7 @@ from wattline.sources.channels import Channel, joined
 from wattline.sources.leftovers import FEW_ROWS, handed_on
 from wattline.sources.metrics import columns, group_of
 from wattline.sources.prometheus.answer import Samples
-from wattline.sources.prometheus.options import Options as Options
+from wattline.sources.prometheus.options import Options
 from wattline.sources.prometheus.server import Server
 from wattline.sources.source import Source, UnitSeries
 from wattline.sources.span import Span
