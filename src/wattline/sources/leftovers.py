@@ -29,4 +29,5 @@ def handed_on(units: Iterable[UnitSeries], left_over: Counter[str], *, asked: st
     if wrong:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in wrong.most_common(3))
         raise InputError(f"{asked} has no usable sample; not taken were {reasons}; repair them at their home")
-    raise NoSamplesError(f"{asked} has no sample; {remedy}")
+    found = f"only {left_over[FEW_ROWS]} times {FEW_ROWS}" if left_over[FEW_ROWS] else "no sample"
+    raise NoSamplesError(f"{asked} has {found}; {remedy}")
