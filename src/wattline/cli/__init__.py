@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from wattline.cli import ci, deployment, energy, monitoring, notebooks, pipeline, registry, server, site, staging, sweep
+from wattline.cli import (
+    ci,
+    deployment,
+    energy,
+    monitoring,
+    notebooks,
+    pipeline,
+    registry,
+    server,
+    site,
+    snapshot,
+    staging,
+    sweep,
+)
 from wattline.errors import WattlineError
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ for part in (
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
 app.add_typer(site.app, name="site")
+app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():

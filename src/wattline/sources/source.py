@@ -4,8 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from wattline.errors import InputError
 from wattline.records import Column, SourceFile
 from wattline.task import Series
+
+
+class NoSamplesError(InputError):
+    """A source was reached and has no sample of what was asked for: a page of a snapshot may be empty."""
 
 
 @dataclass(frozen=True)
