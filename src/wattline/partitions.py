@@ -93,13 +93,7 @@ def write(folder: Path, series: Series, columns: Sequence[str], *, day: date) ->
 
 def read(folder: Path, unit: SnapshotUnit, partition: Partition, columns: Sequence[str]) -> Series:
     """Rows of one partition. Raises IntegrityError when its bytes are not those that were stored."""
-    path = path_of(folder, unit.name, partition.day)
-    found = files.sha256(path) if path.is_file() else "none"
-    if found != partition.sha256:
-        raise IntegrityError(
-            f"{path} has SHA-256 {found[:12]}..., stored was {partition.sha256[:12]}...; "
-            f"remove {folder} and get it again: `dvc pull --force {folder}.dvc`, or take the snapshot again"
-        )
+    path = verified(folder, unit.name, partition)
     series = files.read_series(path, columns, group=unit.group)
     if rows_digest(series) != partition.rows_digest:
         raise IntegrityError(
@@ -107,6 +101,18 @@ def read(folder: Path, unit: SnapshotUnit, partition: Partition, columns: Sequen
             f"remove {folder} and get it again: `dvc pull --force {folder}.dvc`"
         )
     return series
+
+
+def verified(folder: Path, unit: str, partition: Partition) -> Path:
+    """File of a partition. Raises IntegrityError when its bytes are not those that were stored."""
+    path = path_of(folder, unit, partition.day)
+    found = files.sha256(path) if path.is_file() else "none"
+    if found != partition.sha256:
+        raise IntegrityError(
+            f"{path} has SHA-256 {found[:12]}..., stored was {partition.sha256[:12]}...; "
+            f"remove {folder} and get it again: `dvc pull --force {folder}.dvc`, or take the snapshot again"
+        )
+    return path
 
 
 def read_unit(

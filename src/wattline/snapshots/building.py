@@ -115,7 +115,7 @@ def _partition(
     first_part, first = found[0]
     path = partitions.path_of(Path(), unit.name, first.day)
     if len({partition.rows_digest for _, partition in found}) == 1:
-        links[path] = first_part.folder / path
+        links[path] = partitions.verified(first_part.folder, unit.name, first)
         return first
     columns = first_part.record.column_names
     rows = merged([partitions.read(part.folder, unit, partition, columns) for part, partition in found])
@@ -131,4 +131,5 @@ def link(built: Built, into: Path) -> None:
         target = into / path
         target.parent.mkdir(parents=True, exist_ok=True)
         files.link(source, target)
-        target.chmod(0o444)
+        if target.stat().st_mode & 0o222:
+            target.chmod(0o444)
