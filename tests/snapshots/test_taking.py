@@ -41,6 +41,14 @@ class TestIdentity:
         ids.add(take(fresh=True).name)
         assert len(ids) == 3
 
+    def test_a_column_may_be_called_as_a_folder(self):
+        write({"n0": {"day": [sample(hour, hour) for hour in range(5)]}})
+        for begin in (0, 2):
+            take(begin, 5, column_units={"day": "d"})
+        series = partitions.read_unit(partitions.FOLDER / newest().id, newest().units[0], ("day",))
+        assert series is not None
+        assert series.values[:, 0].tolist() == [0, 1, 2, 3, 4]
+
     def test_the_layout_is_by_day_and_unit(self):
         write(steady(until=30))
         folder = take()
