@@ -1,7 +1,10 @@
 """A snapshot is immutable, known by its rows, taken once, and shares with others what did not change."""
 
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,9 @@ from snapshots.conftest import SOURCE, hours, newest, sample, steady, take, tree
 from wattline import partitions
 from wattline.errors import InputError
 from wattline.settings import settings
-from wattline.snapshots import taking
+from wattline.snapshots import pull, taking
 from wattline.snapshots.pull import Question
-from wattline.sources import NoSamplesError
+from wattline.sources import NoSamplesError, Readers, Source, UnitSeries
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -111,6 +114,47 @@ class TestMerging:
             take(12, 24)
         assert tree() == before
         assert not list((settings().state / "pulls").iterdir())
+
+
+class Readable:
+    """Units of a page as a source may hand them over, one of them without a sample."""
+
+    @staticmethod
+    def without_samples() -> UnitSeries:
+        raise NoSamplesError("unit n1 has no sample")
+
+    @staticmethod
+    def broken_off(source: Source) -> Iterator[UnitSeries]:
+        yield next(iter(source.units))
+        raise NoSamplesError("no more")
+
+
+class TestPages:
+    def opened(self, monkeypatch: pytest.MonkeyPatch, change: Callable[[Source], object]) -> None:
+        real = pull.open_source
+        monkeypatch.setattr(
+            pull, "open_source", lambda *words, **more: replace(source := real(*words, **more), units=change(source))
+        )
+
+    def test_one_unit_without_a_sample_does_not_hide_the_next(self, monkeypatch: pytest.MonkeyPatch):
+        write(steady(3))
+
+        def change(source: Source) -> Readers:
+            reads = {unit.series.unit: partial(replace, unit) for unit in source.units}
+            return Readers(reads | {"n1": Readable.without_samples})
+
+        self.opened(monkeypatch, change)
+        take(0, 6)
+        assert [unit.name for unit in newest().units] == ["n0", "n2"]
+
+    def test_a_source_that_breaks_off_leaves_no_page_that_would_pass_for_an_empty_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ):
+        write(steady(3))
+        self.opened(monkeypatch, Readable.broken_off)
+        with pytest.raises(InputError, match="broke off after some units: no more"):
+            take(0, 6)
+        assert not list(Path(".wattline/pulls").rglob("000000"))
 
 
 class TestColumns:

@@ -8,9 +8,11 @@ from wattline.cli import (
     ci,
     deployment,
     energy,
+    jobs,
     monitoring,
     notebooks,
     pipeline,
+    publishing,
     registry,
     server,
     site,
@@ -34,11 +36,13 @@ for part in (
     deployment.app,
     monitoring.app,
     notebooks.app,
+    publishing.app,
     staging.app,
     sweep.app,
 ):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
 app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)
