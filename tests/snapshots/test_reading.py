@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from snapshots.conftest import FILE, SOURCE, hours, newest, sample, steady, take, write
-from wattline import files, partitions
+from wattline import cli, files, partitions
 from wattline.cli import snapshot as verbs
-from wattline.errors import InputError, IntegrityError
+from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.params import IngestParams
 from wattline.settings import settings
 from wattline.snapshots import difference
@@ -28,14 +28,20 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def command(project: Path) -> Command:
-    """Runs `wattline` in a project of its own that git and DVC know."""
+def settled(project: Path) -> Path:
+    """A project with the params.yaml of this one, and the options of the source of tests."""
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
     tree[tree["task"]["name"]]["ingest"]["options"][SOURCE] = {"file": FILE}
     Path("params.yaml").write_text(yaml.safe_dump(tree))
+    return project
+
+
+@pytest.fixture
+def command(settled: Path) -> Command:
+    """Runs programs there."""
     environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "DVC_NO_ANALYTICS": "1"}
 
-    def run(*words: str, program: str = "wattline", code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, program: str = "wattline") -> subprocess.CompletedProcess[str]:
         start = ["git"] if program == "git" else [sys.executable, "-m", program]
         answer = subprocess.run(
             [*start, *words],
@@ -43,9 +49,9 @@ def command(project: Path) -> Command:
             text=True,
             check=False,
             timeout=300,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(project), "GIT_CONFIG_GLOBAL": "/dev/null", **environment},
+            env={"PATH": "/usr/bin:/bin", "HOME": str(settled), "GIT_CONFIG_GLOBAL": "/dev/null", **environment},
         )
-        assert answer.returncode == code, answer.stdout + answer.stderr
+        assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "Traceback" not in answer.stderr
         return answer
 
@@ -88,16 +94,25 @@ def test_the_command_lines_of_the_issue(command: Command, project: Path):
     assert files.digests(Path("data/snapshots") / second) == before
 
 
-def test_without_dvc_it_says_so_and_with_a_broken_one_the_rows_stay(command: Command):
+def within(*words: str) -> None:
+    """The same in this process."""
+    cli.app(["snapshot", *words], standalone_mode=False)
+
+
+def test_without_dvc_it_says_so_and_with_a_broken_one_the_rows_stay(settled: Path, capfd: pytest.CaptureFixture[str]):
     write(steady(until=10))
     span = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-03-01T10:00:00Z")
-    assert "not asked, with --no-dvc" in command("snapshot", SOURCE, *span, "--no-dvc").stdout
-    assert "there is no .dvc folder here" in command("snapshot", SOURCE, *span).stdout
+    within(SOURCE, *span, "--no-dvc")
+    within(SOURCE, *span)
+    said = capfd.readouterr().out
+    assert "not asked, with --no-dvc" in said
+    assert "there is no .dvc folder here" in said
     Path(".dvc").mkdir()
     Path(".dvc/config").write_text("nonsense [")
-    failed = command("snapshot", SOURCE, *span, code=1).stderr
-    assert f"snapshot {newest().id[:12]} is stored in" in failed
-    assert "then run `dvc add" in failed
+    with pytest.raises(WattlineError, match=r"is stored in .*, but DVC did not take it.*then run `dvc add") as caught:
+        within(SOURCE, *span)
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
     assert newest().rows == 120
 
 
@@ -111,10 +126,10 @@ def test_without_dvc_it_says_so_and_with_a_broken_one_the_rows_stay(command: Com
         (("show", "abc"), "there is no snapshot 'abc'"),
     ],
 )
-def test_bad_words_are_one_sentence(command: Command, words: tuple[str, ...], message: str):
-    answer = command("snapshot", *words, code=2)
-    assert message in answer.stderr
-    assert len(answer.stderr.splitlines()) == 1
+def test_bad_words_are_one_sentence(settled: Path, words: tuple[str, ...], message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        within(*words)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_source_is_called_like_a_verb():
