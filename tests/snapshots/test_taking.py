@@ -187,11 +187,17 @@ class TestColumns:
 
 
 class TestSpan:
-    def test_a_source_without_a_span_is_cut_by_rows(self):
+    def test_a_source_without_a_span_is_read_once_and_cut_by_rows(self, monkeypatch: pytest.MonkeyPatch):
+        opened: list[str] = []
+        real = pull.open_source
+        monkeypatch.setattr(
+            pull, "open_source", lambda name, *words, **more: opened.append(name) or real(name, *words, **more)
+        )
         options = {"nodes": 2, "nodes_per_rack": 1, "days": 2.0}
         start, end = datetime(2026, 1, 5, 6, tzinfo=UTC), datetime(2026, 1, 6, 6, tzinfo=UTC)
         question = Question("simulator", options, 7, start, end, page_hours=6)
         taking.take(question, dvc=False, say=lambda line: None)
+        assert opened == ["simulator"]
         snapshot = partitions.read_record(partitions.FOLDER / partitions.newest()["simulated-cluster"])
         assert snapshot.labelled
         assert min(unit.start for unit in snapshot.units) >= start
