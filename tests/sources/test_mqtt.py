@@ -25,7 +25,7 @@ from wattline.sources import UnitSeries, open_source
 from wattline.sources.mqtt import address
 from wattline.sources.mqtt import source as mqtt
 from wattline.sources.mqtt.connection import connected
-from wattline.sources.mqtt.listening import Collector, listen
+from wattline.sources.mqtt.listening import Collector, await_return
 from wattline.sources.mqtt.payload import Sample
 
 NOW = int(time.time())
@@ -280,15 +280,14 @@ def until_taken(broker: Broker, found: Collector, count: int) -> None:
 
 def test_a_broker_that_is_away_at_the_end_leaves_nothing(mosquitto: Mosquitto, tmp_path: Path) -> None:
     broker = mosquitto.broker(tmp_path / "broker")
-    found = Collector({"total_power": "power"}, unit_tag="node", maximum_samples=100)
-    with ThreadPoolExecutor(1) as pool:
-        with broker.running():
-            listening = pool.submit(
-                listen, address.parsed(broker.address), ANYBODY, ("org/#",), into=found, seconds=5, patience=1
-            )
-            until_taken(broker, found, 1)
-        with pytest.raises(InputError, match="went away while we listened"):
-            listening.result()
+    with ExitStack() as first:
+        first.enter_context(broker.running())
+        with connected(address.parsed(broker.address), ANYBODY, patience_seconds=60) as connection:
+            await_return(connection, patience=0.1)
+            first.close()
+            wait(lambda: not connection.is_up)
+            with pytest.raises(InputError, match="went away while we listened"):
+                await_return(connection, patience=0.3)
 
 
 def test_what_was_not_acknowledged_is_sent_again(mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -309,11 +308,11 @@ def test_a_broker_that_does_not_acknowledge_is_named(broker: Broker, mosquitto: 
     own = mosquitto.broker(tmp_path / "broker")
     with (
         own.running() as server,
-        connected(address.parsed(own.address), ANYBODY, patience_seconds=2) as connection,
+        connected(address.parsed(own.address), ANYBODY, patience_seconds=4) as connection,
         paused(server),
     ):
         connection.publish(topic("r1n1", "score"), f"1;{NOW}".encode())
-        with pytest.raises(InputError, match="did not acknowledge 1 messages within 2 s"):
+        with pytest.raises(InputError, match="did not acknowledge 1 messages within 4 s"):
             connection.settle()
 
 

@@ -1,10 +1,13 @@
 """ExaMon's topics and payloads: what is written is read back exactly, and what cannot be read is named."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattline.errors import InputError
+from wattline.sources import epochs
 from wattline.sources.mqtt import payload, topics
 from wattline.sources.mqtt.payload import PayloadError, Sample
 from wattline.sources.mqtt.topics import Topic, TopicError
@@ -124,3 +127,12 @@ def test_junk_is_named(sent: bytes, reason: str) -> None:
 def test_what_is_no_sample_is_not_sent(sample: Sample) -> None:
     with pytest.raises(InputError):
         payload.formatted(sample)
+
+
+def test_one_stamp_is_judged_as_many_are() -> None:
+    now = 1_750_000_000.0
+    seconds = [1_750_000_000, 1_750_000_060, 1_750_000_061, 946_684_799, 946_684_800, 1_750_000_000_000, 10**15, 0]
+    found = [payload.doubt(second * 10**9, now=now) for second in seconds]
+    many = epochs.nanoseconds(seconds, unit="s", where="here", now=now)
+    assert [reason is None for reason in found] == many.taken.tolist()
+    assert Counter(reason for reason in found if reason) == many.refused

@@ -16,6 +16,7 @@ from wattline.cli import (
     registry,
     server,
     site,
+    snapshot,
     staging,
     sweep,
 )
@@ -43,6 +44,7 @@ for part in (
 app.add_typer(energy.app, name="energy")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
+app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():

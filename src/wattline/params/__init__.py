@@ -30,6 +30,7 @@ from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
+from wattline.params.snapshots import SnapshotsParams
 from wattline.params.stages import (
     CardParams,
     DecideParams,
@@ -92,6 +93,7 @@ __all__ = [
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
+    "SnapshotsParams",
     "SweepParams",
     "TaskParams",
     "ValidateParams",
@@ -149,6 +151,7 @@ class Params(Section):
     deployment: how images reach a serving host; null where nothing is deployed from here
     hpc: what each stage needs where it runs as a job
     notebooks: how long they may take
+    snapshots: how rows are pulled for them
     """
 
     task: TaskParams
@@ -159,6 +162,7 @@ class Params(Section):
     monitoring: MonitoringParams
     hpc: HpcParams = HpcParams()
     notebooks: NotebookParams = NotebookParams()
+    snapshots: SnapshotsParams = SnapshotsParams()
     block: Block
 
     @property
@@ -168,7 +172,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks"):
+        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks", "snapshots"):
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

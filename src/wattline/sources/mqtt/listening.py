@@ -14,7 +14,7 @@ from wattline.settings import Settings
 from wattline.sources.checks import UNIT_NAME
 from wattline.sources.mqtt import payload, topics
 from wattline.sources.mqtt.address import Address
-from wattline.sources.mqtt.connection import connected
+from wattline.sources.mqtt.connection import Connection, connected
 
 LARGEST = float(np.finfo(np.float32).max)
 MOST_ROUTES = 200_000
@@ -128,11 +128,16 @@ def listen(
             connection.check()
             report("listening", passed / seconds, {"samples": into.taken})
             time.sleep(min(0.5, seconds - passed))
-        ended = time.monotonic()
-        while not connection.is_up:
-            if time.monotonic() - ended > patience:
-                raise InputError(
-                    f"{place} went away while we listened, and did not come back within {patience:g} s; nothing was "
-                    "kept: start the broker and listen again"
-                )
-            time.sleep(0.1)
+        await_return(connection, patience=patience)
+
+
+def await_return(connection: Connection, *, patience: float) -> None:
+    """Until the broker is there. Raises InputError when it is away for longer than `patience` [s]."""
+    since = time.monotonic()
+    while not connection.is_up:
+        if time.monotonic() - since > patience:
+            raise InputError(
+                f"{connection.place} went away while we listened, and did not come back within {patience:g} s; nothing "
+                "was kept: start the broker and listen again"
+            )
+        time.sleep(0.1)

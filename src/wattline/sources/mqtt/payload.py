@@ -5,13 +5,10 @@ import re
 from typing import NamedTuple
 
 from wattline.errors import InputError
+from wattline.sources.epochs import AHEAD, AHEAD_SECONDS, BEFORE, EARLIEST_SECONDS, WRONG_UNIT
 
 NANOSECONDS = 1_000_000_000
-EARLIEST = 946_684_800
-"""2000-01-01 in seconds: what is before it comes from a clock that was never set."""
-AHEAD_SECONDS = 60.0
-"""By how much a sender's clock may be ahead of ours."""
-MILLISECONDS = "milliseconds where seconds belong"
+MILLISECONDS = WRONG_UNIT["s"]
 PAYLOAD = re.compile(rb"\s*([^;\s]{1,64})\s*;\s*(-?\d{1,16})(?:\.(\d{1,32}))?\s*")
 
 
@@ -61,13 +58,16 @@ def parsed(payload: bytes) -> Sample:
 
 
 def doubt(instant: int, *, now: float) -> str | None:
-    """Why a sample that arrived at `now` [s since 1970] cannot have been taken at `instant` [ns]; None if it can."""
+    """Why a sample that arrived at `now` [s since 1970] cannot have been taken at `instant` [ns]; None if it can.
+
+    The rule of `epochs.nanoseconds`, for one sample at a time.
+    """
     seconds, latest = instant / NANOSECONDS, now + AHEAD_SECONDS
-    if seconds < EARLIEST:
-        return "before 2000"
+    if seconds < EARLIEST_SECONDS:
+        return BEFORE
     if seconds <= latest:
         return None
-    return MILLISECONDS if EARLIEST <= seconds / 1000 <= latest else "in the future"
+    return MILLISECONDS if EARLIEST_SECONDS <= seconds / 1000 <= latest else AHEAD
 
 
 def _number(text: bytes, payload: bytes) -> float:
