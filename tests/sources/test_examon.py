@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from wattline import partitions
 from wattline.errors import InputError
+from wattline.records import Snapshot
 from wattline.settings import settings
+from wattline.snapshots import taking
+from wattline.snapshots.pull import Question
 from wattline.sources import NoSamplesError, UnitSeries, open_source, remote
 from wattline.sources.examon import query
 from wattline.sources.examon.query import Aggregator, Asked, Page
@@ -468,3 +473,53 @@ def test_nobody_at_that_address_is_an_error(database: KairosDB):
 def test_a_span_that_is_none_is_refused(database: KairosDB, span: dict[str, Any]):
     with pytest.raises(InputError, match=r"params\.yaml: ingest\.options\.examon"):
         read(database, **span)
+
+
+class TestSnapshots:
+    """Pulled in pages of half an hour, as a site does it."""
+
+    def take(self, database: KairosDB, **changes: Any) -> Snapshot:
+        question = Question(
+            "examon",
+            options(database, minutes=5, start=None, end=None, **changes),
+            7,
+            START,
+            START + timedelta(hours=2),
+            page_hours=0.5,
+        )
+        folder = taking.take(question, dvc=False, say=lambda _: None)
+        return partitions.read_record(folder)
+
+    def test_hold_every_sample_also_a_single_one_in_its_page(self, database: KairosDB):
+        fill(database, samples=100)
+        database.add("total_power", "r207n01", (T0 + 7_000_000, 7))
+        snapshot = self.take(database)
+        assert {unit.name: unit.rows for unit in snapshot.units} == {**dict.fromkeys(NODES, 100), "r207n01": 1}
+
+    def test_count_a_page_of_junk_and_go_on(self, database: KairosDB):
+        fill(database, samples=10)
+        for node in NODES[:2]:
+            database.add("total_power", node, (T0 + 6_000_000, "OK"), (T0 + 6_000_020, float("inf")))
+        snapshot = self.take(database)
+        assert sum(unit.rows for unit in snapshot.units) == 30
+        assert snapshot.quarantined == {"the value is no number": 2, "the value is not finite": 2}
+
+    def test_a_database_that_goes_down_in_the_middle_costs_no_page_and_no_row(self, database: KairosDB):
+        fill(database, samples=360)
+        undisturbed = self.take(database)
+        shutil.rmtree("data")
+        # Tags and samples of the first page are answered.
+        database.faults = [None, None, *[503] * 4]
+        with pytest.raises(InputError, match="HTTP 503"):
+            self.take(database)
+        asked = len(database.asked)
+        assert self.take(database).id == undisturbed.id
+        assert len(database.asked) - asked == 2 * 3
+
+
+def test_a_node_whose_sender_writes_seconds_is_counted_and_keeps_no_other_from_being_read(database: KairosDB):
+    fill(database, samples=3)
+    database.add("total_power", "r207n01", (T0 // 1000, 1), (T0 // 1000 + 20, 2))
+    units = read(database)
+    assert list(units) == list(NODES)
+    assert refused(units) == {"seconds where milliseconds belong": 2}

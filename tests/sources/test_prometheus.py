@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from debian import Tools
-from energy.meters.servers import Answer, Server, serving, wait
+from energy.meters.servers import Answer, Server, certify, serving, wait
 
 from wattline.errors import InputError
 from wattline.settings import settings
@@ -323,6 +323,29 @@ class TestCredentials:
         settings.cache_clear()
         read(found.address)
         assert {headers["Authorization"] for _, headers in found.asked} == {f"Bearer {WORD}"}
+
+    def test_a_password_is_sent_over_tls_to_whom_we_trust(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        folder = certify(tmp_path / "certificates")
+        monkeypatch.setenv("WATTLINE_PROMETHEUS_USER", "reader")
+        monkeypatch.setenv("WATTLINE_PROMETHEUS_PASSWORD", WORD)
+        clock = {"status": "success", "data": {"resultType": "scalar", "result": [0, f"{time.time()}"]}}
+        with serving(lambda _: Answer(clock), certificate=folder) as found:
+            settings.cache_clear()
+            with pytest.raises(
+                InputError, match=r"is not trusted: .*name the certificates .* in WATTLINE_SOURCES_CA_FILE"
+            ):
+                read(found.address)
+            assert not found.asked
+            monkeypatch.setenv("WATTLINE_SOURCES_CA_FILE", str(folder / "ca.pem"))
+            settings.cache_clear()
+            # This server takes no POST; the question about its clock has been answered by then.
+            with pytest.raises(InputError, match="HTTP 501"):
+                read(found.address)
+            assert [headers["Authorization"] for _, headers in found.asked] == ["Basic cmVhZGVyOmxldG1laW4="]
+        monkeypatch.setenv("WATTLINE_SOURCES_CA_FILE", str(tmp_path))
+        settings.cache_clear()
+        with pytest.raises(InputError, match="holds no certificates; correct WATTLINE_SOURCES_CA_FILE"):
+            read("https://127.0.0.1:9")
 
     def test_two_kinds_are_one_too_many(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("WATTLINE_PROMETHEUS_TOKEN", WORD)

@@ -17,7 +17,7 @@ from wattline.records import Record, Snapshot
 from wattline.settings import settings
 from wattline.snapshots import page
 from wattline.sources import NoSamplesError, open_source
-from wattline.sources.registry import is_asked_for_a_span, options_of
+from wattline.sources.registry import every_row, is_asked_for_a_span, options_of
 from wattline.sources.span import Span, SpanOptions
 
 BEGUN = "pull.json"
@@ -76,11 +76,12 @@ def pages(question: Question, *, say: Say) -> list[Path]:
             if not folder.is_dir():
                 _fetch(question, folder, span, position=(number, len(bounds)), say=say)
             report(f"page {number + 1} of {len(bounds)}", (number + 1) / len(bounds), {})
-    found = [folder for folder in folders if (folder / partitions.RECORD).is_file() and record(folder).units]
-    if not found:
+    records = {folder: record(folder) for folder in folders if (folder / partitions.RECORD).is_file()}
+    if not any(found.units for found in records.values()):
         shutil.rmtree(question.folder)
         raise NoSamplesError(f"source {question.source} has no sample {_told(begun)}; nothing was stored")
-    return found
+    # A page without a row may still count samples that could not be taken.
+    return [folder for folder, found in records.items() if found.units or found.quarantined]
 
 
 def record(folder: Path) -> Snapshot:
@@ -135,7 +136,8 @@ def _fetch(question: Question, folder: Path, bounds: page.Bounds, *, position: t
     options = question.options
     if is_asked_for_a_span(question.source):
         span = Span(*(bound for bound in bounds if bound))
-        options = {name: value for name, value in options.items() if name != "minutes"} | span._asdict()
+        options = {name: value for name, value in options.items() if name != "minutes"}
+        options |= span._asdict() | every_row(question.source)
     try:
         with files.replace_directory(folder) as fresh, progress(f"page {number + 1} of {count}") as report:
             try:

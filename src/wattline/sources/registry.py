@@ -53,6 +53,11 @@ def is_asked_for_a_span(name: str) -> bool:
     return issubclass(_module(name).Options, SpanOptions)
 
 
+def every_row(name: str) -> dict[str, int]:
+    """Options with which the source keeps every row: `ingest` needs two of a unit, a page may hold one of them."""
+    return {"minimum_rows": 0} if "minimum_rows" in _module(name).Options.model_fields else {}
+
+
 def is_known(name: str) -> bool:
     """Whether there may be such a source: one of ours, or a module by dotted name."""
     return name in MODULES or "." in name

@@ -65,11 +65,10 @@ def samples(content: Any, question: Question) -> Samples:
                 "ask again, and see to the database if that does not help"
             )
         found.full |= max(size, count) >= question.limit
-        before = _taken(found, metric.column)
-        for result in results:
-            _take(result, metric, question, found)
-        if _taken(found, metric.column) == before:
-            _check_numbers(results, metric)
+        wrong = sum((_take(result, metric, question, found) for result in results), Counter[str]())
+        epochs.check_unit(wrong, count, unit="ms", where=f"metric {metric.name!r}")
+        if wrong[readings.WORD] == count > 0:
+            raise _words(results, metric)
     return found
 
 
@@ -96,21 +95,20 @@ def _queries(content: Any, question: Question) -> list[dict[str, Any]]:
     return queries
 
 
-def _take(result: Mapping[str, Any], metric: Asked, question: Question, found: Samples) -> None:
+def _take(result: Mapping[str, Any], metric: Asked, question: Question, found: Samples) -> Counter[str]:
+    """Sort in what can be taken; give what cannot: reason -> count."""
     moments, numbers = _pairs(result, metric)
     if not moments:
-        return
+        return Counter()
     unit = _unit(result, metric, question.unit_tag)
-    refused = found.refused.setdefault(unit, Counter())
     if unit not in question.units:
-        refused[UNASKED] += len(moments)
-        return
+        found.refused.setdefault(unit, Counter())[UNASKED] += len(moments)
+        return Counter()
     if question.aggregator is None:
         _check_one_series(result, metric, unit, question.unit_tag)
-    instants = epochs.nanoseconds(moments, unit="ms", where=f"metric {metric.name!r} of {unit}", now=question.now)
-    refused.update(instants.refused)
+    instants = epochs.read(moments, unit="ms", where=f"metric {metric.name!r} of {unit}", now=question.now)
     read = readings.numbers([number for number, taken in zip(numbers, instants.taken, strict=True) if taken])
-    refused.update(read.refused)
+    refused = Counter(instants.refused) + read.refused
     start, end = question.page.start * NANOSECONDS, question.page.end * NANOSECONDS
     inside = (instants.instants >= start) & (instants.instants < end)
     if outside := int((read.taken & ~inside).sum()):
@@ -118,6 +116,8 @@ def _take(result: Mapping[str, Any], metric: Asked, question: Question, found: S
     kept = read.taken & inside
     stamps = _ends(instants.instants[kept], question.aggregator)
     found.channels.setdefault(unit, {}).setdefault(metric.column, []).append((stamps, read.values[kept]))
+    found.refused.setdefault(unit, Counter()).update(refused)
+    return refused
 
 
 def _pairs(result: Any, metric: Asked) -> tuple[list[Any], list[Any]]:
@@ -153,13 +153,11 @@ def _check_one_series(result: Mapping[str, Any], metric: Asked, unit: str, unit_
             )
 
 
-def _check_numbers(results: Sequence[Any], metric: Asked) -> None:
-    values = [value for result in results for value in _pairs(result, metric)[1]]
-    if values and not any(type(value) in (int, float) for value in values):
-        raise InputError(
-            f"metric {metric.name!r} has no numbers, first {values[0]!r}; ask for one that has, or leave it out of "
-            "`metrics`"
-        )
+def _words(results: Sequence[Any], metric: Asked) -> InputError:
+    first = next(value for result in results for value in _pairs(result, metric)[1])
+    return InputError(
+        f"metric {metric.name!r} has no numbers, first {first!r}; ask for one that has, or leave it out of `metrics`"
+    )
 
 
 def _tags(result: Any, where: str) -> Mapping[str, list[Any]]:
@@ -167,11 +165,6 @@ def _tags(result: Any, where: str) -> Mapping[str, list[Any]]:
     if not isinstance(found, dict) or not all(isinstance(values, list) for values in found.values()):
         raise _malformed(where, "tags are no lists of values by name")
     return found
-
-
-def _taken(found: Samples, column: str) -> int:
-    pieces = (piece for columns in found.channels.values() for piece in columns.get(column, ()))
-    return sum(len(instants) for instants, _ in pieces)
 
 
 def _list(tree: Any, key: str, where: str) -> list[Any]:

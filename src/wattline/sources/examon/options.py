@@ -37,7 +37,7 @@ class Options(SpanOptions):
     time_zone: as the database wants it named; neither absolute times nor windows depend on it
     nodes_per_query: so many are asked for, and held in memory, at once
     maximum_samples: of each metric in one answer; a page that has more is asked for in halves
-    minimum_rows: a unit with fewer is left out and counted; `ingest` needs 2
+    minimum_rows: a unit with fewer is left out and counted; `ingest` needs 2, a snapshot keeps every row
     timeout_seconds: for one answer [s]
     password_in_the_open: whether credentials may be sent over http
     cadence_seconds: nominal distance of two samples [s]
@@ -60,7 +60,7 @@ class Options(SpanOptions):
     time_zone: Text = "UTC"
     nodes_per_query: int = Field(default=50, ge=1)
     maximum_samples: int = Field(default=500_000, ge=2)
-    minimum_rows: int = Field(default=2, ge=1)
+    minimum_rows: int = Field(default=2, ge=0)
     timeout_seconds: float = Field(default=120, gt=0)
     password_in_the_open: bool = False
     cadence_seconds: float = Field(default=20, gt=0)

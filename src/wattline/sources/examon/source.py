@@ -3,14 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import numpy as np
 
 from wattline.errors import InputError
 from wattline.progress import progress
-from wattline.sources.channels import joined
 from wattline.sources.checks import UNIT_NAME
 from wattline.sources.examon import answer, query
 from wattline.sources.examon.answer import Question, Samples
@@ -18,7 +15,7 @@ from wattline.sources.examon.database import Database
 from wattline.sources.examon.nodes import nodes
 from wattline.sources.examon.options import Options
 from wattline.sources.examon.query import Page
-from wattline.sources.leftovers import FEW_ROWS, handed_on
+from wattline.sources.leftovers import handed_on, rows
 from wattline.sources.metrics import columns, rack_of, unit_of
 from wattline.sources.source import NoSamplesError, Source, UnitSeries
 from wattline.sources.span import Span
@@ -107,18 +104,17 @@ def _units(samples: Samples, nodes: Sequence[str], options: Options, left_over: 
         left_over.update(samples.refused[node])
     names = [column.name for column in columns(options.metrics)]
     for node in nodes:
-        channels = {
-            column: (np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces]))
-            for column, pieces in samples.channels.get(node, {}).items()
-        }
-        rack = rack_of(node, nodes_per_rack=options.nodes_per_rack, pattern=options.group_pattern)
-        series = joined(unit_of(node), rack, names, channels)
-        refused = samples.refused.get(node, Counter())
-        if series is not None and len(series.series.timestamps) >= options.minimum_rows:
-            yield replace(series, quarantined=dict(refused))
-            continue
-        left_over.update(refused)
-        left_over[FEW_ROWS] += series is not None
+        unit = rows(
+            unit_of(node),
+            rack_of(node, nodes_per_rack=options.nodes_per_rack, pattern=options.group_pattern),
+            names,
+            samples.channels.get(node, {}),
+            refused=samples.refused.get(node, Counter()),
+            minimum_rows=options.minimum_rows,
+            left_over=left_over,
+        )
+        if unit is not None:
+            yield unit
 
 
 def _samples(database: Database, options: Options, span: Page, nodes: Sequence[str]) -> Samples:

@@ -38,7 +38,7 @@ class Options(SpanOptions):
     cadence_seconds: distance of two rows, which lie at its multiples since 1970 [s]
     samples_per_query: so many are asked for at once, as far as that can be told beforehand
     maximum_samples: of all units and columns that are held in memory, 16 bytes each
-    minimum_rows: a unit with fewer is left out and counted; `ingest` needs 2
+    minimum_rows: a unit with fewer is left out and counted; `ingest` needs 2, a snapshot keeps every row
     accept_warnings: whether an answer counts that its sender says may be incomplete
     timeout_seconds: for one answer [s]
     password_in_the_open: whether credentials may be sent over http
@@ -59,7 +59,7 @@ class Options(SpanOptions):
     cadence_seconds: float = Field(default=60, ge=0.001)
     samples_per_query: int = Field(default=500_000, ge=1)
     maximum_samples: int = Field(default=20_000_000, ge=1)
-    minimum_rows: int = Field(default=2, ge=1)
+    minimum_rows: int = Field(default=2, ge=0)
     accept_warnings: bool = False
     timeout_seconds: float = Field(default=120, gt=0)
     password_in_the_open: bool = False

@@ -2,16 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-
-import numpy as np
 
 from wattline.errors import InputError
 from wattline.progress import progress
 from wattline.settings import settings
-from wattline.sources.channels import Channel, joined
-from wattline.sources.leftovers import FEW_ROWS, handed_on
+from wattline.sources.channels import Channel
+from wattline.sources.leftovers import handed_on, rows
 from wattline.sources.metrics import columns, group_of
 from wattline.sources.prometheus.answer import Samples
 from wattline.sources.prometheus.options import Options
@@ -75,18 +73,18 @@ def _units(options: Options, span: Span, left_over: Counter[str]) -> Iterator[Un
     """Rows of each unit that has enough. What was not taken goes with its unit, or else into `left_over`."""
     taken = _taken(options, span)
     names = [column.name for column in columns(options.expressions())]
-    for unit in sorted(taken.refused.keys() | taken.channels.keys()):
-        channels = {
-            column: (np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces]))
-            for column, pieces in taken.channels.pop(unit, {}).items()
-        }
-        group = taken.groups.get(unit) or group_of(unit, options.group_pattern)
-        series = joined(unit, group, names, channels)
-        if series is not None and len(series.series.timestamps) >= options.minimum_rows:
-            yield replace(series, quarantined=dict(taken.refused[unit]))
-            continue
-        left_over.update(taken.refused[unit])
-        left_over[FEW_ROWS] += series is not None
+    for name in sorted(taken.refused.keys() | taken.channels.keys()):
+        unit = rows(
+            name,
+            taken.groups.get(name) or group_of(name, options.group_pattern),
+            names,
+            taken.channels.pop(name, {}),
+            refused=taken.refused[name],
+            minimum_rows=options.minimum_rows,
+            left_over=left_over,
+        )
+        if unit is not None:
+            yield unit
 
 
 def _taken(options: Options, span: Span) -> _Taken:
