@@ -449,7 +449,7 @@ class TestCredentials:
         with pytest.raises(InputError, match="credentials would be sent in the open; use https"):
             read(database, url="http://examon.example.org:8083")
 
-    @pytest.mark.parametrize("url", ["http://reader:letmein@127.0.0.1", "reader:letmein@127.0.0.1", "https:/letmein@h"])
+    @pytest.mark.parametrize("url", [f"http://reader:{WORD}@127.0.0.1", f"reader:{WORD}@127.0.0.1", f"https:/{WORD}@h"])
     def test_in_an_address_are_not_shown(self, database: KairosDB, url: str):
         with pytest.raises(InputError, match=r"ingest\.options\.examon\.url") as caught:
             read(database, url=url)
