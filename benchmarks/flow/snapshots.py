@@ -24,7 +24,7 @@ from wattline.snapshots.pull import Question
 
 TURNS = 3
 DAY = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
-AT_MOST_PYARROW, AT_MOST_PAGES = 4.0, 8.0
+AT_MOST_PYARROW, AT_MOST_PAGES = 4.0, 10.0
 
 
 def figures() -> Iterator[Figure]:

@@ -27,27 +27,36 @@ def made(place: Address, settings: Settings) -> paho.Client:
     )
     client.reconnect_delay_set(1, LONGEST_WAIT_SECONDS)
     client.max_inflight_messages_set(INFLIGHT)
-    if settings.mqtt_password is not None and not settings.mqtt_user:
-        raise InputError("WATTLINE_MQTT_PASSWORD is set without WATTLINE_MQTT_USER; set both or none")
-    if settings.mqtt_user:
-        if not place.tls and place.host not in LOOPBACK:
-            raise InputError(
-                f"{place} would be shown a password in the open; use mqtts:// or unset {CREDENTIALS} in the environment"
-            )
-        password = settings.mqtt_password.get_secret_value() if settings.mqtt_password else None
-        client.username_pw_set(settings.mqtt_user, password)
+    user, password = credentials(place, settings)
+    if user:
+        client.username_pw_set(user, password)
     if place.tls:
-        client.tls_set_context(_context(settings))
+        client.tls_set_context(context(settings))
     return client
 
 
-def _context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def credentials(place: Address, settings: Settings) -> tuple[str, str | None]:
+    """User and password, "" and None where there are none.
+
+    Raises InputError for a password without a user, and where it would be shown in the open.
+    """
+    if settings.mqtt_password is not None and not settings.mqtt_user:
+        raise InputError("WATTLINE_MQTT_PASSWORD is set without WATTLINE_MQTT_USER; set both or none")
+    if settings.mqtt_user and not place.tls and place.host not in LOOPBACK:
+        raise InputError(
+            f"{place} would be shown a password in the open; use mqtts:// or unset {CREDENTIALS} in the environment"
+        )
+    return settings.mqtt_user, settings.mqtt_password.get_secret_value() if settings.mqtt_password else None
+
+
+def context(settings: Settings) -> ssl.SSLContext:
+    """Whom to trust. Raises InputError for certificates that cannot be read."""
+    found = ssl.create_default_context()
     if settings.sources_ca_file is not None:
         try:
-            context.load_verify_locations(cafile=settings.sources_ca_file)
+            found.load_verify_locations(cafile=settings.sources_ca_file)
         except OSError as error:
             raise InputError(
                 f"WATTLINE_SOURCES_CA_FILE is {settings.sources_ca_file}, which holds no certificates: {error}"
             ) from None
-    return context
+    return found

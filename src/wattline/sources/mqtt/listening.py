@@ -3,6 +3,7 @@
 import time
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,25 +88,31 @@ class Collector:
         """Unit and column of a topic; or why it has none; or None for a metric that nobody asked for."""
         if text in self._routes:
             return self._routes[text]
-        found = self._read(text)
+        found = route_of(text, self._columns, unit_tag=self._unit_tag)
         if len(self._routes) < MOST_ROUTES:
             self._routes[text] = found
         return found
 
-    def _read(self, text: str) -> tuple[str, str] | str | None:
-        try:
-            topic = topics.parsed(text)
-        except topics.TopicError as error:
-            return f"topic: {error.reason}"
-        column = self._columns.get(topic.channel)
-        if column is None:
-            return None
-        unit = topic.tags.get(self._unit_tag)
-        if unit is None:
-            return f"topic: no tag {self._unit_tag}"
-        if not UNIT_NAME.fullmatch(unit):
-            return "topic: the unit's name cannot be a file name"
-        return unit, column
+
+def route_of(text: str, columns: Mapping[str, str], *, unit_tag: str) -> tuple[str, str] | str | None:
+    """Unit and column of a topic; or why it has none; or None for a metric that nobody asked for.
+
+    columns: channel of a topic (`Topic.channel`) -> column
+    unit_tag: key of the topic whose value names the unit
+    """
+    try:
+        topic = topics.parsed(text)
+    except topics.TopicError as error:
+        return f"topic: {error.reason}"
+    column = columns.get(topic.channel)
+    if column is None:
+        return None
+    unit = topic.tags.get(unit_tag)
+    if unit is None:
+        return f"topic: no tag {unit_tag}"
+    if not UNIT_NAME.fullmatch(unit):
+        return "topic: the unit's name cannot be a file name"
+    return unit, column
 
 
 def listen(
