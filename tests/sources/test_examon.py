@@ -168,6 +168,17 @@ class TestRows:
         assert len(spans) > 7
         assert all(metric["limit"] == 100 for asked in database.queries for metric in asked["metrics"])
 
+    def test_an_answer_that_is_too_large_is_asked_for_in_halves(
+        self, database: KairosDB, monkeypatch: pytest.MonkeyPatch
+    ):
+        fill(database)
+        whole = read(database)
+        monkeypatch.setattr(remote, "LARGEST_ANSWER", 8_000)
+        parts = read(database)
+        assert len(database.queries) > 3
+        for name, unit in whole.items():
+            assert np.array_equal(unit.series.values, parts[name].series.values)
+
     def test_more_samples_at_one_instant_than_the_limit_are_an_error(self, database: KairosDB):
         fill(database)
         with pytest.raises(InputError, match="raise `maximum_samples`, or lower `nodes_per_query`"):

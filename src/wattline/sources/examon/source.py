@@ -17,6 +17,7 @@ from wattline.sources.examon.options import Options
 from wattline.sources.examon.query import Page
 from wattline.sources.leftovers import handed_on, rows
 from wattline.sources.metrics import columns, rack_of, unit_of
+from wattline.sources.remote import TooLargeError
 from wattline.sources.source import NoSamplesError, Source, UnitSeries
 from wattline.sources.span import Span
 
@@ -161,15 +162,19 @@ def _page(database: Database, options: Options, page: Page, nodes: Sequence[str]
         aggregator=options.aggregator,
         limit=options.maximum_samples,
     )
-    found = answer.samples(database.post("datapoints/query", body), question)
-    if not found.full:
+    try:
+        found = answer.samples(database.post("datapoints/query", body), question)
+    except TooLargeError:
+        found = None
+    if found is not None and not found.full:
         yield found
         return
     halves = page.halves(options.step)
     if halves is None:
         raise InputError(
             f"there are {options.maximum_samples} samples and more of {len(nodes)} nodes within "
-            f"{page.end - page.start} ms; raise `maximum_samples`, or lower `nodes_per_query`"
+            f"{page.end - page.start} ms, or their answer is too large; raise `maximum_samples`, or lower "
+            "`nodes_per_query`"
         )
     for half in halves:
         yield from _page(database, options, half, nodes)
