@@ -2,19 +2,17 @@
 
 import json
 import logging
-import ssl
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import SecretStr
 
 from wattline.errors import InputError
-from wattline.trust import LOOPBACK, trusted
+from wattline.sources.credentials import AUTHORITY, Credentials, basic, bearer, checked, trust
+from wattline.trust import LOOPBACK
 
 ATTEMPTS = 4
 BACKOFF_SECONDS = 1.0
@@ -23,7 +21,6 @@ CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 256 * 2**20
 """In bytes: more than a page of a monitoring system should be, and less than the memory of a small machine."""
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-AUTHORITY = "WATTLINE_SOURCES_CA_FILE"
 
 log = logging.getLogger(__name__)
 
@@ -55,24 +52,6 @@ class TransientError(Exception):
         self.after = after
 
 
-class Credentials(NamedTuple):
-    """Who we are.
-
-    variables: names of the environment variables that say so, for errors
-    user, password: for HTTP's basic authentication; or
-    token: sent as a bearer
-    """
-
-    variables: str
-    user: str = ""
-    password: SecretStr | None = None
-    token: SecretStr | None = None
-
-    @property
-    def given(self) -> bool:
-        return bool(self.user or self.password or self.token)
-
-
 class Remote:
     """A server that answers with JSON. Use it within `with`.
 
@@ -95,15 +74,15 @@ class Remote:
         timeout_seconds: float,
         in_the_open: bool = False,
     ) -> None:
-        self.place = _checked(url, field, secret=credentials.given and not in_the_open)
+        self.place = checked(url, field, secret=credentials.given and not in_the_open)
         self._field = field
         self._variables = credentials.variables
         self._timeout = timeout_seconds
         self._client = httpx.Client(
-            auth=_basic(credentials),
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip", **_bearer(credentials)},
+            auth=basic(credentials),
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip", **bearer(credentials)},
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-            verify=_trust(authority),
+            verify=trust(authority),
             follow_redirects=False,
             # A proxy would be told in the open what is meant for this machine alone.
             trust_env=urlsplit(self.place).hostname not in LOOPBACK,
@@ -230,44 +209,3 @@ def _said(content: Any) -> str:
 
 def _seconds(text: str) -> float:
     return float(text) if text.isdigit() and len(text) < 6 else 0.0
-
-
-def _basic(credentials: Credentials) -> httpx.BasicAuth | None:
-    if not credentials.user:
-        return None
-    return httpx.BasicAuth(credentials.user, credentials.password.get_secret_value() if credentials.password else "")
-
-
-def _bearer(credentials: Credentials) -> Mapping[str, str]:
-    if credentials.token is None:
-        return {}
-    text = credentials.token.get_secret_value().strip()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise InputError(f"the token in {credentials.variables} holds a character that no token has; set it anew")
-    return {"Authorization": f"Bearer {text}"}
-
-
-def _checked(url: str, field: str, *, secret: bool) -> str:
-    example = "e.g. https://monitoring.example.org"
-    try:
-        parts = urlsplit(url)
-        named, _ = parts.username or parts.password, parts.port
-    except ValueError:
-        raise InputError(f"{field} is no address; correct it, {example}") from None
-    if named or "@" in url or parts.query or parts.fragment:
-        raise InputError(f"{field} holds more than a place; credentials come from the environment, take them out")
-    if not parts.hostname or parts.scheme not in ("http", "https"):
-        raise InputError(f"{field} is {url!r}, which is no address; correct it, {example}")
-    if secret and parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise InputError(
-            f"{field} is {url!r}, where credentials would be sent in the open; use https, or set "
-            "`password_in_the_open` where the network between is yours"
-        )
-    return url.rstrip("/")
-
-
-def _trust(authority: Path | None) -> ssl.SSLContext | bool:
-    try:
-        return trusted(authority)
-    except OSError:  # an ssl.SSLError is one, too
-        raise InputError(f"{authority} holds no certificates; correct {AUTHORITY}") from None

@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 from wattline.errors import InputError
 from wattline.settings import settings
-from wattline.sources.remote import AnswerError, Credentials, Remote
+from wattline.sources.credentials import Credentials
+from wattline.sources.remote import AnswerError, Remote
 
 FIELD = "ingest.options.examon.url"
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from wattline.errors import InputError
 from wattline.settings import Settings
+from wattline.sources.credentials import Credentials
 from wattline.sources.prometheus import answer
 from wattline.sources.prometheus.answer import Reading, Samples
 from wattline.sources.prometheus.options import Options
-from wattline.sources.remote import AnswerError, Credentials, Remote, TooLargeError
+from wattline.sources.remote import AnswerError, Remote, TooLargeError
 
 FIELD = "ingest.options.prometheus.url"
 MOST_POINTS = 11_000
