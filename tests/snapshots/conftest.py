@@ -46,7 +46,9 @@ def write(samples: Samples) -> None:
     Path(FILE).write_text(json.dumps(samples))
 
 
-def take(begin: float = 0.0, end: float = 60.0, *, page_hours: float = 6.0, fresh: bool = False, **options: Any) -> Path:
+def take(
+    begin: float = 0.0, end: float = 60.0, *, page_hours: float = 6.0, fresh: bool = False, **options: Any
+) -> Path:
     """Take a snapshot of the hours from `begin` until `end`, without DVC."""
     question = Question(
         SOURCE, {"file": FILE, **options}, 7, hours(begin), hours(end), page_hours=page_hours, fresh=fresh

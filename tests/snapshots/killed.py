@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet  # noqa: F401 - before the forks, which then cost little
+
 import snapshots.telemetry  # noqa: F401
 from snapshots.conftest import FILE, START, take
 

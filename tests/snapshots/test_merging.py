@@ -55,7 +55,9 @@ def test_any_pulls_end_as_a_dictionary_would(project, pulls, page_hours):
         os.chdir(folder)
         for samples, begin, length in pulls:
             write(by_unit(samples))
-            inside = {(unit, column, hour): value for unit, column, hour, value in samples if begin <= hour < begin + length}
+            inside = {
+                (unit, column, hour): value for unit, column, hour, value in samples if begin <= hour < begin + length
+            }
             model |= inside
             if inside:
                 take(begin, begin + length, page_hours=page_hours)
@@ -68,7 +70,9 @@ def test_any_pulls_end_as_a_dictionary_would(project, pulls, page_hours):
 
 
 def series(minutes: list[float], power: list[float], load: list[float], *, target: list[float] | None = None) -> Series:
-    at = np.array([round((START + timedelta(minutes=one)).timestamp() * 1e9) for one in minutes]).astype("datetime64[ns]")
+    at = np.array([round((START + timedelta(minutes=one)).timestamp() * 1e9) for one in minutes]).astype(
+        "datetime64[ns]"
+    )
     values = np.stack([power, load], axis=1).astype(np.float32)
     return Series("n1", "rack-1", at, values, np.array(target if target else [np.nan] * len(minutes)))
 
@@ -93,7 +97,9 @@ class TestRows:
 
     def test_instants_that_differ_by_less_than_is_stored_are_one(self):
         rows = series([0, 1e-9 / 60 * 300, 1], [1, 2, 3], [1, 2, 3])
-        shifted = Series("n1", "r", rows.timestamps + np.array([0, 300, 0], dtype="timedelta64[ns]"), rows.values, rows.target)
+        shifted = Series(
+            "n1", "r", rows.timestamps + np.array([0, 300, 0], dtype="timedelta64[ns]"), rows.values, rows.target
+        )
         assert not is_in_order(shifted)
         assert merged([shifted]).values[:, 0].tolist() == [2, 3]
 
