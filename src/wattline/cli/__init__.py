@@ -7,6 +7,7 @@ import typer
 from wattline.cli import (
     ci,
     deployment,
+    drift,
     energy,
     monitoring,
     notebooks,
@@ -33,6 +34,7 @@ for part in (
     server.app,
     deployment.app,
     monitoring.app,
+    drift.app,
     notebooks.app,
     staging.app,
     sweep.app,

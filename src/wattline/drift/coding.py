@@ -65,7 +65,7 @@ def coded(values: FloatArray, known: Sequence[FloatArray]) -> Codes:
     """(rows, columns) place of each value: 0 for a missing one, odd between two edges, even on one."""
     codes = np.zeros(values.shape, np.uint8)
     for column, borders in enumerate(known):
-        mine = values[:, column]
+        mine = np.ascontiguousarray(values[:, column])
         below = np.searchsorted(borders, mine, "left")
         padded = np.append(borders, np.float32(np.nan))
         codes[:, column] = np.where(np.isnan(mine), 0, 1 + 2 * below + (padded[below] == mine))

@@ -67,7 +67,8 @@ def _change(one: ColumnDrift) -> str:
         return f"stuck in {', '.join(one.stuck[:NAMED])}"
     if one.missing - one.reference_missing > one.limit:
         return f"{one.missing:.0%} missing, were {one.reference_missing:.0%}"
-    return f"median {one.median:.4g} {one.unit}, was {one.reference_median:.4g}"
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    return f"median {one.median:.4g}{unit}, was {one.reference_median:.4g}"
 
 
 def _columns(

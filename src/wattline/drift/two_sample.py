@@ -25,10 +25,12 @@ from wattline.drift.rows import Rows
 
 PARTS = 20
 """Stretches without a common row that the reference has at least."""
-STARTS = 128
+STARTS = 64
 """Stretches that windows are drawn from, evenly spread over the reference."""
 LONGEST_BLOCK = 4096
 """Rows of a unit in one stretch: more would only take time."""
+MOST_DRAWN = 4096
+"""Things that one draw takes: with more, it differs no more from what it is drawn from."""
 CONFIDENCE = 0.95
 """That no more than a `risk` of all possible windows exceed the limit, which is taken from some of them."""
 
@@ -53,7 +55,7 @@ def compare(
     known = reference.of(list(sample.values)) if same_units else reference
     borders = edges(reference.pooled())
     before, now = Coded.of(known, borders), Coded.of(sample, borders)
-    wanted = now.sizes if same_units else _longest(now, before)
+    wanted = now.sizes if same_units else _usual(now, before)
     weights = (now.sizes if same_units else before.sizes).astype(np.float64)
     weights = weights / weights.sum()
     generator = np.random.default_rng(seed)
@@ -65,7 +67,7 @@ def compare(
     return Comparison(np.abs(found).max(axis=1), limits)
 
 
-def _longest(sample: Coded, reference: Coded) -> NDArray[np.int64]:
+def _usual(sample: Coded, reference: Coded) -> NDArray[np.int64]:
     """(units of the reference,) rows of a unit of the sample: half of its units have no more."""
     return np.full(len(reference.sizes), int(np.median(sample.sizes)), np.int64)
 
@@ -80,14 +82,11 @@ def _between_times(
     weights: (units,) whose sum is 1
     """
     sizes = np.clip(np.minimum(wanted, known.sizes // PARTS), 1, LONGEST_BLOCK)
-    stretches = _stretches(known, sizes, weights)
-    even = np.full(STARTS, 1 / STARTS)
-    found = np.zeros((splits, known.codes.shape[1] * PLACES))
-    for rows, sign in ((wanted, 1), (known.sizes, -1)):
-        many = max(1, int(rows.sum() / sizes.sum()))
-        found += sign * generator.multinomial(many, even, splits) / many @ stretches
-    spread: Floats = found.reshape(splits, -1, PLACES) * _of_drawn(PARTS)
-    return spread
+    sample, reference = (
+        _drawn(STARTS, max(1, int(rows.sum() / sizes.sum())), splits, generator) for rows in (wanted, known.sizes)
+    )
+    spread: Floats = (sample - reference) @ _stretches(known, sizes, weights)
+    return spread.reshape(splits, -1, PLACES) * _of_drawn(PARTS)
 
 
 def _stretches(known: Coded, sizes: NDArray[np.int64], weights: Floats) -> Floats:
@@ -107,14 +106,21 @@ def _stretches(known: Coded, sizes: NDArray[np.int64], weights: Floats) -> Float
 def _between_units(known: Coded, count: int, splits: int, generator: np.random.Generator) -> Floats:
     """(splits, columns, PLACES) distribution functions of `count` units less those of as many as the reference has."""
     units = len(known.sizes)
-    even = np.full(units, 1 / units)
-    drawn = [generator.multinomial(many, even, splits).astype(np.float64) for many in (count, units)]
+    drawn = [_drawn(units, many, splits, generator) for many in (count, units)]
     found = np.empty((splits, known.codes.shape[1], PLACES))
     for column in range(known.codes.shape[1]):
         counts = known.counts(column).cumsum(axis=1)
         sample, reference = ((times @ counts) / (times @ known.sizes)[:, None] for times in drawn)
         found[:, column] = sample - reference
     return found * _of_drawn(units)
+
+
+def _drawn(count: int, many: int, splits: int, generator: np.random.Generator) -> Floats:
+    """(splits, count) share of each of `count` things among `many` that are drawn from them with replacement."""
+    size = min(many, MOST_DRAWN)
+    picked = generator.integers(count, size=(splits, size)) + np.arange(splits)[:, None] * count
+    shares: Floats = np.bincount(picked.ravel(), minlength=splits * count).reshape(splits, count) / size
+    return shares
 
 
 def _of_drawn(count: int) -> float:
