@@ -11,7 +11,7 @@ from wattline.charts.monitoring import SHOWN, bars
 
 SIDE_BY_SIDE = 3
 POINTS = 400
-"""Values of each line: quantiles, evenly spread."""
+"""Values of each line: quantiles, evenly spread over the middle 99 %, so that one spike does not hide the rest."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def moved(distances: Mapping[str, tuple[float, float, bool]], columns: Sequence[
         for values, name, color in ((column.current, "current", CANDIDATE), (column.reference, "reference", OTHER)):
             known = values[np.isfinite(values)]
             if len(known):
-                levels = np.linspace(0, 1, POINTS)
+                levels = np.linspace(0.005, 0.995, POINTS)
                 axes.plot(np.quantile(known, levels), levels * 100, color=color, label=name, linewidth=1.2)
         axes.set_xlabel(f"{column.name} [{column.unit}]", fontsize=8)
         axes.tick_params(labelsize=7)
