@@ -10,7 +10,7 @@ OVERVIEW, COMPARISON, UNITS = "overview.png", "comparison.html", "units.csv"
 
 
 def run(*, profile: ProfileParams) -> None:
-    """Write reports/profile.json, its page, figures of each unit, the overview over time and the comparison of parts."""
+    """Write reports/profile.json, its page, figures of each unit, the overview and the comparison of parts."""
     dataset = splits.read_dataset()
     figures, units, sample = profiled(dataset, rows=profile.rows)
     compared = comparison.render(sample, [column.name for column in dataset.columns])
