@@ -124,13 +124,18 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def explained(section: type[BaseModel]) -> dict[str, str]:
-    """Key -> what the docstring says after `key:` (or `key, other:`), up to the next key or an empty line."""
+    """Key -> what the docstring says after `key:` (or `key, other:`), up to the next key or an empty line.
+
+    A section that adds to another one explains what it adds; the other one has explained the rest.
+    """
     names = "|".join(section.model_fields)
-    parts = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", cleandoc(section.__doc__ or ""), flags=re.M)
     found: dict[str, str] = {}
-    for keys, text in zip(parts[1::2], parts[2::2], strict=True):
-        meaning = " ".join(text.split("\n\n")[0].split()).rstrip(".")
-        found |= dict.fromkeys(keys.split(", "), meaning)
+    for kind in reversed(section.__mro__):
+        text = cleandoc(vars(kind).get("__doc__") or "")
+        parts = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", text, flags=re.M)
+        for keys, meaning in zip(parts[1::2], parts[2::2], strict=True):
+            first = " ".join(meaning.split("\n\n")[0].split()).rstrip(".")
+            found |= dict.fromkeys(keys.split(", "), first)
     return found
 
 
@@ -161,7 +166,7 @@ def type_name(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(type_name(one) for one in inner if one is not type(None))
     if origin is Annotated:
-        return spelled(inner[0], inner[1].metadata)
+        return spelled(inner[0], [one for part in inner[1:] for one in getattr(part, "metadata", (part,))])
     if origin is tuple:
         return f"list of {type_name(inner[0])}"
     if origin is not None:

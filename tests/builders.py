@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from wattline import files, signing
 from wattline.records import (
     Attempt,
+    Axis,
     Candidate,
     Champion,
     Column,
@@ -197,6 +198,7 @@ def write_data(raw: Path, prepared: Path) -> Dataset:
         data=DATASET.id,
         dataset=DATASET.name,
         cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
         columns=COLUMNS,
         parts=(),
         files={"node-01.parquet": hashlib.sha256(ROWS).hexdigest()},

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs Debian's packages that tests need: install.sh FOLDER charliecloud|containers|executor|monitoring|postgres|registry|slurm. Quiet, and quick where all is there.
+# Installs Debian's packages that tests need: install.sh FOLDER charliecloud|containers|executor|monitoring|mqtt|postgres|registry|slurm. Quiet, and quick where all is there.
 # charliecloud: ch-run, installed; ch-convert, unpacked, since its package would bring Docker's daemon.
 # containers: builds and runs images; needs root.
 # monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
+# mqtt: mosquitto, a broker, with the libraries that this machine lacks; unpacked for the same reason.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
 # registry: a registry of images, unpacked for the same reason.
 # slurm: Slurm with accounting, and MariaDB for it; installed, as Slurm looks for its plugins in /usr/lib. Daemons are not started.
@@ -39,6 +40,17 @@ monitoring() {
     command -v amtool > /dev/null || [ -x "$folder/tools/usr/bin/amtool" ] || absent+=(prometheus-alertmanager)
     [ ${#absent[@]} -gt 0 ] || return 0
     apt update
+    unpack "${absent[@]}"
+}
+
+mqtt() {
+    local absent
+    if command -v mosquitto > /dev/null || [ -x "$folder/tools/usr/sbin/mosquitto" ]; then return; fi
+    apt update
+    mapfile -t absent < <(
+        apt --simulate install --no-install-recommends mosquitto |
+            awk '$1 == "Inst" && $3 !~ /^\[/ && $2 !~ /^adduser/ {print $2}'
+    )
     unpack "${absent[@]}"
 }
 

@@ -29,6 +29,9 @@ CARDS = Path("model_cards")
 DATASET_CARD = Path("data/croissant.json")
 """Above both folders that it describes: what reads it looks for their files from there."""
 
+PIECE_BYTES = 4 << 20
+"""Rows that are read at a time from a file that may be larger than the memory."""
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
@@ -202,18 +205,38 @@ def series_bytes(series: "Series", columns: Iterable[str]) -> bytes:
     return table_bytes(pyarrow.table(arrays))
 
 
-def read_series(path: Path, columns: Iterable[str], *, group: str) -> "Series":
-    """Read what `write_series` wrote."""
-    import numpy as np
+def read_series(path: Path, columns: Iterable[str], *, group: str, history: int = 0) -> "Series":
+    """Read what `write_series` wrote.
+
+    history: how many rows lead those that are judged
+    """
     from pyarrow import parquet
+
+    return _series(parquet.read_table(path), path, columns, group=group, history=history)
+
+
+def read_pieces(path: Path, columns: Iterable[str], *, group: str) -> Iterator["Series"]:
+    """The same rows some at a time, for files that are larger than the memory."""
+    import pyarrow
+    from pyarrow import parquet
+
+    names = list(columns)
+    # Without a buffer, which each column has, a whole group of rows would be read at once.
+    with parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
+        for batch in file.iter_batches(batch_size=max(1, PIECE_BYTES // (4 * len(names) + 16)), use_threads=False):
+            yield _series(pyarrow.Table.from_batches([batch]), path, names, group=group)
+
+
+def _series(table: "pyarrow.Table", path: Path, columns: Iterable[str], *, group: str, history: int = 0) -> "Series":
+    import numpy as np
 
     from wattline.task import Series
 
-    table = parquet.read_table(path)
     return Series(
         unit=path.stem,
         group=group,
         timestamps=table["timestamp"].to_numpy().astype("datetime64[ns]"),
         values=np.stack([table[name].to_numpy() for name in columns], axis=1).astype(np.float32, copy=False),
         target=table["target"].to_numpy(),
+        history=history,
     )

@@ -19,25 +19,33 @@ MAXIMUM_ROWS_IN_SLOT = 2
 """With more, on average, most rows would be dropped: the cadence is wrong, not the collector."""
 
 
-def on_grid(series: Series, *, cadence_seconds: float) -> Series:
-    """Place rows at the nearest multiples of the cadence from the first one; slots without a row hold NaN.
+def on_grid(series: Series, *, cadence_seconds: float, origin: np.datetime64 | None = None) -> Series:
+    """Place rows at the nearest multiples of the cadence from `origin`; slots without a row hold NaN.
 
+    origin: the instant from which all units count, so that equal timestamps mean the same step everywhere; the first
+        row, where there is one unit alone
     Two rows in one slot: the later one stays. Raises InputError when the rows do not fit the cadence at all.
     """
     step = np.int64(round(cadence_seconds * 1e9))
-    nanoseconds = series.timestamps.astype(np.int64)
-    slots = (nanoseconds - nanoseconds[0] + step // 2) // step
-    length, filled = int(slots[-1]) + 1, len(np.unique(slots))
+    begin = (series.timestamps[0] if origin is None else origin).astype("datetime64[ns]").astype(np.int64)
+    slots = (series.timestamps.astype(np.int64) - begin + step // 2) // step
+    first = slots[0]
+    length, filled = int(slots[-1] - first) + 1, len(np.unique(slots))
     if length > MAXIMUM_GRID_GROWTH * len(slots) or len(slots) > MAXIMUM_ROWS_IN_SLOT * filled:
         raise InputError(
             f"unit {series.unit}: {len(slots)} rows lie on {length} steps of {cadence_seconds:g} s; "
-            "set the source's cadence_seconds to the real distance of two rows"
+            "set the source's cadence_seconds to the real distance of two rows, or prepare.windows to several of them"
         )
     values = np.full((length, series.values.shape[1]), np.nan, dtype=np.float32)
     target = np.full(length, np.nan)
-    values[slots], target[slots] = series.values, series.target
-    timestamps = (nanoseconds[0] + np.arange(length) * step).astype("datetime64[ns]")
+    values[slots - first], target[slots - first] = series.values, series.target
+    timestamps = (begin + (first + np.arange(length)) * step).astype("datetime64[ns]")
     return Series(series.unit, series.group, timestamps, values, target)
+
+
+def origin(dataset: Dataset) -> np.datetime64:
+    """From which all units of a dataset count their steps: its first row."""
+    return np.datetime64(min(_nanoseconds(unit.start) for unit in dataset.units), "ns")
 
 
 def boundaries(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> NDArray[np.datetime64]:
@@ -56,12 +64,20 @@ def boundaries(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> NDAr
     return np.array([validation, test], dtype="datetime64[ns]")
 
 
-def cut(series: Series, instants: NDArray[np.datetime64]) -> Iterator[Series]:
-    """Rows before, between and from the two instants."""
+def cut(series: Series, instants: NDArray[np.datetime64], *, gap: int = 0) -> Iterator[Series]:
+    """Rows before, between and from the two instants.
+
+    gap: so many rows before each instant belong to no part. They lead the part after them as history, which is not
+        judged, since its first windows begin with them
+    """
     edges = [0, *np.searchsorted(series.timestamps, instants), len(series.timestamps)]
-    for begin, end in pairwise(edges):
-        rows = slice(begin, end)
-        yield Series(series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows])
+    for place, (begin, end) in enumerate(pairwise(edges)):
+        history = min(gap, int(begin - edges[place - 1])) if place else 0
+        last = max(begin, end - gap) if place < 2 else end
+        rows = slice(begin - history, last)
+        yield Series(
+            series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows], history
+        )
 
 
 def _nanoseconds(instant: datetime) -> int:

@@ -1,6 +1,6 @@
 """Raw and prepared rows as stages read them: verified against their digests before any of them is used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,13 @@ def read_unit(unit: UnitRows, columns: Iterable[Column], *, folder: Path = files
     return files.read_series(path, [column.name for column in columns], group=unit.group)
 
 
+def read_unit_pieces(unit: UnitRows, columns: Iterable[Column], *, folder: Path = files.RAW) -> Iterator[Series]:
+    """The same, some rows at a time, for a unit that is larger than the memory."""
+    path = folder / f"{unit.name}.parquet"
+    verify(path, unit.sha256, maker="ingest")
+    yield from files.read_pieces(path, [column.name for column in columns], group=unit.group)
+
+
 def read_manifest(folder: Path = files.PREPARED) -> Manifest:
     """Read the record of the prepared rows."""
     return files.read_record(folder / MANIFEST, Manifest)
@@ -47,7 +54,7 @@ def read_split(split: str, *, folder: Path = files.PREPARED) -> Split:
         if part.split == split:
             path = folder / split / f"{part.unit}.parquet"
             verify(path, manifest.files[f"{split}/{part.unit}.parquet"], maker="prepare")
-            series[part.unit] = files.read_series(path, names, group=part.group)
+            series[part.unit] = files.read_series(path, names, group=part.group, history=part.history)
     return series
 
 
@@ -80,7 +87,7 @@ def with_history(split: Split, earlier: Split) -> Split:
             timestamps=np.concatenate([before.timestamps, series.timestamps]),
             values=np.concatenate([before.values, series.values]),
             target=np.concatenate([before.target, series.target]),
-            history=len(before.timestamps),
+            history=len(before.timestamps) + series.history,
         )
     return joined
 

@@ -100,13 +100,13 @@ def test_a_step_of_known_power_is_read_after_it_has_ended(metered: Cluster):
 
 
 def test_two_nodes_are_added_up_while_they_run(metered: Cluster, reader: str):
-    script = f"srun bash -c 'if [ $SLURM_PROCID = 0 ]; then {reader} 4; else sleep 8; fi'"
+    script = f"srun bash -c 'if [ $SLURM_PROCID = 0 ]; then {reader} 4; else sleep 12; fi'"
     job = metered.submit(*ALONE, "-N2", "--ntasks-per-node=1", script=script)
     metered.wait(job)
     assert near(energy_in(metered.output(job)), 75)
     # The count of each node ends with its last process.
     shares = step_energy(job, "0").parameters
-    assert float(shares["node n2"].removesuffix(" J")) == pytest.approx(25 * 8, abs=25 * TOLERANCE_SECONDS)
+    assert float(shares["node n2"].removesuffix(" J")) == pytest.approx(25 * 12, abs=25 * TOLERANCE_SECONDS)
 
 
 def test_two_nodes_are_added_up_and_told_apart_afterwards(metered: Cluster):

@@ -18,7 +18,7 @@ from wattline.monitoring import look
 from wattline.monitoring.look import Options
 from wattline.monitoring.records import Look
 from wattline.params.serving import LogParams, ObserveParams
-from wattline.records import Candidate, Manifest, Part
+from wattline.records import Axis, Candidate, Manifest, Part
 from wattline.serving.ids import new_id
 from wattline.serving.inference.engine import Engine
 from wattline.serving.observing.observations import Observations, Sample
@@ -136,7 +136,13 @@ def make(folder: Path) -> Project:
             part = {"unit": unit, "group": unit, "split": split, "rows": len(mine), "start": START, "end": START}
             parts.append(Part.model_validate(part))
     manifest = Manifest(
-        data=DATASET.id, dataset=DATASET.name, cadence_seconds=60, columns=COLUMNS, parts=tuple(parts), files=digests
+        data=DATASET.id,
+        dataset=DATASET.name,
+        cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
+        columns=COLUMNS,
+        parts=tuple(parts),
+        files=digests,
     )
     files.write_text(prepared / "manifest.json", manifest.to_json())
     return Project(folder, candidate)

@@ -103,7 +103,7 @@ def prepared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_splits() -> PrepareParams:
-    return PrepareParams(validation_fraction=0.25, test_fraction=0.4, minimum_rows=50)
+    return PrepareParams(validation_fraction=0.25, test_fraction=0.4, minimum_rows=50, gap_steps=0)
 
 
 def few_resamples() -> EvaluateParams:

@@ -14,6 +14,7 @@ from wattline import files, params
 from wattline.energy.paired.figures import per_1000
 from wattline.params import DecideParams, GatesParams
 from wattline.records import (
+    Axis,
     Candidate,
     Champion,
     Column,
@@ -94,6 +95,7 @@ def project(tmp_path, monkeypatch):
         data=dataset.id,
         dataset="sample",
         cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
         columns=(COLUMN,),
         parts=(),
         files={"test/n0.parquet": put(files.PREPARED / "test/n0.parquet", b"prepared")},

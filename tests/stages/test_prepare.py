@@ -13,6 +13,7 @@ from wattline import files, splits
 from wattline.errors import InputError, IntegrityError
 from wattline.moments import Moments
 from wattline.params import PrepareParams
+from wattline.params.stages import WindowParams
 from wattline.records import Column, Dataset, UnitRows
 from wattline.stages import prepare
 from wattline.stages.prepare import Preparation, check_order
@@ -78,6 +79,46 @@ def test_every_row_is_in_one_part_and_parts_follow_each_other():
         np.testing.assert_array_equal(np.concatenate([one.timestamps for one in found]), raw.timestamps)
         np.testing.assert_array_equal(np.concatenate([one.values for one in found]), raw.values)
         np.testing.assert_array_equal(np.concatenate([one.target for one in found]), raw.target)
+
+
+def test_a_gap_before_each_part_is_in_none_and_leads_the_next_as_history():
+    store(node("n0"))
+    run(small_splits().model_copy(update={"gap_steps": 5}))
+    train, validation, test = (splits.read_split(split)["n0"] for split in prepare.SPLITS)
+    raw = node("n0")
+    assert [len(train), len(validation), len(test)] == [175, 55, 160]
+    assert [train.history, validation.history, test.history] == [0, 5, 5]
+    joined = np.concatenate([one.timestamps for one in (train, validation, test)])
+    np.testing.assert_array_equal(joined, raw.timestamps)  # windows find every row that they begin with
+    assert validation.timestamps[5] - train.timestamps[-1] == np.timedelta64(6, "m")
+    assert np.isnan(validation.target[:5]).all()
+    with_context = splits.read_test()["n0"]
+    assert (len(with_context), with_context.history) == (160, 65)
+    np.testing.assert_array_equal(with_context.windows(3)[0], raw.values[238:241])
+
+
+def test_all_units_stand_on_the_same_instants_and_a_missing_row_shifts_nobody():
+    store(node("n0", gap=slice(50, 60)), node("n1", late=30, gap=slice(0, 1)))
+    shifted = node("n2")
+    early = shifted.timestamps + np.timedelta64(11, "s")
+    store(node("n0"), Series("n2", "rack-1", early, shifted.values, shifted.target))
+    run()
+    found = [rows.timestamps for rows in splits.read_split("test").values()]
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_perturbed_test_rows_leave_constants_and_train_rows_as_they_are():
+    def written() -> dict[str, str]:
+        run(small_splits().model_copy(update={"windows": WindowParams(seconds=120.0), "gap_steps": 1}))
+        return {name: digest for name, digest in splits.read_manifest().files.items() if not name.startswith("test/")}
+
+    raw = node("n0", rows=1200)
+    store(raw)
+    before = written()
+    values = raw.values.copy()
+    values[720:] = 1e7
+    store(Series(raw.unit, raw.group, raw.timestamps, values, raw.target))
+    assert written() == before
 
 
 def test_no_unit_is_trained_on_rows_that_are_younger_than_anothers_test():

@@ -10,6 +10,7 @@ from builders import energy
 from pydantic import ValidationError
 
 from wattline.records import (
+    Axis,
     Candidate,
     Champion,
     Check,
@@ -85,6 +86,7 @@ RECORDS = [
         data="aa",
         dataset="sample",
         cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
         columns=(POWER,),
         parts=(Part(unit="n0", group="rack-0", split="train", rows=5, start=DAY, end=DAY),),
         files={"train/n0.parquet": "aa"},

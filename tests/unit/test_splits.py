@@ -9,7 +9,7 @@ from builders import COLUMNS, series
 
 from wattline import files, splits
 from wattline.errors import InputError, IntegrityError
-from wattline.records import Dataset, Manifest, Part, UnitRows
+from wattline.records import Axis, Dataset, Manifest, Part, UnitRows
 from wattline.task import Constants, Series
 
 NAMES = [column.name for column in COLUMNS]
@@ -67,6 +67,7 @@ def prepared(tmp_path, monkeypatch):
         data=dataset.id,
         dataset="d",
         cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
         columns=COLUMNS,
         parts=tuple(
             Part.model_validate(

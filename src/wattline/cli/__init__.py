@@ -9,9 +9,12 @@ from wattline.cli import (
     deployment,
     drift,
     energy,
+    jobs,
+    live,
     monitoring,
     notebooks,
     pipeline,
+    publishing,
     registry,
     server,
     site,
@@ -36,11 +39,14 @@ for part in (
     monitoring.app,
     drift.app,
     notebooks.app,
+    live.app,
+    publishing.app,
     staging.app,
     sweep.app,
 ):
     app.add_typer(part)
 app.add_typer(energy.app, name="energy")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
 app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)

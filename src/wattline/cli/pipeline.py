@@ -38,6 +38,19 @@ def card(
 
 
 @app.command()
+def features(
+    as_of: Annotated[str, typer.Option("--as-of", help="an instant, e.g. 2026-01-05T12:00:00Z")],
+    unit: Annotated[list[str] | None, typer.Option(help="one of data/raw; all, where none is given")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="rows; as many as the candidate wants")] = None,
+    out: Annotated[Path | None, typer.Option(help="a Parquet file; JSON lines on the terminal otherwise")] = None,
+) -> None:
+    """Give what a model would have been given at an instant: nothing observed then or later is in it."""
+    from wattline.features import report
+
+    report.run(as_of, units=unit or [], steps=steps, out=out, say=typer.echo)
+
+
+@app.command()
 def decision() -> None:
     """Print the decision on the candidate, one line for each gate."""
     from wattline import files

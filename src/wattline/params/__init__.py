@@ -25,6 +25,7 @@ from wattline.params.gates import (
     SlicesLimits,
 )
 from wattline.params.hpc import HpcParams, ResourcesParams
+from wattline.params.live import LiveParams
 from wattline.params.monitoring import MonitoringParams
 from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
@@ -72,6 +73,7 @@ __all__ = [
     "IngestParams",
     "KnobParams",
     "LatencyLimits",
+    "LiveParams",
     "LoadParams",
     "MeasureParams",
     "MonitoringParams",
@@ -152,6 +154,7 @@ class Params(Section):
     hpc: what each stage needs where it runs as a job
     notebooks: how long they may take
     snapshots: how rows are pulled for them
+    live: a fleet that is scored as its samples arrive
     """
 
     task: TaskParams
@@ -163,6 +166,7 @@ class Params(Section):
     hpc: HpcParams = HpcParams()
     notebooks: NotebookParams = NotebookParams()
     snapshots: SnapshotsParams = SnapshotsParams()
+    live: LiveParams = LiveParams()
     block: Block
 
     @property
@@ -172,7 +176,7 @@ class Params(Section):
 
     def section(self, name: str) -> Any:
         """The section that a stage asks for by its parameter name."""
-        if name in ("task", "seed", "registry", "serving", "deployment", "monitoring", "hpc", "notebooks", "snapshots"):
+        if name in SHARED:
             return getattr(self, name)
         return getattr(self.block, "validate_" if name == "validate" else name)
 

@@ -32,16 +32,49 @@ class ProfileParams(Section):
     rows: int = Field(ge=100)
 
 
-class PrepareParams(Section):
-    """How rows are cut by time.
+Statistic = Literal["avg", "std", "min", "max", "count"]
 
+
+class WindowParams(Section):
+    """Irregular samples as windows.
+
+    seconds: length of a window; its edges are multiples of it since 1970, UTC [s]
+    statistics: what each column becomes, of avg, std, min, max and count, in this order
+    """
+
+    seconds: float = Field(gt=0, le=7 * 86_400)
+    statistics: tuple[Statistic, ...] = Field(default=("avg", "std", "min", "max", "count"), min_length=1)
+
+    @field_validator("seconds")
+    @classmethod
+    def _is_whole(cls, seconds: float) -> float:
+        if round(seconds * 1e9) < 1:
+            raise ValueError(f"must be at least a nanosecond, got {seconds}")
+        return seconds
+
+    @field_validator("statistics")
+    @classmethod
+    def _are_different(cls, statistics: tuple[Statistic, ...]) -> tuple[Statistic, ...]:
+        if len(set(statistics)) < len(statistics):
+            raise ValueError("names one twice; give each statistic once")
+        return statistics
+
+
+class PrepareParams(Section):
+    """How samples become rows, and rows are cut by time.
+
+    windows: samples of a window become one row; null: rows are as the source has them, at its cadence
     validation_fraction: last share of what is not test
     test_fraction: last share of the span; not used where the publisher has a test part
+    gap_steps: rows before validation and before test that are in no split, as many as a prediction looks ahead; they
+        only give context to the first windows after them
     minimum_rows: a unit with fewer recorded rows in any split is an error
     """
 
+    windows: WindowParams | None = None
     validation_fraction: float = Field(gt=0, lt=1)
     test_fraction: float = Field(gt=0, lt=1)
+    gap_steps: int = Field(default=1, ge=0, le=1_000_000)
     minimum_rows: int = Field(ge=1)
 
 

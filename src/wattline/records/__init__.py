@@ -1,7 +1,7 @@
 """The nouns that stages hand to each other: frozen, typed, JSON in and JSON out."""
 
 from wattline.records.base import Figure, Provenance, Record
-from wattline.records.data import Column, Dataset, Finding, Manifest, Part, SourceFile, UnitRows, Validation
+from wattline.records.data import Axis, Column, Dataset, Finding, Manifest, Part, SourceFile, UnitRows, Validation
 from wattline.records.decision import Check, Decision, EnergyFindings, Verdict
 from wattline.records.energy import Attempt, Energy, Scope, TrainingEnergy
 from wattline.records.energy_test import (
@@ -24,6 +24,7 @@ from wattline.records.snapshot import Partition, Snapshot, SnapshotUnit
 
 __all__ = [
     "Attempt",
+    "Axis",
     "Block",
     "Candidate",
     "Champion",

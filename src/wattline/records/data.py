@@ -84,8 +84,27 @@ class Dataset(Record):
         return sum(unit.rows for unit in self.units)
 
 
+class Axis(Record):
+    """The instants of rows, which all units share: `origin` and every multiple of the cadence from there.
+
+    window_seconds: length of the window before each instant whose samples are in its row; null where a row is one
+        sample of each column [s]
+    statistics: what each raw column became in a window, in order
+    raw_columns: columns of the samples
+    """
+
+    origin: datetime
+    window_seconds: float | None = None
+    statistics: tuple[str, ...] = ()
+    raw_columns: tuple[Column, ...] = ()
+
+
 class Part(Record):
-    """Rows of one unit in one split. Rows are on the grid: those that were never recorded count, and hold NaN."""
+    """Rows of one unit in one split. Rows are on the grid: those that were never recorded count, and hold NaN.
+
+    rows, start, end: of those that are judged
+    history: how many rows lead them in the file, and only give context to the first windows
+    """
 
     unit: str
     group: str
@@ -93,12 +112,14 @@ class Part(Record):
     rows: int = Field(ge=1)
     start: datetime
     end: datetime
+    history: int = Field(default=0, ge=0)
 
 
 class Manifest(Record):
     """What `prepare` wrote.
 
     data: id of the dataset it was made from
+    axis: when rows are
     files: path below `data/prepared/` -> SHA-256
     """
 
@@ -106,6 +127,7 @@ class Manifest(Record):
     dataset: str
     cadence_seconds: float = Field(gt=0)
     columns: tuple[Column, ...]
+    axis: Axis
     parts: tuple[Part, ...]
     files: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""prepare: put rows on a regular grid, cut them by time, and fit location and spread on the train part alone."""
+"""prepare: put samples on one time axis, cut rows by time, and fit location and spread on the train part alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wattline import files, splits, workers
+from wattline import files, grid, splits, windows, workers
 from wattline.errors import InputError
-from wattline.grid import boundaries, cut, on_grid
 from wattline.moments import Fit, Moments, fit
 from wattline.params import PrepareParams
 from wattline.progress import progress
-from wattline.records import Column, Dataset, Manifest, Part, Record, UnitRows
+from wattline.records import Axis, Column, Dataset, Manifest, Part, Record, UnitRows
 from wattline.task import Series, Task
 
 SPLITS = ("train", "validation", "test")
@@ -34,12 +33,15 @@ class Preparation(Record):
 class Cutting:
     """What a worker is to know of one unit.
 
+    cadence_seconds: of the raw rows [s]
+    origin: from which all units count their steps
     instants: first ones of validation and test, (2,) datetime64[ns]
     """
 
     unit: UnitRows
     columns: tuple[Column, ...]
     cadence_seconds: float
+    origin: np.datetime64
     instants: NDArray[np.datetime64]
 
 
@@ -49,7 +51,7 @@ class Prepared:
 
     contents: split -> its rows as Parquet
     fit: of its train rows
-    missing: rows of the grid without any value
+    missing: rows of the three parts without any value
     """
 
     parts: tuple[Part, ...]
@@ -66,7 +68,7 @@ def run(*, prepare: PrepareParams, task: Task) -> None:
     moments = Moments()
     missing = 0
     cuttings = ((unit.name, _cutting(unit, dataset, prepare)) for unit in dataset.units)
-    work = partial(prepared, task=task, minimum=prepare.minimum_rows)
+    work = partial(prepared, task=task, prepare=prepare)
     with files.replace_directory(files.PREPARED) as folder:
         with progress("prepare") as report, workers.each(work, cuttings, title="prepare") as results:
             for unit in results:
@@ -78,34 +80,48 @@ def run(*, prepare: PrepareParams, task: Task) -> None:
         check_order(parts, moments)
         check_variation(moments)
         digests[splits.CONSTANTS] = splits.write_constants(folder / splits.CONSTANTS, moments.constants())
-        manifest = _manifest(dataset, parts, digests)
+        manifest = _manifest(dataset, prepare, parts, digests)
         files.write_text(folder / splits.MANIFEST, manifest.to_json())
     files.write_report("prepare", _summary(manifest, missing))
 
 
 def _cutting(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> Cutting:
-    return Cutting(unit, dataset.columns, dataset.cadence_seconds, boundaries(unit, dataset, prepare))
+    instants = grid.boundaries(unit, dataset, prepare)
+    return Cutting(unit, dataset.columns, dataset.cadence_seconds, grid.origin(dataset), instants)
 
 
-def prepared(cutting: Cutting, *, task: Task, minimum: int) -> Prepared:
-    """Put the rows of one unit on the grid, cut them, and look at those to train on.
+def prepared(cutting: Cutting, *, task: Task, prepare: PrepareParams) -> Prepared:
+    """Put the samples of one unit on the time axis, cut its rows, and look at those to train on.
 
-    minimum: recorded rows that each part must have
     Raises IntegrityError when its file is not what `ingest` wrote, InputError when its rows cannot be used.
     """
-    raw = splits.read_unit(cutting.unit, cutting.columns)
-    series = on_grid(raw, cadence_seconds=cutting.cadence_seconds)
+    series = on_axis(cutting, prepare)
     judged = {}
-    for split, rows in zip(SPLITS, cut(series, cutting.instants), strict=True):
-        check_rows(rows, split, minimum=minimum)
+    for split, rows in zip(SPLITS, grid.cut(series, cutting.instants, gap=prepare.gap_steps), strict=True):
+        check_rows(rows, split, minimum=prepare.minimum_rows)
         judged[split] = with_target(rows, task)
-    names = [column.name for column in cutting.columns]
+    names = [column.name for column in columns_of(cutting.columns, prepare)]
     return Prepared(
         parts=tuple(_part(rows, split) for split, rows in judged.items()),
         contents={split: files.series_bytes(rows, names) for split, rows in judged.items()},
         fit=fit(judged["train"]),
-        missing=int(np.isnan(series.values).all(axis=1).sum()),
+        missing=sum(int(np.isnan(rows.judged().values).all(axis=1).sum()) for rows in judged.values()),
     )
+
+
+def on_axis(cutting: Cutting, prepare: PrepareParams) -> Series:
+    """Samples of one unit as rows at the instants that all units share. For windows they need not fit into memory."""
+    chosen = prepare.windows
+    if chosen is None:
+        raw = splits.read_unit(cutting.unit, cutting.columns)
+        return grid.on_grid(raw, cadence_seconds=cutting.cadence_seconds, origin=cutting.origin)
+    pieces = splits.read_unit_pieces(cutting.unit, cutting.columns)
+    return windows.windowed_pieces(pieces, seconds=chosen.seconds, statistics=chosen.statistics)
+
+
+def columns_of(columns: tuple[Column, ...], prepare: PrepareParams) -> tuple[Column, ...]:
+    """Columns of the rows that raw `columns` become."""
+    return columns if prepare.windows is None else windows.columns_of(columns, prepare.windows.statistics)
 
 
 def _write(folder: Path, unit: Prepared) -> dict[str, str]:
@@ -116,7 +132,7 @@ def _write(folder: Path, unit: Prepared) -> dict[str, str]:
 
 def check_rows(rows: Series, split: str, *, minimum: int) -> None:
     """Raise InputError when a unit has too few rows in a split to be learnt from or judged."""
-    recorded = int((~np.isnan(rows.values).all(axis=1)).sum())
+    recorded = int((~np.isnan(rows.judged().values).all(axis=1)).sum())
     if recorded < minimum:
         raise InputError(
             f"unit {rows.unit} has {recorded} recorded rows in {split}, prepare.minimum_rows is {minimum}; "
@@ -125,11 +141,12 @@ def check_rows(rows: Series, split: str, *, minimum: int) -> None:
 
 
 def with_target(rows: Series, task: Task) -> Series:
-    """Ask the task what each row is judged against. It sees the rows of one split only."""
-    target = np.asarray(task.target(rows), dtype=np.float64)
-    if target.shape != rows.timestamps.shape:
-        raise InputError(f"task.target gave shape {target.shape} for {len(rows.timestamps)} rows of unit {rows.unit}")
-    return Series(rows.unit, rows.group, rows.timestamps, rows.values, target)
+    """Ask the task what each row is judged against. It sees the judged rows of one split, and nothing else."""
+    target = np.asarray(task.target(rows.judged()), dtype=np.float64)
+    if target.shape != (len(rows),):
+        raise InputError(f"task.target gave shape {target.shape} for {len(rows)} rows of unit {rows.unit}")
+    target = np.concatenate([np.full(rows.history, np.nan), target])
+    return Series(rows.unit, rows.group, rows.timestamps, rows.values, target, rows.history)
 
 
 def check_variation(moments: Moments) -> None:
@@ -139,30 +156,46 @@ def check_variation(moments: Moments) -> None:
 
 
 def _part(rows: Series, split: str) -> Part:
-    start, end = (
-        datetime.fromtimestamp(int(instant.astype(np.int64)) / 1e9, tz=UTC) for instant in rows.timestamps[[0, -1]]
-    )
+    start, end = (_datetime(instant) for instant in rows.timestamps[[rows.history, -1]])
     return Part.model_validate(
         {
             "unit": rows.unit,
             "group": rows.group,
             "split": split,
-            "rows": len(rows.timestamps),
+            "rows": len(rows),
             "start": start,
             "end": end,
+            "history": rows.history,
         }
     )
 
 
-def _manifest(dataset: Dataset, parts: list[Part], digests: dict[str, str]) -> Manifest:
+def _manifest(dataset: Dataset, prepare: PrepareParams, parts: list[Part], digests: dict[str, str]) -> Manifest:
     return Manifest(
         data=dataset.id,
         dataset=dataset.name,
-        cadence_seconds=dataset.cadence_seconds,
-        columns=dataset.columns,
+        cadence_seconds=dataset.cadence_seconds if prepare.windows is None else prepare.windows.seconds,
+        columns=columns_of(dataset.columns, prepare),
+        axis=_axis(dataset, prepare),
         parts=tuple(parts),
         files=dict(sorted(digests.items())),
     )
+
+
+def _axis(dataset: Dataset, prepare: PrepareParams) -> Axis:
+    chosen = prepare.windows
+    if chosen is None:
+        return Axis(origin=_datetime(grid.origin(dataset)))
+    return Axis(
+        origin=datetime.fromtimestamp(0, tz=UTC),
+        window_seconds=chosen.seconds,
+        statistics=chosen.statistics,
+        raw_columns=dataset.columns,
+    )
+
+
+def _datetime(instant: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(instant.astype("datetime64[ns]").astype(np.int64)) / 1e9, tz=UTC)
 
 
 def _summary(manifest: Manifest, missing: int) -> Preparation:

@@ -16,7 +16,7 @@ from builders import COLUMNS, decision, evaluation, measurement, signing_key, wr
 from safetensors.numpy import save
 
 from wattline import files, signing
-from wattline.records import Candidate, Dataset, Manifest, Part, UnitRows
+from wattline.records import Axis, Candidate, Dataset, Manifest, Part, UnitRows
 from wattline.registry.archive import ArchivedFile, ArchiveManifest, blocks, entries, manifest, pack
 from wattline.signing.entry import Actor, Entry, seal
 from wattline.signing.keys import PrivateKey
@@ -76,7 +76,13 @@ def described_data() -> tuple[Dataset, Manifest]:
     )
     part = Part(unit="node-01", group="rack-1", split="train", rows=2, start=start, end=end)
     splits = Manifest(
-        data=dataset.id, dataset="simulator", cadence_seconds=60, columns=COLUMNS, parts=(part,), files={}
+        data=dataset.id,
+        dataset="simulator",
+        cadence_seconds=60,
+        axis=Axis(origin=datetime(2026, 1, 1, tzinfo=UTC)),
+        columns=COLUMNS,
+        parts=(part,),
+        files={},
     )
     return dataset, splits
 

@@ -1,0 +1,88 @@
+"""Point-in-time features: nothing that was observed at the instant or later has any part in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattline import grid, windows
+from wattline.errors import InputError
+from wattline.records import Manifest
+from wattline.task import FloatArray, Series
+
+
+@dataclass(frozen=True)
+class Features:
+    """The model's input for one unit.
+
+    timestamps: (steps,) datetime64[ns], UTC, of its rows; consecutive instants of the axis
+    values: (steps, columns) float32, NaN where nothing was recorded
+    recorded: rows with any value
+    """
+
+    unit: str
+    timestamps: NDArray[np.datetime64]
+    values: FloatArray
+
+    @property
+    def recorded(self) -> int:
+        return int((~np.isnan(self.values).all(axis=1)).sum())
+
+
+def as_of(raw: Series, manifest: Manifest, *, instant: np.datetime64, steps: int) -> Features:
+    """The last `steps` rows that are known at `instant`.
+
+    raw: samples of the unit as `ingest` wrote them, in time order
+    instant: UTC; only samples before it are looked at, and only rows that none of what comes can change
+    Rows from before the unit's first one repeat that one, as in training. Raises InputError where there is none at all.
+    """
+    known = _before(raw, instant)
+    if not len(known):
+        raise InputError(f"unit {raw.unit} has no sample before {instant}Z; choose a later instant")
+    rows = _rows(known, manifest)
+    last = last_known(manifest, instant)
+    rows = _reaching(rows, last, manifest)
+    if not len(rows):
+        raise InputError(f"unit {raw.unit} has no complete row at {instant}Z; choose a later instant")
+    values = rows.windows(steps)[-1]
+    step = np.timedelta64(round(manifest.cadence_seconds * 1e9), "ns")
+    return Features(raw.unit, last - step * np.arange(steps - 1, -1, -1), values)
+
+
+def last_known(manifest: Manifest, instant: np.datetime64) -> np.datetime64:
+    """Timestamp of the last row that nothing observed at `instant` or later can change.
+
+    A window is known at its end, which is its timestamp. A row at the cadence takes the nearest sample, so it is known
+    half a step after its timestamp.
+    """
+    step = round(manifest.cadence_seconds * 1e9)
+    origin = round(manifest.axis.origin.timestamp() * 1e6) * 1000
+    now = int(instant.astype("datetime64[ns]").astype(np.int64))
+    ahead = 0 if manifest.axis.window_seconds is not None else step - step // 2
+    return np.datetime64(origin + (now - ahead - origin) // step * step, "ns")
+
+
+def _before(raw: Series, instant: np.datetime64) -> Series:
+    rows = slice(0, int(np.searchsorted(raw.timestamps, instant.astype("datetime64[ns]"))))
+    return Series(raw.unit, raw.group, raw.timestamps[rows], raw.values[rows], raw.target[rows])
+
+
+def _rows(known: Series, manifest: Manifest) -> Series:
+    axis = manifest.axis
+    if axis.window_seconds is not None:
+        return windows.windowed(known, seconds=axis.window_seconds, statistics=axis.statistics)
+    origin = np.datetime64(round(axis.origin.timestamp() * 1e6), "us").astype("datetime64[ns]")
+    return grid.on_grid(known, cadence_seconds=manifest.cadence_seconds, origin=origin)
+
+
+def _reaching(rows: Series, last: np.datetime64, manifest: Manifest) -> Series:
+    """Rows up to `last`: those after it are not complete, and those that are missing before it hold nothing."""
+    kept = slice(0, int(np.searchsorted(rows.timestamps, last, side="right")))
+    timestamps, values, target = rows.timestamps[kept], rows.values[kept], rows.target[kept]
+    if len(timestamps):
+        step = np.timedelta64(round(manifest.cadence_seconds * 1e9), "ns")
+        absent = int((last - timestamps[-1]) / step)
+        timestamps = np.concatenate([timestamps, timestamps[-1] + step * np.arange(1, absent + 1)])
+        values = np.concatenate([values, np.full((absent, values.shape[1]), np.nan, dtype=np.float32)])
+        target = np.concatenate([target, np.full(absent, np.nan)])
+    return Series(rows.unit, rows.group, timestamps, values, target)

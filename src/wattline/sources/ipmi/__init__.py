@@ -1,0 +1,1 @@
+"""Sensors of board management controllers, as `ipmitool sdr` prints them."""

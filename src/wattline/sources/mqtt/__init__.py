@@ -1,0 +1,1 @@
+"""Samples on an MQTT broker, under ExaMon's topics."""
