@@ -1,7 +1,7 @@
 """A folder to take snapshots in, and samples to take."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ def sample(hour: float, value: float) -> tuple[float, float]:
     return hours(hour).timestamp(), value
 
 
-def steady(units: int = 2, *, until: float = 60.0) -> Samples:
+def steady(units: int = 2, *, until: float = 60.0, since: float = 0.0) -> Samples:
     """A sample of every column every ten minutes."""
-    at = [step / 6 for step in range(round(until * 6))]
+    at = [step / 6 for step in range(round(since * 6), round(until * 6))]
     return {
         f"n{unit}": {
             "power": [sample(hour, 100 + unit + hour) for hour in at],
@@ -74,6 +74,3 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def tree(folder: Path = partitions.FOLDER) -> dict[str, bytes]:
     """Every byte below a folder."""
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-Told = Callable[..., str]

@@ -10,7 +10,9 @@ import signal
 import sys
 from pathlib import Path
 
-import pyarrow.parquet  # noqa: F401 - before the forks, which then cost little
+import pandas  # noqa: F401 - these before the forks, which then cost little
+import pyarrow.dataset
+import pyarrow.parquet  # noqa: F401
 
 import snapshots.telemetry  # noqa: F401
 from snapshots.conftest import FILE, START, take

@@ -1,12 +1,13 @@
 """A source for tests: samples of a JSON file in the order of their arrival, some of them late, double or wrong."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from wattline.errors import InputError
 from wattline.records import Column
@@ -22,7 +23,7 @@ class Options(SpanOptions):
     """file: {unit: {column: [[seconds since 1970, value], ...]}}. down_at: instant from which on it does not answer."""
 
     file: str
-    column_units: dict[str, str] = {"power": "W", "load": "1"}
+    column_units: Mapping[str, str] = Field(default_factory=lambda: {"power": "W", "load": "1"})
     licence: str = "CC0-1.0"
     down_at: datetime | None = None
     fails_late: bool = False

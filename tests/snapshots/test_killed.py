@@ -16,7 +16,7 @@ from wattline.errors import InputError, WattlineError
 from wattline.settings import settings
 from wattline.snapshots import store
 
-POINTS = 24
+POINTS = 14
 
 
 def test_a_pull_that_is_killed_at_any_step_ends_byte_equal(project: Path, monkeypatch: pytest.MonkeyPatch):

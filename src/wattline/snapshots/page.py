@@ -1,16 +1,18 @@
 """One page of a pull: what a source has of one span, in the form of a snapshot."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wattline import files, partitions
+from wattline.errors import InputError
 from wattline.progress import Report
 from wattline.records import Partition, Snapshot, SnapshotUnit
 from wattline.snapshots.merging import is_in_order, merged
-from wattline.sources import NoSamplesError, Source, UnitSeries
+from wattline.sources import NoSamplesError, Readers, Source, UnitSeries
 from wattline.sources.checks import check_columns, check_new, check_same_columns, check_shapes, check_unit
 
 Bounds = tuple[datetime | None, datetime | None]
@@ -21,7 +23,8 @@ def write(folder: Path, source: Source, bounds: Bounds, *, kind: str, report: Re
     """Write the rows of `source` within `bounds` below `folder`, and last of all the record of them.
 
     kind: name of the source
-    Raises InputError when a unit's rows cannot be used. A page without any row has a record without units.
+    Raises InputError when a unit's rows cannot be used, NoSamplesError where the source finds only now that it has no
+    sample. A page without any row has a record without units.
     """
     check_columns(source.columns)
     quarantined: Counter[str] = Counter()
@@ -47,8 +50,7 @@ def _units(
 ) -> Iterator[SnapshotUnit]:
     names = tuple(column.name for column in source.columns)
     seen: set[str] = set()
-    found = iter(source.units)
-    while (unit := _next(found)) is not None:
+    for unit in _found(source.units):
         check_new(unit.series.unit, seen)
         quarantined.update(unit.quarantined)
         if not len(unit.series.timestamps):
@@ -63,12 +65,27 @@ def _units(
             yield SnapshotUnit(name=series.unit, group=series.group, test_start=test_start, partitions=written)
 
 
-def _next(units: Iterator[UnitSeries]) -> UnitSeries | None:
-    """The next unit; None at the end, also where the source finds only now that it has no sample."""
+def _found(units: Iterable[UnitSeries] | Readers) -> Iterator[UnitSeries]:
+    """Every unit that has a sample. Of `Readers` one may have none in a page, and the others do."""
+    if not isinstance(units, Readers):
+        yield from _given(units)
+        return
+    for read in units.reads.values():
+        with suppress(NoSamplesError):
+            yield read()
+
+
+def _given(units: Iterable[UnitSeries]) -> Iterator[UnitSeries]:
+    """Units one by one. Who says after the first one that there is no sample broke off, and leaves no page."""
+    given = False
     try:
-        return next(units, None)
-    except NoSamplesError:
-        return None
+        for unit in units:
+            given = True
+            yield unit
+    except NoSamplesError as error:
+        if given:
+            raise InputError(f"the source broke off after some units: {error}; try again") from None
+        raise
 
 
 def _ordered(unit: UnitSeries, names: tuple[str, ...]) -> UnitSeries:

@@ -69,7 +69,7 @@ def pages(question: Question, *, say: Say) -> list[Path]:
     Raises NoSamplesError when there is not one row, and what the source raises when it fails: the pages before stay.
     """
     begun = _begun(question, say=say)
-    bounds = list(_bounds(begun, question.page_hours))
+    bounds = list(_bounds(begun, question))
     folders = [question.folder / f"{number:06d}" for number in range(len(bounds))]
     with progress("snapshot") as report:
         for number, (folder, span) in enumerate(zip(folders, bounds, strict=True)):
@@ -115,12 +115,15 @@ def _span(question: Question) -> page.Bounds:
     return options.span(datetime.now(UTC))
 
 
-def _bounds(begun: Begun, page_hours: float) -> Iterator[page.Bounds]:
-    """Pages end at multiples of their length, so that pulls that overlap have the same ones."""
-    if begun.start is None or begun.end is None:
+def _bounds(begun: Begun, question: Question) -> Iterator[page.Bounds]:
+    """Pages end at multiples of their length, so that pulls that overlap have the same ones.
+
+    A source that is not asked for a span gives everything each time: it is one page.
+    """
+    if begun.start is None or begun.end is None or not is_asked_for_a_span(question.source):
         yield begun.start, begun.end
         return
-    step, at = timedelta(hours=page_hours), begun.start
+    step, at = timedelta(hours=question.page_hours), begun.start
     while at < begun.end:
         after = EPOCH + ((at - EPOCH) // step + 1) * step
         yield at, min(after, begun.end)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import AwareDatetime, Field
 
-from wattline.errors import InputError
 from wattline.sources import exadata, local_files
 from wattline.sources.channels import Channel, joined
 from wattline.sources.exadata import File
@@ -200,7 +199,7 @@ def _series(node: str, pieces: Mapping[str, list[Channel]], options: Options, re
     names = tuple(column.name for column in columns(options.chosen()))
     series = joined(_unit(node), _rack(node, options), names, channels)
     if series is None:
-        raise InputError(f"{options.path}: no value of node {node!r} is a number; leave it out with `without`")
+        raise NoSamplesError(f"{options.path}: no value of node {node!r} is a number; leave it out with `without`")
     return replace(series, quarantined=dict(refused))
 
 
