@@ -26,6 +26,8 @@ CHAMPION = Path("champion")
 EARLIER = Path("earlier")
 REPORTS = Path("reports")
 CARDS = Path("model_cards")
+DATASET_CARD = Path("data/croissant.json")
+"""Above both folders that it describes: what reads it looks for their files from there."""
 
 PIECE_BYTES = 4 << 20
 """Rows that are read at a time from a file that may be larger than the memory."""

@@ -7,6 +7,7 @@ import typer
 from wattline.cli import (
     ci,
     deployment,
+    drift,
     energy,
     jobs,
     live,
@@ -36,6 +37,7 @@ for part in (
     server.app,
     deployment.app,
     monitoring.app,
+    drift.app,
     notebooks.app,
     live.app,
     publishing.app,

@@ -12,6 +12,7 @@ from wattline.sources.span import SpanOptions
 
 MODULES = {
     "simulator": "wattline.sources.simulator",
+    "tiny": "wattline.sources.tiny",
     "smd": "wattline.sources.smd",
     "jumpstarter": "wattline.sources.jumpstarter",
     "m100": "wattline.sources.m100",
