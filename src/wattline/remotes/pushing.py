@@ -6,6 +6,7 @@ from typing import Any
 from wattline.errors import IntegrityError, WattlineError
 from wattline.gitlab import dvc_commands, dvc_remote
 from wattline.interruption import Say, ended_by_sigterm
+from wattline.objects import FOLDER
 from wattline.remotes import known
 from wattline.settings import Settings
 from wattline.verification import elsewhere, here, stored, tracked
@@ -73,7 +74,7 @@ def _objects(remote: Remote, local: Local, names: Sequence[str]) -> dict[str, in
     """Every object of these outputs, with its bytes where it is here."""
     expected = {md5: _size(local, md5) for md5 in names}
     for md5 in names:
-        if md5.endswith(stored.FOLDER):
+        if md5.endswith(FOLDER):
             source = local if expected[md5] is not None else remote
             if source is remote and remote.digests([md5]).get(md5) != md5:
                 continue  # it is missing there as well, which is found in a moment

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from wattline.errors import InputError, WattlineError
+from wattline.objects import FOLDER
 from wattline.verification import stored
 from wattline.verification.hashes import Hashes
 from wattline.verification.places import Local, Remote
 from wattline.verification.tracked import Output, cache
 from wattline.verification.verdict import Verdict
+from wattline.verification.workspace import Entries
 
 
 def place(repo: Any, name: str) -> Remote:
@@ -46,13 +48,13 @@ def verify(repo: Any, outputs: Sequence[Output], name: str) -> Verdict:
     return Verdict(outputs=len(wanted), objects=found.objects, bytes=remote.bytes, problems=found.problems)
 
 
-def _listings(repo: Any, names: Sequence[str]) -> dict[str, stored.Entries]:
+def _listings(repo: Any, names: Sequence[str]) -> dict[str, Entries]:
     """What the cache here knows of folders, where the remote has lost the listing."""
     here = Local(cache(repo), Hashes())
-    folders = [md5 for md5 in names if md5.endswith(stored.FOLDER)]
+    folders = [md5 for md5 in names if md5.endswith(FOLDER)]
     return {md5: stored.entries(here.content(md5)) for md5, found in here.digests(folders).items() if found == md5}
 
 
 def _remedy(where: str, output: str, lost: bool) -> str:
-    first = "" if lost else "remove it there and "
+    first = "" if lost else f"remove {where} and "
     return f"{first}run `wattline push` where {output} is whole"

@@ -1,7 +1,7 @@
 """Where objects lie: the cache on this disk, or a remote as DVC reaches it."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,8 +29,9 @@ class Place(Protocol):
     def content(self, md5: str) -> bytes:
         """One object."""
 
-    def failure(self, md5: str) -> str:
-        """Why an object could not be read."""
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Name -> why an object could not be read."""
 
 
 class Local:
@@ -40,6 +41,7 @@ class Local:
         self.name = "cache"
         self.cache = cache
         self.hashes = hashes
+        self.failures: dict[str, str] = {}
 
     def where(self, md5: str) -> str:
         path = self.cache.object(md5)
@@ -52,9 +54,6 @@ class Local:
     def content(self, md5: str) -> bytes:
         return self.cache.object(md5).read_bytes()
 
-    def failure(self, md5: str) -> str:
-        return "cannot be read"
-
 
 class Remote:
     """The objects of a remote, by the file system that DVC has for its kind."""
@@ -63,7 +62,7 @@ class Remote:
         self.name = f"remote {name}"
         self.store = store
         self.bytes = 0
-        self._failures: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
 
     def where(self, md5: str) -> str:
         return str(self.store.fs.unstrip_protocol(self.store.oid_to_path(md5)))
@@ -76,9 +75,6 @@ class Remote:
     def content(self, md5: str) -> bytes:
         with self.store.fs.open(self.store.oid_to_path(md5), "rb") as stream:
             return bytes(stream.read())
-
-    def failure(self, md5: str) -> str:
-        return f"cannot be read: {self._failures[md5]}"
 
     def sizes(self, names: Collection[str]) -> dict[str, int]:
         """Name -> bytes of each object that is there."""
@@ -103,7 +99,7 @@ class Remote:
             return ""
         except Exception as error:
             # Each kind of remote has exceptions of its own, also for an object that is shorter than it says.
-            self._failures[md5] = " ".join(str(error).split())[:200] or type(error).__name__
+            self.failures[md5] = " ".join(str(error).split())[:200] or type(error).__name__
             return None
         return named(digest.hexdigest(), md5)
 

@@ -66,6 +66,6 @@ def _judge(place: Place, wanted: Mapping[str, str], found: Found, *, remedy: Rem
         if actual == md5:
             continue
         where = place.where(md5)
-        cause = place.failure(md5) if actual is None else ""
+        cause = f"cannot be read: {place.failures[md5]}" if actual is None else ""
         said = remedy(where, output, actual == "")
         found.problems.append(Problem(where, output, expected=md5, found=actual or "", cause=cause, remedy=said))
