@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-
 from gitlab import tiny
 from gitlab.tiny import Clone
+
 from wattline import objects
 from wattline.gitlab import dvc_remote
 from wattline.remotes import pushing, verifying
@@ -19,7 +19,9 @@ from wattline.verification.verdict import Verdict
 WIRING = """\
 stages:
   ingest:
-    cmd: mkdir -p data/raw/rack && for n in 1 2 3; do echo rows of $n > data/raw/rack/node-$n; done && echo 3 > reports/ingest.json
+    cmd:
+      - mkdir -p data/raw/rack && for n in 1 2 3; do echo rows of $n > data/raw/rack/node-$n; done
+      - echo 3 > reports/ingest.json
     deps: [source.txt, data/external]
     outs: [data/raw]
     metrics: [reports/ingest.json: {cache: false}]
@@ -81,7 +83,7 @@ class Project:
             code = main(list(arguments))
         assert code == 0, arguments
 
-    def object(self, path: str) -> Path:
+    def cached(self, path: str) -> Path:
         """The object of the cache for a file here."""
         return self.cache().object(objects.file_digest(self.folder / path))
 

@@ -1,4 +1,4 @@
-"""`wattline push`: what is damaged goes nowhere, what was lost on the way is sent again, and what is there is proven."""
+"""`wattline push`: what is damaged goes nowhere, what was lost is sent again, and what is there is proven."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from gitlab import tiny
+
 from remotes import kept
 from remotes.kept import OBJECTS, damage
 from wattline.errors import InputError, IntegrityError, WattlineError
@@ -51,7 +51,7 @@ def test_only_what_is_named_is_sent(project):
 def test_what_is_damaged_is_not_sent(project, where):
     shutil.rmtree(project.remote)
     project.remote.mkdir()
-    damage(project.object(NODE) if where == "cache" else project.folder / NODE)
+    damage(project.cached(NODE) if where == "cache" else project.folder / NODE)
     with pytest.raises(IntegrityError, match=r"is not what is on record, so nothing was sent"):
         project.push()
     assert sent(project.remote) == {}
@@ -76,7 +76,7 @@ def test_without_a_remote_it_says_how_to_have_one(project, tmp_path):
 
 def test_a_truncated_object_of_the_remote_is_named_and_sent_again(project):
     """Without `verify`, DVC pulls it with exit code 0; with it, too, DVC's push does not see that it is cut."""
-    victim = project.sent(project.object(NODE))
+    victim = project.sent(project.cached(NODE))
     whole = victim.read_bytes()
     damage(victim, whole[:-3])
     (problem,) = project.verify(remote=REMOTE).problems
@@ -90,21 +90,21 @@ def test_a_truncated_object_of_the_remote_is_named_and_sent_again(project):
 
 def test_dvc_pulls_a_truncated_object_unless_the_remote_is_verified(project):
     """The fact on which `verify` rests, and what we configure."""
-    victim = project.sent(project.object(NODE))
+    victim = project.sent(project.cached(NODE))
     damage(victim, b"cut")
-    project.object(NODE).unlink()
+    project.cached(NODE).unlink()
     project.dvc("remote", "add", "plain", str(project.remote))
     project.dvc("fetch", "--quiet", "--remote", "plain", "ingest")
     (problem,) = project.verify("ingest").problems
     assert problem.place.startswith(".dvc/cache/")
     (project.folder / problem.place).unlink()
     project.dvc("fetch", "--quiet", "--remote", REMOTE, "ingest")  # drops it, and still ends with exit code 0
-    assert not project.object(NODE).exists()
+    assert not project.cached(NODE).exists()
     assert [one.missing for one in project.verify("ingest").problems] == [True]
 
 
 def test_an_object_of_the_remote_with_other_bytes_of_that_length_is_named_and_the_remedy_helps(project):
-    victim = project.sent(project.object(NODE))
+    victim = project.sent(project.cached(NODE))
     damage(victim)
     (problem,) = project.verify(remote=REMOTE).problems
     assert f"remove {victim} and run `wattline push` where {NODE} is whole" in problem.remedy
@@ -115,7 +115,7 @@ def test_an_object_of_the_remote_with_other_bytes_of_that_length_is_named_and_th
 
 def test_a_file_of_a_folder_that_the_remote_lost_is_named_and_sent_again(project):
     """DVC looks for the listing of the folder, which is there."""
-    victim = project.sent(project.object(NODE))
+    victim = project.sent(project.cached(NODE))
     victim.unlink()
     (problem,) = project.verify(remote=REMOTE).problems
     assert (problem.missing, problem.output) == (True, NODE)
@@ -126,14 +126,14 @@ def test_a_file_of_a_folder_that_the_remote_lost_is_named_and_sent_again(project
 
 def test_a_lost_listing_is_named_with_what_the_cache_knows_of_it(project):
     project.sent(project.listing("data/raw")).unlink()
-    project.sent(project.object(NODE)).unlink()
+    project.sent(project.cached(NODE)).unlink()
     assert [one.output for one in project.verify(remote=REMOTE).problems] == ["data/raw", NODE]
     project.push()
     assert project.verify(remote=REMOTE).problems == []
 
 
 def test_what_neither_side_has_is_an_error(project, tmp_path):
-    project.sent(project.object(NODE)).unlink()
+    project.sent(project.cached(NODE)).unlink()
     fresh = kept.Project(tiny.clone(project.folder, tmp_path / "fresh", remote=project.remote))
     with pytest.raises(WattlineError, match=rf"1 objects are neither here nor in remote '{REMOTE}', such as "):
         fresh.push()
@@ -150,11 +150,24 @@ def test_a_remote_that_is_gone_is_one_line(project):
         project.push()
 
 
+def test_a_push_beside_a_dvc_that_works_is_one_line_and_breaks_nothing(project):
+    """DVC lets one command at a time into a clone."""
+    from dvc.lock import make_lock
+
+    lock = make_lock(str(project.folder / ".dvc/tmp/lock"), str(project.folder / ".dvc/tmp"))
+    shutil.rmtree(project.remote)
+    project.remote.mkdir()
+    with lock, pytest.raises(WattlineError, match="did not take everything: Unable to acquire lock"):
+        project.push()
+    assert sent(project.remote) == {}
+    project.push()
+
+
 def test_jobs_of_ci_send_nothing_that_is_damaged_either(project):
     """`wattline ci repro` and `wattline ci lock`."""
     shutil.rmtree(project.remote)
     project.remote.mkdir()
-    damage(project.object(NODE))
+    damage(project.cached(NODE))
     with tiny.inside(project.clone):
         for send in (run_cache.complete, lambda: run_cache.push(["ingest", "train"], say=str)):
             with pytest.raises(

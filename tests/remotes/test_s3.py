@@ -3,8 +3,8 @@
 from contextlib import closing
 
 import pytest
-
 from backends.s3 import BUCKET
+
 from remotes import kept
 from remotes.kept import OBJECTS, damage
 from wattline.errors import InputError, WattlineError
@@ -16,32 +16,15 @@ NODE = "data/raw/rack/node-2"
 REMOTE = "wattline"
 
 
-@pytest.fixture
-def stored(project, s3, tmp_path):
+@pytest.fixture(scope="module")
+def stored(original, s3, tmp_path_factory):
     """The project with its objects in a folder of the bucket; and that folder."""
-    prefix = f"{BUCKET}/{tmp_path.name}"
+    folder = tmp_path_factory.mktemp("stored")
+    project, prefix = kept.copied(original, folder), f"{BUCKET}/{folder.name}"
     variables = s3.environment | {"AWS_ENDPOINT_URL": s3.url, "WATTLINE_DVC_REMOTE": f"s3://{prefix}"}
     found = kept.Project(project.clone, variables)
     found.push()
     return found, s3.folder / prefix
-
-
-def test_what_is_lost_in_a_bucket_is_named_and_sent_again_and_other_bytes_are_named(stored, s3):
-    project, folder = stored
-    found = project.verify(remote=REMOTE)
-    assert (found.problems, found.objects) == ([], OBJECTS)
-    victim = project.object(NODE).relative_to(project.cache().folder)
-    with closing(s3.client()) as client:
-        client.delete_object(Bucket=BUCKET, Key=f"{folder.name}/{victim}")
-    (problem,) = project.verify(remote=REMOTE).problems
-    assert (problem.place, problem.missing) == (f"s3://{BUCKET}/{folder.name}/{victim}", True)
-    assert "was lost or cut short, and is sent again" in project.push()
-    assert project.verify(remote=REMOTE).problems == []
-    damage(folder / victim)
-    (problem,) = project.verify(remote=REMOTE).problems
-    assert problem.output == NODE
-    assert not problem.missing
-    assert project.verify().problems == []
 
 
 def test_a_wrong_secret_and_a_server_that_is_gone_are_one_line(stored):
@@ -58,3 +41,21 @@ def test_a_wrong_secret_and_a_server_that_is_gone_are_one_line(stored):
     gone = kept.Project(project.clone, project.variables | quick)
     with pytest.raises(WattlineError, match="remote 'wattline' gave no object"):
         gone.verify("train", remote=REMOTE)
+
+
+def test_what_is_lost_in_a_bucket_is_named_and_sent_again_and_other_bytes_are_named(stored, s3):
+    project, folder = stored
+    found = project.verify(remote=REMOTE)
+    assert (found.problems, found.objects) == ([], OBJECTS)
+    victim = project.cached(NODE).relative_to(project.cache().folder)
+    with closing(s3.client()) as client:
+        client.delete_object(Bucket=BUCKET, Key=f"{folder.name}/{victim}")
+    (problem,) = project.verify(remote=REMOTE).problems
+    assert (problem.place, problem.missing) == (f"s3://{BUCKET}/{folder.name}/{victim}", True)
+    assert "was lost or cut short, and is sent again" in project.push()
+    assert project.verify(remote=REMOTE).problems == []
+    damage(folder / victim)
+    (problem,) = project.verify(remote=REMOTE).problems
+    assert problem.output == NODE
+    assert not problem.missing
+    assert project.verify().problems == []

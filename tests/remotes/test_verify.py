@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-
 from gitlab import tiny
+
 from remotes import kept
 from remotes.kept import OBJECTS, damage
 from wattline import objects
@@ -26,8 +26,8 @@ def test_what_is_whole_passes_and_every_file_and_object_was_read(project):
 
 
 def test_a_damaged_object_that_dvc_takes_at_its_word_is_named_and_the_remedy_helps(project):
-    """Mode 0444, by which DVC believes an object unseen: it says that all is well, restores the bytes and sends them."""
-    victim = project.object(NODE)
+    """Mode 0444, by which DVC believes an object unseen: all is well, it says, and restores them."""
+    victim = project.cached(NODE)
     assert stat.S_IMODE(victim.stat().st_mode) == 0o444
     damage(victim)
     wrong = objects.file_digest(victim)
@@ -45,7 +45,7 @@ def test_a_damaged_object_that_dvc_takes_at_its_word_is_named_and_the_remedy_hel
 
 def test_dvc_restores_the_damaged_object_which_is_why_we_look(project):
     """The fact on which all of this rests. Should DVC begin to notice, much here may go."""
-    damage(project.object(NODE))
+    damage(project.cached(NODE))
     (project.folder / NODE).unlink()
     project.dvc("checkout", "data/raw")
     places = [problem.place for problem in project.verify("ingest").problems]
@@ -99,7 +99,7 @@ def test_an_output_that_is_nowhere_does_not_pass_and_one_of_either_place_does(pr
 
 def test_a_folder_that_lost_an_object_of_the_cache_is_named(project):
     """DVC looks for the listing alone."""
-    victim = project.object(NODE)
+    victim = project.cached(NODE)
     victim.unlink()
     (problem,) = project.verify("ingest").problems
     assert (problem.missing, problem.output) == (True, NODE)
@@ -134,9 +134,9 @@ def test_what_is_written_through_a_link_is_found_in_both_places_and_a_link_is_re
     project.dvc("checkout", "--relink")
     whole = project.verify("ingest")
     assert whole.problems == []
-    assert whole.bytes == sum(path.stat().st_size for path in [
-        *(project.folder / "data/raw/rack").iterdir(), project.listing("data/raw"), project.folder / "reports/ingest.json"
-    ])  # fmt: skip
+    listing, report = project.listing("data/raw"), project.folder / "reports/ingest.json"
+    files = [*(project.folder / "data/raw/rack").iterdir(), listing, report]
+    assert whole.bytes == sum(path.stat().st_size for path in files)
     damage(project.folder / NODE)
     found = [problem.place for problem in project.verify("ingest").problems]
     assert found[0] == NODE
@@ -178,7 +178,7 @@ def test_a_record_of_dvc_2_is_refused_by_name(project):
 
 
 def test_the_command_line_exits_with_1_and_one_line_for_each_problem(project):
-    damage(project.object(NODE))
+    damage(project.cached(NODE))
     command = [sys.executable, "-m", "wattline", "data", "verify", "ingest"]
     done = subprocess.run(
         command, cwd=project.folder, env=project.clone.environment(), capture_output=True, text=True, check=False

@@ -1,9 +1,10 @@
 """Which remote is meant: one of DVC's configuration, or the one that WATTLINE_DVC_REMOTE describes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from wattline.errors import InputError
+from wattline.errors import InputError, WattlineError
 from wattline.gitlab import dvc_remote
 from wattline.settings import Settings
 
@@ -34,3 +35,18 @@ def check_verified(repo: Any, name: str) -> None:
             f"remote {name!r} is not verified: DVC would take a truncated object from it without a word; run "
             f"`dvc remote modify {name} verify true`"
         )
+
+
+@contextmanager
+def answering(name: str) -> Iterator[None]:
+    """Tell in one line when the remote of that name fails on the way. Raises WattlineError."""
+    try:
+        yield
+    except (WattlineError, OSError):
+        raise
+    except Exception as error:
+        # Each kind of remote has exceptions of its own, and DVC wraps some of them.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise WattlineError(
+            f"remote {name!r} did not take everything: {reason}; what arrived stays, so run this again"
+        ) from None

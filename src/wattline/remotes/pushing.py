@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wattline.errors import IntegrityError, WattlineError
-from wattline.gitlab import dvc_commands, dvc_remote
+from wattline.gitlab import dvc_remote
 from wattline.interruption import Say, ended_by_sigterm
 from wattline.objects import FOLDER
 from wattline.remotes import known
@@ -24,21 +24,17 @@ def push(targets: Sequence[str], settings: Settings, *, remote: str | None, say:
     Raises IntegrityError when something here is damaged, and nothing is sent; InputError when the remote is none, or
     DVC would not verify what it gives; WattlineError when not everything arrived.
     """
-    if settings.dvc_remote is not None:
-        dvc_remote.configure(settings)
-    with tracked.opened() as repo:
+    reached = dvc_remote.configure(settings) if settings.dvc_remote is not None else None
+    with ended_by_sigterm(), tracked.opened() as repo:
         name = known.name(repo, remote)
         known.check_verified(repo, name)
         outputs = elsewhere.belonging(tracked.chosen(tracked.outputs(repo), targets), name)
         _check(outputs, repo, say=say)
-    with ended_by_sigterm():
-        code = dvc_commands.run(["push", "--remote", name, *dict.fromkeys(one.by for one in outputs)], say=say)
-    if code:
-        raise WattlineError(
-            f"dvc push ended with exit code {code}, and says why above; what arrived stays, so run this again"
-        )
-    with tracked.opened() as repo:
-        _arrived(repo, outputs, name, say=say)
+        if name != reached:
+            dvc_remote.reach(name, {}, told_by=f"the remote {name!r}")
+        with known.answering(name):
+            repo.push(targets=list(dict.fromkeys(one.by for one in outputs)), remote=name)
+            _arrived(repo, outputs, name, say=say)
 
 
 def _check(outputs: Sequence[Output], repo: Any, *, say: Say) -> None:
