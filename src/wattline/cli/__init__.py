@@ -8,6 +8,7 @@ from wattline.cli import (
     ci,
     data,
     deployment,
+    drift,
     energy,
     jobs,
     live,
@@ -18,6 +19,7 @@ from wattline.cli import (
     registry,
     server,
     site,
+    snapshot,
     staging,
     sweep,
 )
@@ -37,6 +39,7 @@ for part in (
     server.app,
     deployment.app,
     monitoring.app,
+    drift.app,
     notebooks.app,
     live.app,
     publishing.app,
@@ -48,6 +51,7 @@ app.add_typer(data.group, name="data")
 app.add_typer(energy.app, name="energy")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
+app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():

@@ -255,7 +255,8 @@ def _check_tree() -> None:
 
 def _write_provenance(folder: Path) -> None:
     """What the candidate was made from and with."""
-    sources = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, Path("dvc.lock"), Path("params.yaml"))
+    records = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, files.DATASET_CARD)
+    sources = (*records, Path("dvc.lock"), Path("params.yaml"))
     _copy((path for path in sources if path.is_file()), folder)
     for path in sorted(folder.iterdir()):
         text = path.read_text()
