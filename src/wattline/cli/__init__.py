@@ -6,6 +6,7 @@ import typer
 
 from wattline.cli import (
     ci,
+    data,
     deployment,
     drift,
     energy,
@@ -34,6 +35,7 @@ app = typer.Typer(
 for part in (
     pipeline.app,
     registry.app,
+    data.app,
     server.app,
     deployment.app,
     monitoring.app,
@@ -45,6 +47,7 @@ for part in (
     sweep.app,
 ):
     app.add_typer(part)
+app.add_typer(data.group, name="data")
 app.add_typer(energy.app, name="energy")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")

@@ -13,7 +13,7 @@ from wattline import environment, files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Candidate, Decision, Emissions, Energy, Evaluation, Measurement, TrainingEnergy, Verdict
 from wattline.records.energy import JOULES_PER_KWH
-from wattline.registry import contents
+from wattline.registry import contents, lineage
 
 RECORD = "candidate.json"
 ENVIRONMENT = "environment.json"
@@ -95,6 +95,7 @@ def gather(*, overrides: Mapping[str, str] | None = None, allow_dirty: bool = Fa
         check_contents(folder)
         _check_belonging(evidence)
         _check_data(evidence.candidate)
+        lineage.check()
         evidence = replace(evidence, overridden=check_verdicts(evidence.decision, overrides or {}))
         if not allow_dirty:
             _check_tree()
