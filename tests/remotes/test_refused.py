@@ -188,7 +188,7 @@ def test_dvc_repro_stops_at_the_stage_that_would_read_what_a_damaged_cache_gave_
     folder = tmp_path / "project"
     for part in ("src", "champion"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("dvc.yaml", ".dvcignore", ".gitignore", "data/external/.gitignore"):
+    for part in ("dvc.yaml", ".dvcignore", ".gitignore", "data/external/.gitignore", "data/snapshots/newest.json"):
         if (ROOT / part).exists():
             tiny.write(folder, part, (ROOT / part).read_text())
     knobs = yaml.safe_load((ROOT / "params.yaml").read_text())
