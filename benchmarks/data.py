@@ -7,6 +7,7 @@ prepare     rows per second from irregular samples to windows, in turns with pan
             doing the same; and a file four times as large as the memory that the process may have
 validation  seconds for 1 million rows x 40 columns x 60 expectations on one core after imports, and which share of
             them Great Expectations itself needs
+snapshots   rows per second pulled, checked and stored, beside PyArrow writing the same files
 live        samples per second decoded, aggregated and scored for 10,000 nodes and for the 980 of Marconi100, and
             joules for a million samples
 """
@@ -17,7 +18,7 @@ import sys
 
 from clock import Figure, conclude
 
-PARTS = ("prepare", "validation", "live")
+PARTS = ("prepare", "validation", "snapshots", "live")
 
 
 def main(parts: list[str]) -> int:

@@ -33,6 +33,6 @@ def cache() -> Path:
 def tools(cache: Path) -> Tools:
     """Programs of Prometheus. Without root or apt the tests are skipped, except in CI."""
     tools = Tools(cache / "tools" / "usr" / "bin")
-    if not all(tools.has(name) for name in ("prometheus", "promtool", "amtool")):
+    if not all(tools.has(name) for name in ("prometheus", "promtool", "amtool", "prometheus-node-exporter")):
         install(cache, "monitoring")
     return tools

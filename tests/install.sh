@@ -2,7 +2,7 @@
 # Installs Debian's packages that tests need: install.sh FOLDER charliecloud|containers|executor|monitoring|mqtt|postgres|registry|slurm. Quiet, and quick where all is there.
 # charliecloud: ch-run, installed; ch-convert, unpacked, since its package would bring Docker's daemon.
 # containers: builds and runs images; needs root.
-# monitoring: prometheus, promtool and amtool, unpacked into FOLDER/tools, since their packages would start daemons.
+# monitoring: prometheus, promtool, amtool and node_exporter, unpacked into FOLDER/tools, since their packages would start daemons.
 # mqtt: mosquitto, a broker, with the libraries that this machine lacks; unpacked for the same reason.
 # postgres: the same for PostgreSQL 15 with the libraries it needs and this machine lacks.
 # registry: a registry of images, unpacked for the same reason.
@@ -38,6 +38,8 @@ monitoring() {
     local absent=()
     command -v promtool > /dev/null || [ -x "$folder/tools/usr/bin/promtool" ] || absent+=(prometheus)
     command -v amtool > /dev/null || [ -x "$folder/tools/usr/bin/amtool" ] || absent+=(prometheus-alertmanager)
+    command -v prometheus-node-exporter > /dev/null || [ -x "$folder/tools/usr/bin/prometheus-node-exporter" ] ||
+        absent+=(prometheus-node-exporter)
     [ ${#absent[@]} -gt 0 ] || return 0
     apt update
     unpack "${absent[@]}"

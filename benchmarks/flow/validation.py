@@ -1,8 +1,8 @@
 """Validation of a million rows of 40 columns by 60 expectations of a task, on one core, after imports.
 
 The whole stage is timed: hashing and reading the files, what the platform itself demands of every column (which comes
-on top of the 60), the page and the report. Beside it Great Expectations alone runs those 40 of the 60 that are its own, on
-a table that is in memory already.
+on top of the 60), the page and the report. Beside it Great Expectations alone runs those 40 of the 60 that are its own,
+on a table that is in memory already.
 """
 
 import os

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     sweep_storage: SQL database of trials, where `sweep.storage` is sql
     dvc_remote, dvc_cache: where the jobs of a pipeline keep data and runs for each other: a folder or s3://..., and
         a folder that is DVC's cache on this runner
+    dvc_stage: the stage that DVC runs; DVC sets it
     hpc_tag, hpc_stages: tag of the runner at the HPC centre, and the stages of DVC that it runs
     git_name, git_email: who commits dvc.lock
     ci_api_v4_url, ci_project_id: where GitLab's API is and which project of it holds the mirror
@@ -133,6 +134,7 @@ class Settings(BaseSettings):
     gitlab_token: SecretStr | None = Field(default=None, validation_alias="WATTLINE_GITLAB_TOKEN")
     dvc_remote: str | None = Field(default=None, validation_alias="WATTLINE_DVC_REMOTE")
     dvc_cache: Path | None = Field(default=None, validation_alias="WATTLINE_DVC_CACHE")
+    dvc_stage: str | None = Field(default=None, validation_alias="DVC_STAGE")
     hpc_tag: str | None = Field(default=None, validation_alias="WATTLINE_HPC_TAG")
     hpc_stages: str = Field(default="train", validation_alias="WATTLINE_HPC_STAGES")
     git_name: str = Field(default="Wattline CI", validation_alias="WATTLINE_GIT_NAME")

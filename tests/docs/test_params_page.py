@@ -41,7 +41,7 @@ def test_the_page_is_not_stale(writer):
 def test_every_key_of_params_yaml_is_on_the_page(writer):
     page = writer.PAGE.read_text(encoding="utf-8")
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shared = ("registry", "serving", "deployment", "monitoring", "hpc", "notebooks", "live")
+    shared = ("registry", "serving", "deployment", "monitoring", "hpc", "notebooks", "live", "snapshots")
     blocks = set(tree) - {"task", "seed", *shared}
     keys = {key for block in blocks for key in leaves(tree[block], "TASK")}
     keys |= {key for section in shared for key in leaves(tree[section], section)}

@@ -127,7 +127,7 @@ def test_the_graphs_are_the_same_for_this_pipeline(tmp_path):
     one.folder.mkdir()
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / name, one.folder / name)
-    for name in ("src", ".dvc", "champion", "earlier", "data/external"):
+    for name in ("src", ".dvc", "champion", "earlier", "data/external", "data/snapshots"):
         shutil.copytree(
             ROOT / name, one.folder / name, ignore=shutil.ignore_patterns("tmp", "cache", "config.local", "*.pyc")
         )

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("src", "requirements", "deploy/sites", "data/external", "dvc.yaml", "Makefile", "docker")
+COPIED = ("src", "requirements", "deploy/sites", "data/external", "data/snapshots", "dvc.yaml", "Makefile", "docker")
 SITE = "boxed"
 CLUSTER = {"nodes": 3, "nodes_per_rack": 2, "days": 0.4}
 NETWORK = {"channels": 4, "kernel": 3, "epochs": 2, "batch": 64, "windows_per_epoch": 256}

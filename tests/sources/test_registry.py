@@ -51,7 +51,7 @@ def own(project: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_unknown_source_is_refused_with_the_known_names(refused):
-    message = refused("examon", "ingest.source is 'examon'", "project.source")
+    message = refused("collectd", "ingest.source is 'collectd'", "project.source")
     assert all(name in message for name in MODULES)
 
 

@@ -16,12 +16,13 @@ from wattline import files, params
 from wattline.params import Block, EvaluateParams, IngestParams, MeasureParams, PrepareParams
 from wattline.records import Candidate, Champion, Dataset, Description, Metric, Record, Validation
 from wattline.settings import settings
+from wattline.sources import tiny
 from wattline.stages import decide, evaluate, ingest, measure, prepare, train
 from wattline.task import Outputs, Predictor, Run, Series, Task, Trained, TrainingData
 
 ROOT = Path(__file__).parents[2]
-CLUSTER = {"nodes": 3, "nodes_per_rack": 2, "days": 0.4}
-SEED = 7
+CLUSTER = tiny.CLUSTER.model_dump(include={"nodes", "nodes_per_rack", "days"})
+SEED = tiny.SEED
 STEPS = 4
 
 
@@ -96,7 +97,7 @@ def prepared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after `prepare`. Copy it, do not change it."""
     folder = tmp_path_factory.mktemp("prepared")
     with contextlib.chdir(folder):
-        ingest.run(ingest=IngestParams(source="simulator", options={"simulator": CLUSTER}), seed=SEED)
+        ingest.run(ingest=IngestParams(source="tiny"), seed=SEED)
         prepare.run(prepare=small_splits(), task=Scorer())
     return folder
 

@@ -177,7 +177,7 @@ def test_every_picture_is_there_and_linked_relative_to_the_card(write):
     text = write()
     (files.REPORTS / "train").mkdir(exist_ok=True)
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) == 6
+    assert len(links) == 7
     for link in links:
         assert not link.startswith("/")
         assert (CARD.parent / link).is_file(), link

@@ -65,7 +65,10 @@ def test_one_that_says_something_else_is_stale(write, block, change):
 def test_dvc_caches_it_and_git_does_not_hold_it():
     outputs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["card"]["outs"]
     # What is an entry of its own, without options, is cached.
-    assert [one for one in outputs if isinstance(one, str)] == ["model_cards/${task.name}.sbom.cdx.json"]
+    assert [one for one in outputs if isinstance(one, str)] == [
+        "model_cards/${task.name}.sbom.cdx.json",
+        "data/croissant.json",
+    ]
     ignored = ["git", "check-ignore", "--quiet", "model_cards/anything.sbom.cdx.json"]
     assert subprocess.run(ignored, cwd=ROOT, check=False).returncode == 0
     kept = ["git", "check-ignore", "--quiet", "model_cards/anything.cdx.json"]

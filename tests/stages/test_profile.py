@@ -1,6 +1,9 @@
 """profile: figures are those of the rows, pictures show what is there, and equal rows give equal bytes."""
 
+import csv
+import math
 import re
+import statistics
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from wattline import files
 from wattline.errors import IntegrityError
 from wattline.params import ProfileParams
-from wattline.quality import comparison, plots
+from wattline.quality import comparison, plots, unit_table
 from wattline.quality.profile import Profile, profiled
 from wattline.records import Column, Dataset, UnitRows
 from wattline.stages import profile
@@ -89,6 +92,84 @@ def test_figures_are_those_of_all_rows_whatever_their_units_are() -> None:
     assert found.unit_of == {"power": "W", "load": "1"}
 
 
+def gappy() -> tuple[Series, ...]:
+    """Units of different length and level, with values missing here and there, and a column that one never recorded."""
+    generator = np.random.default_rng(3)
+    units = []
+    for number, rows in enumerate((300, 170, 41)):
+        values = noise(rows, seed=number, mean=10.0 * number)
+        values[generator.random(values.shape) < 0.1] = np.nan
+        values[generator.random(values.shape) < 0.02] = np.inf
+        units.append(node(f"n{number}", values))
+    units[1].values[:, 1] = np.nan
+    return tuple(units)
+
+
+def brute(values: FloatArray) -> dict[str, float]:
+    """Figures of one column, value by value."""
+    known = sorted(float(value) for value in values if math.isfinite(value))
+    counts = {"values": len(known), "missing": len(values) - len(known)}
+    if not known:
+        return counts
+    mean = math.fsum(known) / len(known)
+    figures = {"mean": mean, "minimum": known[0], "maximum": known[-1], "p50": statistics.median(known)}
+    return counts | figures | {"standard_deviation": statistics.pstdev(known)}
+
+
+def test_counts_and_figures_of_each_column_are_those_of_a_count_value_by_value() -> None:
+    units = gappy()
+    store(*units)
+    found = run()
+    assert (found.rows, found.units, found.sampled_rows) == (511, 3, 511)
+    for place, column in enumerate(COLUMNS):
+        expected = brute(np.concatenate([unit.values[:, place] for unit in units]))
+        figures = found.columns[column.name].model_dump()
+        assert {name: figures[name] for name in expected} == pytest.approx(expected)
+        assert figures["missing_share"] == pytest.approx(expected["missing"] / 511)
+
+
+def test_counts_and_figures_of_each_unit_are_those_of_a_count_value_by_value_however_few_rows_are_sampled() -> None:
+    units = {unit.unit: unit for unit in gappy()}
+    store(*units.values())
+    run(rows=100)
+    lines = list(csv.DictReader((FOLDER / "units.csv").read_text().splitlines()))
+    assert len(lines) == len(units) * len(COLUMNS)
+    for line in lines:
+        place = [column.name for column in COLUMNS].index(line["column"])
+        values = units[line["unit"]].values[:, place]
+        expected = brute(values)
+        assert int(line["rows"]) == len(values)
+        assert {name: float(line[name]) for name in expected} == pytest.approx(expected)
+        if expected["values"]:
+            known = values[np.isfinite(values)].astype(np.float64)
+            assert [float(line["p01"]), float(line["p99"])] == pytest.approx(np.quantile(known, [0.01, 0.99]))
+        else:
+            assert line["mean"] == line["p99"] == ""
+
+
+def test_the_page_says_the_counts_of_the_record_and_of_each_unit() -> None:
+    units = gappy()
+    store(*units)
+    found = run()
+    page = (FOLDER / "index.html").read_text()
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in page.splitlines() if line.startswith("<tr><td")]
+    rows = {line[0]: line for line in cells}
+    for column in COLUMNS:
+        figures = found.columns[column.name]
+        assert rows[column.name][2:4] == [f"{figures.values:,}", f"{figures.missing:,}"]
+    for unit in units:
+        missing = int((~np.isfinite(unit.values)).sum())
+        assert rows[unit.unit][4:7] == [str(len(unit.values)), "0", str(missing)]
+    assert rows["n1"][8] == "load"
+    assert "on all rows: 256 rows beside 255" in page
+
+
+def test_rows_that_the_cadence_promises_and_that_are_absent_are_counted() -> None:
+    dataset = store(node("n1", noise(200, seed=1)))
+    late = dataset.units[0].model_copy(update={"end": dataset.units[0].end + timedelta(minutes=7)})
+    assert (unit_table.absent_rows(dataset, dataset.units[0]), unit_table.absent_rows(dataset, late)) == (0, 7)
+
+
 def test_a_spike_between_sampled_rows_is_in_the_maximum_and_in_the_picture() -> None:
     calm = node("n1", noise(5000, seed=1))
     dataset = store(calm)
@@ -106,7 +187,7 @@ def test_a_spike_between_sampled_rows_is_in_the_maximum_and_in_the_picture() -> 
 def test_the_sample_has_as_many_rows_as_asked_for_evenly_over_units_and_time(units: int) -> None:
     size = 3000 // units
     dataset = store(*(node(f"n{number}", noise(size, seed=number)) for number in range(units)), test_after=size // 2)
-    found, sample = profiled(dataset, rows=100)
+    found, _, sample = profiled(dataset, rows=100)
     assert found.sampled_rows == len(sample.values) == len(sample.later) == 100
     assert sample.later.mean() == pytest.approx(0.5, abs=0.05)
 
@@ -152,14 +233,14 @@ def test_without_rows_on_both_sides_there_is_no_comparison_and_none_of_an_earlie
     assert (FOLDER / "comparison.html").exists()
     store(unit, test_after=0)
     run()
-    assert sorted(files.digests(FOLDER)) == ["index.html", "overview.png"]
+    assert sorted(files.digests(FOLDER)) == ["index.html", "overview.png", "units.csv"]
     assert "comparison.html" not in (FOLDER / "index.html").read_text()
 
 
 def test_the_later_part_is_the_official_test_part_or_the_second_half() -> None:
     unit = node("n1", noise(200, seed=1))
-    assert profiled(store(unit, test_after=150), rows=1000)[1].later.sum() == 50
-    assert profiled(store(unit), rows=1000)[1].later.sum() == 100
+    assert profiled(store(unit, test_after=150), rows=1000)[2].later.sum() == 50
+    assert profiled(store(unit), rows=1000)[2].later.sum() == 100
 
 
 def test_equal_rows_give_equal_bytes_in_every_file() -> None:
@@ -176,6 +257,7 @@ def test_equal_rows_give_equal_bytes_in_every_file() -> None:
         "profile/comparison.html",
         "profile/index.html",
         "profile/overview.png",
+        "profile/units.csv",
     ]
 
 

@@ -5,6 +5,7 @@ from wattline.charts.energy import Cost, energy_test
 from wattline.charts.evaluation import MAXIMUM_BARS, contenders, extremes, slices, timeline
 from wattline.charts.latency import latency
 from wattline.charts.monitoring import drift
+from wattline.charts.moved import Moved, moved
 from wattline.charts.pareto import pareto
 from wattline.charts.sweep import history
 from wattline.charts.telemetry import distributions, recorded, span
@@ -16,6 +17,7 @@ __all__ = [
     "MAXIMUM_BARS",
     "OTHER",
     "Cost",
+    "Moved",
     "contenders",
     "costs",
     "curves",
@@ -25,6 +27,7 @@ __all__ = [
     "extremes",
     "history",
     "latency",
+    "moved",
     "pareto",
     "png",
     "recorded",

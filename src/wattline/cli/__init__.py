@@ -6,7 +6,9 @@ import typer
 
 from wattline.cli import (
     ci,
+    data,
     deployment,
+    drift,
     energy,
     jobs,
     live,
@@ -17,6 +19,7 @@ from wattline.cli import (
     registry,
     server,
     site,
+    snapshot,
     staging,
     sweep,
 )
@@ -32,9 +35,11 @@ app = typer.Typer(
 for part in (
     pipeline.app,
     registry.app,
+    data.app,
     server.app,
     deployment.app,
     monitoring.app,
+    drift.app,
     notebooks.app,
     live.app,
     publishing.app,
@@ -42,9 +47,11 @@ for part in (
     sweep.app,
 ):
     app.add_typer(part)
+app.add_typer(data.group, name="data")
 app.add_typer(energy.app, name="energy")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(site.app, name="site")
+app.add_typer(snapshot.app, name="snapshot")
 ci.app.add_typer(deployment.jobs)
 app.add_typer(ci.app, name="ci")
 for name, group in registry.GROUPS.items():

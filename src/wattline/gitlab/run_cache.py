@@ -14,6 +14,7 @@ import yaml
 
 from wattline.errors import InputError, WattlineError
 from wattline.interruption import Say
+from wattline.verification import before, tracked
 
 CHUNK = 1 << 20
 RUNS = "runs"
@@ -136,7 +137,7 @@ def own_files(output: Path) -> None:
 def push(ran: Collection[str], *, say: Say) -> None:
     """Send what the stages `ran` have made, and the runs that the remote does not know.
 
-    Raises WattlineError when not everything arrived.
+    Raises WattlineError when not everything arrived, IntegrityError when an object of the cache is damaged.
     """
     from dvc.repo import Repo
 
@@ -149,6 +150,7 @@ def push(ran: Collection[str], *, say: Say) -> None:
                 _mend(shared, name, kept[name], say=say)
         sent = {pair for name, pair in kept.items() if name in ran or name in new}
         for objects in repo.stage_cache.get_used_objs(sent).values():
+            before.sending(tracked.cache(repo), (one.value for one in objects))
             failed = repo.cloud.push(objects).failed
             if failed:
                 raise WattlineError(
@@ -226,7 +228,10 @@ def _mend(shared: Shared, name: str, ours: tuple[str, str], *, say: Say) -> None
 
 
 def complete() -> None:
-    """Make sure that the remote has all data that dvc.lock names. Raises WattlineError when nobody has some of it."""
+    """Make sure that the remote has all data that dvc.lock names.
+
+    Raises WattlineError when nobody has some of it, IntegrityError when what is to be sent is damaged.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -241,6 +246,7 @@ def complete() -> None:
             ) from None
         for wanted in used.values():
             found = repo.cloud.status(wanted)
+            before.sending(tracked.cache(repo), (one.value for one in found.new))
             if found.new and repo.cloud.push(found.new).failed:
                 raise WattlineError("not all data reached the DVC remote; look at its space and at who may write there")
             if found.missing:

@@ -82,8 +82,9 @@ class Desk:
         """Submit or find the job, follow it, and take over what it made."""
         with self._cancelling() as tokens:
             with record.locked(self.folder):
-                former = self._former()
-                tokens.append(former.token if former else new_token())
+                former = self._former(tokens)
+                if former is None:
+                    tokens.append(new_token())
                 job = former or self._submitted(tokens[-1])
             self._collect(job, self._followed(job, recent_bytes=RECENT_BYTES if former else None))
 
@@ -118,9 +119,10 @@ class Desk:
         record.write(self.folder, known)
         return known
 
-    def _former(self) -> Job | None:
+    def _former(self, tokens: list[str]) -> Job | None:
         """The job that does this work already, or did it while nobody looked. None where one has to be submitted.
 
+        tokens: its token is added before it is spoken of, so that who is told to end then takes it along
         Raises WattlineError where a job of other work of this stage is under way.
         """
         job = record.read(self.folder)
@@ -133,12 +135,13 @@ class Desk:
         if look is None:
             self.say(f"job {number} of before is not known any more, and left no exit code; a new one is submitted")
             return None
-        return self._usable(job, look, order)
+        return self._usable(job, look, order, tokens)
 
-    def _usable(self, job: Job, look: Look, order: Order) -> Job | None:
+    def _usable(self, job: Job, look: Look, order: Order, tokens: list[str]) -> Job | None:
         same = job.key == self.work.key
         if not look.state.ended:
             if same:
+                tokens.append(job.token)
                 self.say(f"job {job.job} does this already; it is followed")
                 return job
             raise WattlineError(
@@ -146,6 +149,7 @@ class Desk:
                 f"wait for it (`wattline run {self.work.name} --attach`) or end it (`--cancel`)"
             )
         if same and look.well:
+            tokens.append(job.token)
             self.say(f"job {job.job} has done this while nobody looked; what it made is taken over")
             return job
         became = f"job {job.job} ended well, but with other inputs" if look.well else outcome.sentence(look, order)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wattline import sites, stages, workers
 from wattline.errors import InputError, SupersededError
-from wattline.hpc import desk, made, outcome, record, work
+from wattline.hpc import desk, handover, made, outcome, record, work
 from wattline.hpc.desk import Command, Desk
 from wattline.hpc.orders import JOBS, folder_of
 from wattline.interruption import Say, streamed
@@ -43,13 +43,15 @@ def run(stage: str, site: str, *, say: Say = _aloud) -> None:
     """Run one stage: here, or as a job where the profile of `site` says so.
 
     Raises JobError with the exit code of the stage when the job does not end well, InputError for what is wrong with
-    stage, site or what is asked of the scheduler, WattlineError when other work of that stage is under way.
+    stage, site or what is asked of the scheduler, IntegrityError when an input is not what the stage before it has on
+    record, WattlineError when other work of that stage is under way.
     SIGTERM and Ctrl-C cancel the job; a terminal that goes away does not.
     """
     profile = None if site == LOCAL else sites.load(site)
     if profile is None or profile.scheduler == LOCAL or stage not in profile.stages:
-        stages.run(stage)
+        _here(stage)
         return
+    handover.check(stage)
     Desk.of(work.of_stage(stage, site), site, profile, say=say).settle()
 
 
@@ -134,6 +136,15 @@ def _first() -> bool:
     from wattline.energy.place import here
 
     return here().rank == 0
+
+
+def _here(stage: str) -> None:
+    """Run a stage in this process. Of several that run it together, the first one looks at what it reads."""
+    if _first():
+        handover.check(stage)
+    stages.run(stage)
+    if _first():
+        handover.remember(stage)
 
 
 def _run_here(name: str, command: Sequence[str], variables: Mapping[str, str], *, say: Say) -> None:

@@ -50,6 +50,11 @@ def outputs_of(stage: str) -> tuple[Path, ...]:
     return _outputs(_stage(_tree(PIPELINE), stage), _tree(params.FILE))
 
 
+def inputs_of(stage: str) -> tuple[Path, ...]:
+    """What a stage of dvc.yaml reads. Raises InputError when it cannot be read."""
+    return tuple(Path(path) for path in _entries(_stage(_tree(PIPELINE), stage).get("deps"), _tree(params.FILE)))
+
+
 def of_command(
     name: str, command: Sequence[str], site: str, *, inputs: Iterable[Path], outputs: Iterable[Path]
 ) -> Work:

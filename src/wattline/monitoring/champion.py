@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from wattline import files, signing, splits
+from wattline.drift.rows import Rows, of_scores, of_units
 from wattline.errors import InputError
-from wattline.monitoring.rows import Rows, of_scores, of_units
 from wattline.params import Params
 from wattline.records import Candidate, Champion, Energy, Manifest, Signature
 from wattline.serving.inference.engine import Engine

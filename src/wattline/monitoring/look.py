@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wattline import files
+from wattline.drift import columns
+from wattline.drift.records import Drift
 from wattline.gitlab.project import Project
 from wattline.monitoring import champion, drift, energy, history, labels, metrics, report, retraining, rule, served
 from wattline.monitoring.champion import Reference
@@ -13,7 +15,6 @@ from wattline.monitoring.nightly import check_registry
 from wattline.monitoring.records import (
     Counters,
     Decision,
-    Drift,
     Look,
     Precision,
     Production,
@@ -135,8 +136,8 @@ def _findings(params: Params, reference: Reference, seen: Served, *, counted: Co
     knobs, seed = params.monitoring, params.seed
     units = {column.name: column.unit for column in reference.signature.columns}
     rows, scores = knobs.drift.minimum_rows, knobs.drift.minimum_scores
-    inputs = drift.drift(reference.inputs, seen.inputs, knobs.drift, units=units, minimum=rows, seed=seed)
-    answers = drift.drift(
+    inputs = columns.drift(reference.inputs, seen.inputs, knobs.drift, units=units, minimum=rows, seed=seed)
+    answers = columns.drift(
         reference.scores, seen.scores, knobs.drift, units={SCORE: _unit(reference)}, minimum=scores, seed=seed
     )
     said = labels.precision(seen.labelled)

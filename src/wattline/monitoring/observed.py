@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from wattline.drift.rows import Rows, of_units
 from wattline.errors import InputError
-from wattline.monitoring.rows import Rows, of_units
 from wattline.records import Signature
 from wattline.serving.observing.file import APPLICATION, BUSY_SECONDS, FORMAT
 from wattline.serving.observing.ring import INSTANT, VALUE, Layout

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
+from wattline.drift.records import Drift
 from wattline.params.monitoring import SignalName
 from wattline.records import Energy, Figure, Provenance, Record
 
@@ -28,52 +29,6 @@ class Signal(Record):
     limit: Figure = float("nan")
     unit: str = "1"
     provenance: Provenance = "computed"
-
-
-class ColumnDrift(Record):
-    """One column of what was served beside the same column of the reference.
-
-    distance: largest difference of the two distribution functions; a missing value counts as the smallest one
-    limit: what parts of the reference reach against its rest, with the risk that was chosen
-    stuck: units whose last values are all the same one, longer than chance or the reference explain
-    missing, reference_missing: share of values that are missing
-    median, reference_median: of the others, in `unit`
-    """
-
-    name: str
-    unit: str
-    drifted: bool
-    distance: float = Field(ge=0, le=1)
-    limit: float = Field(ge=0)
-    stuck: tuple[str, ...] = ()
-    missing: float = Field(ge=0, le=1)
-    reference_missing: float = Field(ge=0, le=1)
-    median: Figure
-    reference_median: Figure
-
-
-class Drift(Record):
-    """Rows, or scores, beside the reference.
-
-    rows, reference_rows: of units that both have
-    unknown_rows: of units that the model was not trained on; they are compared with nothing
-    """
-
-    rows: int = Field(ge=0)
-    reference_rows: int = Field(ge=0)
-    units: int = Field(ge=0)
-    unknown_rows: int = Field(ge=0)
-    columns: tuple[ColumnDrift, ...] = ()
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Names of the columns that drifted."""
-        return tuple(column.name for column in self.columns if column.drifted)
-
-    @property
-    def share(self) -> float:
-        """Share of the columns that drifted; NaN without columns."""
-        return len(self.drifted) / len(self.columns) if self.columns else float("nan")
 
 
 class Precision(Record):

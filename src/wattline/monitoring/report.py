@@ -3,9 +3,9 @@
 import numpy as np
 
 from wattline import charts, files
+from wattline.drift.rows import Rows
 from wattline.gitlab.reports.openmetrics import Family, Sample, render
 from wattline.monitoring.records import Look
-from wattline.monitoring.rows import Rows
 
 NAME = "monitor"
 METRICS = files.REPORTS / "ci" / "monitor.txt"

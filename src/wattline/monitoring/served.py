@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wattline import predictions
+from wattline.drift.rows import Rows, of_scores, of_units
 from wattline.errors import InputError
 from wattline.monitoring import observed, snapshot
 from wattline.monitoring.champion import Reference, scored
-from wattline.monitoring.rows import Rows, of_scores, of_units
 from wattline.params import Params
 from wattline.serving.observing.ring import Layout
 from wattline.task import Series

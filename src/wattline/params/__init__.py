@@ -31,6 +31,7 @@ from wattline.params.notebooks import NotebookParams
 from wattline.params.registry import RegistryParams
 from wattline.params.section import Fraction, Positive, Section
 from wattline.params.serving import ServingParams
+from wattline.params.snapshots import SnapshotsParams
 from wattline.params.stages import (
     CardParams,
     DecideParams,
@@ -96,6 +97,7 @@ __all__ = [
     "ServingParams",
     "SessionParams",
     "SlicesLimits",
+    "SnapshotsParams",
     "SweepParams",
     "TaskParams",
     "ValidateParams",
@@ -153,6 +155,7 @@ class Params(Section):
     deployment: how images reach a serving host; null where nothing is deployed from here
     hpc: what each stage needs where it runs as a job
     notebooks: how long they may take
+    snapshots: how rows are pulled for them
     live: a fleet that is scored as its samples arrive
     """
 
@@ -164,6 +167,7 @@ class Params(Section):
     monitoring: MonitoringParams
     hpc: HpcParams = HpcParams()
     notebooks: NotebookParams = NotebookParams()
+    snapshots: SnapshotsParams = SnapshotsParams()
     live: LiveParams = LiveParams()
     block: Block
 

@@ -7,20 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattline import splits
-from wattline.records import Dataset, Figure, Record
+from wattline.records import Dataset, Figure, Record, UnitRows
 from wattline.task import FloatArray, Series
 
 QUANTILES = {"p01": 0.01, "p50": 0.5, "p99": 0.99}
+FIGURES = ("mean", "standard_deviation", "minimum", *QUANTILES, "maximum")
 
 
 class ColumnProfile(Record):
     """Figures of one column, in its unit; null where the column was never recorded.
 
+    values, missing: rows with a finite value, and without one
     mean, standard_deviation, minimum, maximum: of all finite values
     p01, p50, p99: quantiles of the sampled rows
     missing_share: share of all rows without a finite value
     """
 
+    values: int
+    missing: int
     mean: Figure
     standard_deviation: Figure
     minimum: Figure
@@ -32,15 +36,18 @@ class ColumnProfile(Record):
 
 
 class Profile(Record):
-    """Outcome of `profile`.
+    """Outcome of `profile`. Figures of each unit by itself are in reports/profile/units.csv.
 
     sampled_rows: rows that quantiles and the comparison rest on; everything else rests on all `rows`
+    later_rows: those of them in the later part
     unit_of: column -> unit of its figures
     """
 
     data: str
     rows: int
     sampled_rows: int
+    later_rows: int
+    units: int
     columns: Mapping[str, ColumnProfile]
     unit_of: Mapping[str, str]
 
@@ -57,14 +64,32 @@ class Sample:
     later: NDArray[np.bool_]
 
 
-def profiled(dataset: Dataset, *, rows: int) -> tuple[Profile, Sample]:
+@dataclass(frozen=True)
+class UnitProfile:
+    """Figures of one unit, all of them over all of its rows.
+
+    values: (columns,) finite values
+    figures: (columns, FIGURES), NaN where a column was never recorded
+    """
+
+    unit: UnitRows
+    values: NDArray[np.int64]
+    figures: NDArray[np.float64]
+
+    @property
+    def missing(self) -> NDArray[np.int64]:
+        """(columns,) rows without a finite value."""
+        return self.unit.rows - self.values
+
+
+def profiled(dataset: Dataset, *, rows: int) -> tuple[Profile, tuple[UnitProfile, ...], Sample]:
     """Read every unit once. Raises IntegrityError when a partition is not what `ingest` recorded.
 
     rows: at most so many rows are sampled
     """
     count = min(rows, dataset.rows)
     chosen = np.arange(count) * dataset.rows // count
-    moments, values, later = [], [], []
+    moments, units, values, later = [], [], [], []
     begin = 0
     for unit in dataset.units:
         series = splits.read_raw(dataset, unit.name)
@@ -72,10 +97,11 @@ def profiled(dataset: Dataset, *, rows: int) -> tuple[Profile, Sample]:
         mine = chosen[(chosen >= begin) & (chosen < begin + len(finite))] - begin
         begin += len(finite)
         moments.append(_moments(finite))
+        units.append(_of_unit(unit, finite, moments[-1]))
         values.append(finite[mine])
         later.append((series.timestamps >= boundary(dataset, series))[mine])
     sample = Sample(np.concatenate(values), np.concatenate(later))
-    return _profile(dataset, np.stack(moments), sample), sample
+    return _profile(dataset, np.stack(moments), sample), tuple(units), sample
 
 
 def boundary(dataset: Dataset, series: Series) -> np.datetime64:
@@ -112,8 +138,12 @@ def _profile(dataset: Dataset, moments: NDArray[np.float64], sample: Sample) -> 
         data=dataset.id,
         rows=int(rows[:, 0].sum()),
         sampled_rows=len(sample.values),
+        later_rows=int(sample.later.sum()),
+        units=len(dataset.units),
         columns={
             column.name: ColumnProfile(
+                values=int(total[place]),
+                missing=int(rows[:, 0].sum() - total[place]),
                 **dict(zip(("mean", "standard_deviation", "minimum", "maximum"), figures[:, place], strict=True)),
                 **_quantiles(sample.values[:, place]),
                 missing_share=float(1 - total[place] / rows[:, 0].sum()),
@@ -124,7 +154,17 @@ def _profile(dataset: Dataset, moments: NDArray[np.float64], sample: Sample) -> 
     )
 
 
-def _quantiles(values: FloatArray) -> dict[str, float]:
+def _of_unit(unit: UnitRows, finite: FloatArray, moments: NDArray[np.float64]) -> UnitProfile:
+    _, count, mean, variance, minimum, maximum = moments
+    known = [np.sort(column[~np.isnan(column)]).astype(np.float64) for column in finite.T]
+    quantiles = np.array([list(_quantiles(column).values()) for column in known])
+    first, median, last = quantiles.T
+    figures = np.stack([mean, np.sqrt(variance), minimum, first, median, last, maximum], axis=1)
+    figures[count == 0] = np.nan
+    return UnitProfile(unit, count.astype(np.int64), figures)
+
+
+def _quantiles(values: NDArray[np.floating]) -> dict[str, float]:
     known = values[~np.isnan(values)].astype(np.float64)
     if not len(known):
         return dict.fromkeys(QUANTILES, np.nan)

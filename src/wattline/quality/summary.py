@@ -1,38 +1,40 @@
 """The page of `profile`: figures of every column, and what was drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from wattline.quality import page
-from wattline.quality.profile import Profile
+from wattline.quality import page, unit_table
+from wattline.quality.profile import FIGURES, Profile, UnitProfile
 from wattline.records import Dataset
 
-FIGURES = ("mean", "standard_deviation", "minimum", "p01", "p50", "p99", "maximum")
 HEADS = (
     ("column", ""),
     ("unit", ""),
-    *((name.replace("_", " "), "number") for name in FIGURES),
+    ("values", "number"),
     ("missing", "number"),
+    ("missing", "number"),
+    *((name.replace("_", " "), "number") for name in FIGURES),
     ("description", ""),
 )
 
 
-def render(dataset: Dataset, profile: Profile, *, comparison: str | None) -> str:
-    """HTML page beside `overview.png`.
+def render(dataset: Dataset, profile: Profile, units: Sequence[UnitProfile], *, comparison: str | None) -> str:
+    """HTML page beside `overview.png` and `units.csv`.
 
     comparison: file name of the comparison of both parts, if there is one
     """
-    link = f'<p><a href="{escape(comparison)}">{_later(dataset)}</a> (interactive)</p>' if comparison else ""
+    link = f'<p><a href="{escape(comparison)}">{_later(dataset)}</a> {_sampled(profile)}</p>' if comparison else ""
     return page.page(
         f"Profile of {dataset.name}: {profile.rows:,} rows of {len(dataset.units):,} units",
         page.paragraph(
-            f"One row every {dataset.cadence_seconds:g} s, {_span(dataset)}. Mean, standard deviation, extremes "
-            f"and missing share rest on all rows, quantiles on {profile.sampled_rows:,} rows evenly spread over units "
-            "and time."
+            f"One row every {dataset.cadence_seconds:g} s, {_span(dataset)}. Counts, mean, standard deviation and "
+            f"extremes rest on all rows, quantiles on {_rows_of(profile)}."
         ),
         link,
         "<h2>Columns</h2>",
         page.table(HEADS, _rows(dataset, profile)),
+        "<h2>Units</h2>",
+        unit_table.render(dataset, units),
         "<h2>Over time</h2>",
         '<img src="overview.png" alt="Every column of a few units over time">',
         footer=f"{dataset.home}. {dataset.licence}. {dataset.citation}. Dataset {profile.data[:12]}.",
@@ -51,13 +53,28 @@ def _later(dataset: Dataset) -> str:
     return f"{later} (current) beside {earlier} (reference), column by column"
 
 
+def _rows_of(profile: Profile) -> str:
+    if profile.sampled_rows == profile.rows:
+        return "all rows, too"
+    return f"{profile.sampled_rows:,} rows evenly spread over units and time"
+
+
+def _sampled(profile: Profile) -> str:
+    """Which rows the comparison counts."""
+    earlier = profile.sampled_rows - profile.later_rows
+    what = "all rows" if profile.sampled_rows == profile.rows else "the same sample"
+    return f"(interactive, by Evidently, on {what}: {profile.later_rows:,} rows beside {earlier:,})"
+
+
 def _rows(dataset: Dataset, profile: Profile) -> Iterator[list[str]]:
     for column in dataset.columns:
         figures = profile.columns[column.name]
         yield [
             escape(column.name),
             escape(column.unit),
-            *(f"{getattr(figures, name):.4g}" for name in FIGURES),
+            f"{figures.values:,}",
+            f"{figures.missing:,}",
             f"{figures.missing_share:.2%}",
+            *(f"{getattr(figures, name):.4g}" for name in FIGURES),
             escape(column.description),
         ]

@@ -83,8 +83,9 @@ def read(dataset: Dataset, folder: Path = files.RAW) -> "tuple[pandas.DataFrame,
     identity = {"unit": [unit.name for unit in dataset.units], "group": [unit.group for unit in dataset.units]}
     for place, (column, labels) in enumerate(identity.items()):
         places = {label: code for code, label in enumerate(dict.fromkeys(labels))}
-        codes = np.repeat([places[label] for label in labels], sizes)
-        table.insert(place, column, pandas.Categorical.from_codes(codes, categories=list(places)))
+        codes = np.repeat(np.array([places[label] for label in labels], dtype=np.int32), sizes)
+        labelled = pandas.Categorical.from_codes(codes, categories=pandas.Index(list(places)))
+        table.insert(place, column, pandas.Series(labelled))
     table.insert(2, "timestamp", timestamps)
     return table, pandas.DataFrame(described)
 

@@ -32,6 +32,7 @@ from wattline.records.evaluation import Evaluation, Score, Slice, worst_first
 from wattline.records.measurement import Emissions, Grid, Measurement, Performance, ServingEnergy, ServingWindow
 from wattline.records.model import Candidate, Champion, Description, Metric, Signature, Tensor
 from wattline.records.pareto import Earlier, EarlierVersion, Pareto, Point
+from wattline.records.snapshot import Partition, Snapshot, SnapshotUnit
 
 __all__ = [
     "Attempt",
@@ -63,6 +64,7 @@ __all__ = [
     "Metric",
     "Pareto",
     "Part",
+    "Partition",
     "Performance",
     "Point",
     "Provenance",
@@ -79,6 +81,8 @@ __all__ = [
     "ServingWindow",
     "Signature",
     "Slice",
+    "Snapshot",
+    "SnapshotUnit",
     "SourceFile",
     "Tensor",
     "TrainingEnergy",

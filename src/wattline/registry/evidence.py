@@ -13,7 +13,7 @@ from wattline import environment, files, recorded, splits
 from wattline.errors import InputError, IntegrityError, RejectedError
 from wattline.records import Candidate, Decision, Emissions, Energy, Evaluation, Measurement, TrainingEnergy, Verdict
 from wattline.records.energy import JOULES_PER_KWH
-from wattline.registry import contents
+from wattline.registry import contents, lineage
 
 RECORD = "candidate.json"
 ENVIRONMENT = "environment.json"
@@ -95,6 +95,7 @@ def gather(*, overrides: Mapping[str, str] | None = None, allow_dirty: bool = Fa
         check_contents(folder)
         _check_belonging(evidence)
         _check_data(evidence.candidate)
+        lineage.check()
         evidence = replace(evidence, overridden=check_verdicts(evidence.decision, overrides or {}))
         if not allow_dirty:
             _check_tree()
@@ -254,7 +255,8 @@ def _check_tree() -> None:
 
 def _write_provenance(folder: Path) -> None:
     """What the candidate was made from and with."""
-    sources = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, Path("dvc.lock"), Path("params.yaml"))
+    records = (files.RAW / splits.DATASET, files.PREPARED / splits.MANIFEST, files.DATASET_CARD)
+    sources = (*records, Path("dvc.lock"), Path("params.yaml"))
     _copy((path for path in sources if path.is_file()), folder)
     for path in sorted(folder.iterdir()):
         text = path.read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from wattline import files, objects, splits
+from wattline import files, objects, partitions, splits
 from wattline.errors import InputError, IntegrityError, WattlineError
 from wattline.objects import Cache
 from wattline.recorded import compare
@@ -122,6 +122,11 @@ def _ingest(recipe: Recipe, stage: Stage, *, place: Place, python: Path, say: Sa
     if external.is_dir():
         # Files that a source reads, which git ignores; a copy, since the user's are not to be touched.
         shutil.copytree(external, place.root / external, dirs_exist_ok=True)
+    for identifier in partitions.known():
+        if (partitions.FOLDER / identifier).is_dir():
+            # Files are read-only there and here: a link is as good as a copy, and costs nothing.
+            target = place.root / partitions.FOLDER / identifier
+            shutil.copytree(partitions.FOLDER / identifier, target, copy_function=files.link, dirs_exist_ok=True)
     rerun.run((stage.name,), place=place, python=python, say=say)
     found = splits.read_dataset(place.root / files.RAW).id
     if found != recipe.data:

@@ -27,7 +27,9 @@ def joined(unit: str, group: str, columns: Sequence[str], channels: Mapping[str,
     for place, name in enumerate(columns):
         if name in taken:
             instants, found = taken[name]
-            values[np.searchsorted(rows, instants), place] = found
+            with np.errstate(over="ignore"):
+                # What does not fit in 32 bits becomes infinite here, and the checks name it.
+                values[np.searchsorted(rows, instants), place] = found
     kept = ~np.isnan(values).all(axis=1)
     rows, values = rows[kept], values[kept]
     if not len(rows):

@@ -42,10 +42,11 @@ def check_same_columns(found: tuple[str, ...], expected: tuple[str, ...], *, whe
         )
 
 
-def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool) -> None:
+def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool, minimum_rows: int = 2) -> None:
     """Raise InputError naming unit, column and first offending value when rows of `unit` cannot be used.
 
     expected: column names of the dataset, in order
+    minimum_rows: fewer are an error
     NaN values are allowed: they are samples that nobody recorded.
     """
     series = unit.series
@@ -54,7 +55,7 @@ def check_unit(unit: UnitSeries, *, expected: tuple[str, ...], labelled: bool) -
             f"unit name {series.unit!r} cannot be a file name; use letters, digits, '.', '_' and '-', "
             "beginning with a letter or digit"
         )
-    _check_shapes(unit)
+    check_shapes(unit, minimum_rows=minimum_rows)
     check_same_columns(unit.columns, expected, where=f"unit {series.unit}")
     _check_timestamps(series)
     _check_finite(unit)
@@ -74,11 +75,14 @@ def check_new(name: str, seen: set[str]) -> None:
     seen.add(name.lower())
 
 
-def _check_shapes(unit: UnitSeries) -> None:
+def check_shapes(unit: UnitSeries, *, minimum_rows: int) -> None:
+    """Raise InputError when the arrays of `unit` do not fit each other, or hold too few rows."""
     series = unit.series
     rows = len(series.timestamps)
-    if rows < 2:
-        raise InputError(f"unit {series.unit} has {rows} rows, at least 2 are needed; leave it out or collect more")
+    if rows < minimum_rows:
+        raise InputError(
+            f"unit {series.unit} has {rows} rows, at least {minimum_rows} are needed; leave it out or collect more"
+        )
     if series.timestamps.dtype != np.dtype("datetime64[ns]"):
         raise InputError(f"unit {series.unit}: timestamps must be datetime64[ns] in UTC, got {series.timestamps.dtype}")
     if series.values.shape != (rows, len(unit.columns)) or series.values.dtype != np.float32:

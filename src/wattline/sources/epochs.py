@@ -1,6 +1,6 @@
 """Numbers that count from 1970, as instants: one that cannot be true is not taken, and counted by reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -43,19 +43,31 @@ def nanoseconds(values: Sequence[Any] | NDArray[Any], *, unit: Literal["s", "ms"
     Raises InputError when values are no numbers, and when all of them are of the other unit: then it is no mistake of
     one sender, and nothing would be left.
     """
-    numbers = np.asarray(values)
+    found = read(values, unit=unit, where=where, now=now)
+    check_unit(found.refused, len(values), unit=unit, where=where)
+    return found
+
+
+def check_unit(refused: Mapping[str, int], count: int, *, unit: Literal["s", "ms"], where: str) -> None:
+    """Raise InputError when all of `count` instants are of the other unit."""
+    if count and refused.get(WRONG_UNIT[unit]) == count:
+        raise InputError(f"{where}: all {count} instants are {WRONG_UNIT[unit]}; correct whoever wrote them")
+
+
+def read(values: Sequence[Any] | NDArray[Any], *, unit: Literal["s", "ms"], where: str, now: float) -> Instants:
+    """The same for one sender of several: its clock may be of the other unit, which is counted."""
+    try:
+        numbers = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{where}: instants are no numbers of {unit} since 1970; correct them at their home") from None
     if not len(numbers):
         return Instants(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_), {})
-    if numbers.dtype.kind not in "iuf":
+    if numbers.dtype.kind not in "iuf" or numbers.ndim != 1:
         raise InputError(f"{where}: instant {numbers[0]!r} is no number of {unit} since 1970; correct it at its home")
     reasons = _reasons(numbers, unit, now)
     taken = reasons == ""
     names, counts = np.unique(reasons[~taken], return_counts=True)
     refused = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-    if refused.get(WRONG_UNIT[unit]) == len(numbers):
-        raise InputError(
-            f"{where}: all {len(numbers)} instants are {WRONG_UNIT[unit]}, first {numbers[0]}; correct who wrote them"
-        )
     return Instants(_scaled(numbers[taken], unit), taken, refused)
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import AwareDatetime, Field
 
-from wattline.errors import InputError
 from wattline.sources import exadata, local_files
 from wattline.sources.channels import Channel, joined
 from wattline.sources.exadata import File
-from wattline.sources.metrics import CINECA, Metric, Pattern, Text, columns, group_of
+from wattline.sources.metrics import CINECA, Metric, Pattern, Text, columns, rack_of, unit_of
 from wattline.sources.source import NoSamplesError, Readers, Source, UnitSeries
 from wattline.sources.span import Span, SpanOptions
 
@@ -143,7 +142,7 @@ def _reads(options: Options, span: Span, counts: Mapping[str, int]) -> Iterator[
     text = options.model_dump_json()
     for group in _groups(counts, options.maximum_samples_per_read):
         for node in group:
-            yield _unit(node), partial(_read, node, group, span, text, opened)
+            yield unit_of(node), partial(_read, node, group, span, text, opened)
 
 
 def _groups(counts: Mapping[str, int], most: int) -> Iterator[tuple[str, ...]]:
@@ -198,17 +197,8 @@ def _series(node: str, pieces: Mapping[str, list[Channel]], options: Options, re
         for column, found in pieces.items()
     }
     names = tuple(column.name for column in columns(options.chosen()))
-    series = joined(_unit(node), _rack(node, options), names, channels)
+    rack = rack_of(node, nodes_per_rack=options.nodes_per_rack, pattern=options.group_pattern)
+    series = joined(unit_of(node), rack, names, channels)
     if series is None:
-        raise InputError(f"{options.path}: no value of node {node!r} is a number; leave it out with `without`")
+        raise NoSamplesError(f"{options.path}: no value of node {node!r} is a number; leave it out with `without`")
     return replace(series, quarantined=dict(refused))
-
-
-def _unit(node: str) -> str:
-    return f"node-{int(node):04d}" if node.isdigit() else node
-
-
-def _rack(node: str, options: Options) -> str:
-    return (
-        f"rack-{int(node) // options.nodes_per_rack:02d}" if node.isdigit() else group_of(node, options.group_pattern)
-    )

@@ -59,3 +59,15 @@ def group_of(unit: str, pattern: str | None) -> str:
     """What `unit` shares a fate with: a group of its own, where its name does not match."""
     found = re.fullmatch(pattern, unit) if pattern else None
     return found.group(1) or unit if found else unit
+
+
+def unit_of(node: str) -> str:
+    """What a node is called here: one that has only a number gets a name."""
+    return f"node-{int(node):04d}" if node.isdecimal() and node.isascii() else node
+
+
+def rack_of(node: str, *, nodes_per_rack: int, pattern: str | None) -> str:
+    """The group of a node: racks hold neighbouring numbers, as Marconi100's do, or else its name tells."""
+    if node.isdecimal() and node.isascii():
+        return f"rack-{int(node) // nodes_per_rack:02d}"
+    return group_of(node, pattern)

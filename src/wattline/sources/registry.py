@@ -8,18 +8,23 @@ from typing import Any
 from wattline.errors import InputError
 from wattline.params import Section, typed
 from wattline.sources.source import Source
+from wattline.sources.span import SpanOptions
 
 MODULES = {
     "simulator": "wattline.sources.simulator",
+    "tiny": "wattline.sources.tiny",
     "smd": "wattline.sources.smd",
     "jumpstarter": "wattline.sources.jumpstarter",
     "m100": "wattline.sources.m100",
+    "examon": "wattline.sources.examon.source",
+    "prometheus": "wattline.sources.prometheus.source",
     "mqtt": "wattline.sources.mqtt.source",
     "m100_archive": "wattline.sources.m100_archive",
     "ipmi": "wattline.sources.ipmi.source",
     "jobs": "wattline.sources.jobs.source",
     "parquet": "wattline.sources.parquet_files",
     "csv": "wattline.sources.csv_files",
+    "snapshot": "wattline.sources.snapshot",
 }
 MEMBERS = ("Options", "open")
 
@@ -38,15 +43,36 @@ def open_source(name: str, options: Mapping[str, Any], *, seed: int) -> Source:
     return source
 
 
+def options_of(name: str, options: Mapping[str, Any]) -> Section:
+    """The same options, typed. Raises the same errors."""
+    kind: type[Section] = _module(name).Options
+    return typed(kind, options, where=f"params.yaml: ingest.options.{name}")
+
+
+def is_asked_for_a_span(name: str) -> bool:
+    """Whether the source takes `start` and `end`, so that its rows can be had page by page."""
+    return issubclass(_module(name).Options, SpanOptions)
+
+
+def every_row(name: str) -> dict[str, int]:
+    """Options with which the source keeps every row: `ingest` needs two of a unit, a page may hold one of them."""
+    return {"minimum_rows": 0} if "minimum_rows" in _module(name).Options.model_fields else {}
+
+
+def is_known(name: str) -> bool:
+    """Whether there may be such a source: one of ours, or a module by dotted name."""
+    return name in MODULES or "." in name
+
+
 def check_names(names: Iterable[str]) -> None:
     """Raise InputError for the first source that does not exist: its options would be ignored without a word."""
     for name in names:
-        if name not in MODULES and "." not in name:
+        if not is_known(name):
             raise InputError(f"params.yaml: ingest.options.{name} is for no source; known: {', '.join(MODULES)}")
 
 
 def _module(name: str) -> ModuleType:
-    if name not in MODULES and "." not in name:
+    if not is_known(name):
         known = ", ".join(MODULES)
         raise InputError(
             f"params.yaml: ingest.source is {name!r}, which is no source; known: {known}, or a module of yours "

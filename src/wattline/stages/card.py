@@ -1,4 +1,4 @@
-"""card: write the model card and the bill of materials from all that was found out."""
+"""card: write the cards of model and dataset, and the bills of materials, from all that was found out."""
 
 import platform
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from wattline.records import (
     Validation,
 )
 from wattline.stages.train import Training
-from wattline.supply import bom, packages, sbom
+from wattline.supply import bom, croissant, packages, sbom
 from wattline.supply import card as model_card
 from wattline.task import Task, folder_of
 
@@ -35,11 +35,12 @@ class CardReport(Record):
     card_sha256: str
     bom_sha256: str
     sbom_sha256: str
+    dataset_card_sha256: str
     code_sha256: str
 
 
 def run(*, card: CardParams, task: Task) -> None:
-    """Write model_cards/<name>.md and its bills of materials: of the model, and of the software it was made with."""
+    """Write model_cards/<name>.md, its bills of materials (of the model, of the software), and data/croissant.json."""
     evidence = gather(card, task)
     paths = outputs(task)
     texts = render(evidence)
@@ -51,6 +52,7 @@ def run(*, card: CardParams, task: Task) -> None:
         card_sha256=files.sha256(paths["card"]),
         bom_sha256=files.sha256(paths["bom"]),
         sbom_sha256=files.sha256(paths["sbom"]),
+        dataset_card_sha256=files.sha256(paths["dataset"]),
         code_sha256=evidence.code_sha256,
     )
     files.write_report("card", report)
@@ -65,22 +67,26 @@ def check(*, card: CardParams, task: Task) -> None:
 
 
 def render(evidence: model_card.Evidence) -> dict[str, str]:
-    """Text of the card and of the bills."""
+    """Text of the cards and of the bills."""
     installed = packages.installed(*(lock for lock in LOCKS if lock.is_file()))
     return {
         "card": model_card.render(evidence, folder=files.CARDS, reports=files.REPORTS),
         "bom": bom.render(evidence),
         "sbom": sbom.render(installed, name=evidence.description.name, python=evidence.python),
+        "dataset": croissant.render(
+            evidence.dataset, evidence.manifest, raw=files.RAW.name, prepared=files.PREPARED.name
+        ),
     }
 
 
 def outputs(task: Task) -> Mapping[str, Path]:
-    """Where card and bills lie."""
+    """Where cards and bills lie."""
     name = task.description.name
     return {
         "card": files.CARDS / f"{name}.md",
         "bom": files.CARDS / f"{name}.cdx.json",
         "sbom": files.CARDS / f"{name}.sbom.cdx.json",
+        "dataset": files.DATASET_CARD,
     }
 
 

@@ -2,13 +2,15 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from wattline import files, splits, workers
 from wattline.errors import InputError
@@ -27,6 +29,7 @@ class Ingestion(Record):
     missing_values_share: NaN among the values of the rows that are there
     labelled_rows: rows with a known label
     anomalous_share: share of those that are anomalous; null without labels
+    quarantined: samples that the source could not take, reason -> count
     """
 
     data: str
@@ -43,6 +46,7 @@ class Ingestion(Record):
     anomalous_share: Figure
     source_files: int
     source_bytes: int
+    quarantined: dict[str, int] = Field(default_factory=dict)
 
 
 Unit = UnitSeries | Callable[[], UnitSeries]
@@ -56,6 +60,7 @@ class Tally:
     missing_values: int = 0
     labelled_rows: int = 0
     anomalous_rows: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, unit: UnitSeries) -> "Tally":
@@ -63,6 +68,7 @@ class Tally:
             missing_values=int(np.isnan(unit.series.values).sum()),
             labelled_rows=int((~np.isnan(unit.series.target)).sum()),
             anomalous_rows=int((unit.series.target == 1).sum()),
+            quarantined=Counter(unit.quarantined),
         )
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -70,6 +76,7 @@ class Tally:
             self.missing_values + other.missing_values,
             self.labelled_rows + other.labelled_rows,
             self.anomalous_rows + other.anomalous_rows,
+            self.quarantined + other.quarantined,
         )
 
 
@@ -186,4 +193,5 @@ def _summary(dataset: Dataset, tally: Tally) -> Ingestion:
         anomalous_share=tally.anomalous_rows / tally.labelled_rows if tally.labelled_rows else float("nan"),
         source_files=len(dataset.files),
         source_bytes=sum(file.size_bytes for file in dataset.files),
+        quarantined=dict(sorted(tally.quarantined.items())),
     )

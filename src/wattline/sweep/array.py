@@ -104,7 +104,7 @@ def _one(
 
     folder = folder_of(NAME)
     with record.locked(folder):
-        job = _former(plan, scheduler, ordered, hpc, say=say)
+        former = job = _former(plan, scheduler, ordered, hpc, say=say)
         if job is None:
             draft = Job(stage=NAME, site=site, token=new_token(), key=plan.study)
             order = ordered(draft.token)
@@ -116,6 +116,8 @@ def _one(
     assert job.job is not None
     number = job.job
     try:
+        if former is not None:  # said where who is told to end takes the array along
+            say(f"job {number} runs this study already; it is followed")
         look = follow(scheduler, order, number, log=News(watch), say=say, seen=_unnoted)
     except (KeyboardInterrupt, SystemExit, FirstTrialError):
         say(f"cancelling job {number}")
@@ -143,7 +145,6 @@ def _former(
         raise WattlineError(
             f"job {number} is at work on another study, {job.key}; wait for it, or end it: scancel {number}"
         )
-    say(f"job {number} runs this study already; it is followed")
     return job.model_copy(update={"job": number})
 
 

@@ -15,7 +15,7 @@ from wattline.records import Decision, Evaluation
 __all__ = ["Origin", "write"]
 
 SHOWN = (".css", ".csv", ".html", ".json", ".md", ".png", ".svg", ".txt", ".xml", ".yaml")
-"""What is copied of reports/ and model_cards/; nothing else has a place on a site."""
+"""What is copied of reports/ and model_cards/, beside the dataset card; nothing else has a place on a site."""
 PAGES = {"validate": "Data Docs: every expectation", "profile": "profile of the raw rows"}
 """Stage -> its own page, at reports/<stage>/index.html."""
 
@@ -148,6 +148,8 @@ def _copy(left: Left, task: str, fresh: Path) -> None:
                 _take(path, fresh)
     for path in sorted(files.CARDS.glob("index.*")):
         _take(path, fresh)
+    if _current(left, "card"):  # which links to it
+        _take(files.DATASET_CARD, fresh)
     for name, source in reports.bills(left, task).items():
         if source is not None:
             files.write_bytes(fresh / name, source.read_bytes())

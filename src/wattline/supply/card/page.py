@@ -3,6 +3,7 @@
 import os.path
 from pathlib import Path
 
+from wattline import files
 from wattline.supply.card import figures, sections, serving
 from wattline.supply.card.energy import energy
 from wattline.supply.card.energy_test import energy_test
@@ -17,11 +18,12 @@ def render(evidence: Evidence, *, folder: Path, reports: Path) -> str:
     folder: where the card will lie, so that pictures in `reports` can be linked relative to it
     """
     pictures = Path(os.path.relpath(reports, folder)).as_posix()
+    dataset_card = Path(os.path.relpath(files.DATASET_CARD, folder)).as_posix()
     chapters = {
         "Identity": sections.identity(evidence),
         "Decision": sections.decision(evidence.decision),
         "Intended use": sections.use(evidence.description),
-        "Data": sections.data(evidence, pictures),
+        "Data": sections.data(evidence, dataset_card, pictures),
         "Training": sections.training(evidence, pictures),
         "Evaluation": figures.evaluation(evidence.evaluation, pictures),
         "Slices": figures.slices(evidence.evaluation, pictures),

@@ -57,8 +57,11 @@ def use(description: Description) -> list[str]:
     )
 
 
-def data(evidence: Evidence, pictures: str) -> list[str]:
-    """The rows it was trained and judged on."""
+def data(evidence: Evidence, dataset_card: str, pictures: str) -> list[str]:
+    """The rows it was trained and judged on.
+
+    dataset_card, pictures: where that card and the folder of reports lie, relative to this one
+    """
     dataset, manifest = evidence.dataset, evidence.manifest
     rows: dict[str, int] = {}
     for part in manifest.parts:
@@ -68,6 +71,7 @@ def data(evidence: Evidence, pictures: str) -> list[str]:
         "dataset": dataset.name,
         "home of the dataset": dataset.home,
         "dataset id": f"`{dataset.id}`",
+        "dataset card": f"[Croissant 1.1, with the digest of every file]({dataset_card})",
         "licence": dataset.licence,
         "citation": dataset.citation,
         "rows": f"{dataset.rows:,} of {len(dataset.units)} units, one every {dataset.cadence_seconds:g} s",

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from wattline.monitoring.drift import drift, signal
-from wattline.monitoring.records import Drift
-from wattline.monitoring.rows import Rows, of_units
-from wattline.monitoring.stuck import stuck
-from wattline.monitoring.two_sample import compare
+from wattline.drift.columns import drift
+from wattline.drift.records import Drift
+from wattline.drift.rows import Rows, of_units
+from wattline.drift.stuck import stuck
+from wattline.drift.two_sample import compare
+from wattline.monitoring.drift import signal
 from wattline.params.monitoring import DriftParams
 from wattline.task import FloatArray
 

@@ -1,0 +1,1 @@
+"""ExaMon's database, KairosDB, over its REST API."""

@@ -1,0 +1,1 @@
+"""Prometheus, and what answers as it does, over its HTTP API."""
