@@ -9,7 +9,7 @@ validation  seconds for 1 million rows x 40 columns x 60 expectations on one cor
             them Great Expectations itself needs
 snapshots   rows per second pulled, checked and stored, beside PyArrow writing the same files
 live        samples per second decoded, aggregated and scored for 10,000 nodes and for the 980 of Marconi100, and
-            joules for a million samples
+            joules for a million samples; what a real broker hands on
 """
 
 import argparse

@@ -21,11 +21,12 @@ import numpy as np
 import yaml
 from clock import Figure
 
+from flow import broker
 from wattline import files, params, splits
 from wattline.live import packets
 from wattline.live.running import Live
 from wattline.params import LiveParams
-from wattline.records import Axis
+from wattline.records import Manifest
 from wattline.sources.mqtt.source import Options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,21 +52,23 @@ def figures() -> Iterator[Figure]:
     """Print what both fleets take, and give what has a limit."""
     watts = params.load(ROOT / "params.yaml").block.energy.watts_per_core
     with TemporaryDirectory(prefix="wattline-") as folder, contextlib.chdir(folder):
-        axis = trained(Path(folder))
+        manifest = trained(Path(folder))
         rates = {}
         for nodes in (MARCONI, LARGE):
-            rate, latest, joules = fleet(nodes, axis, watts)
+            rate, latest, joules = fleet(nodes, manifest, watts)
             rates[nodes] = rate, latest
             print(
                 f"      {nodes:>6,} nodes: {rate:>9,.0f} samples/s; the last score {latest:.2f} s after the window "
                 f"closed; {joules:.1f} J for a million samples (estimated: {watts} W for each second of CPU)"
             )
+        window = said(LARGE, [column.name for column in manifest.raw_columns], past(2))
+        broker.compare(window.data, window.samples, live=scorer(LARGE, manifest), folder=Path(folder))
     print(f"      all {MARCONI} nodes of Marconi100 every {PUBLISHED_SECONDS:.0f} s is what was published")
     yield Figure(f"samples/s for {LARGE:,} nodes", rates[LARGE][0], AT_LEAST_PER_SECOND, at_least=True)
     yield Figure(f"s until all {LARGE:,} nodes have a score", rates[LARGE][1], AT_MOST_SECONDS, "s")
 
 
-def trained(folder: Path) -> Axis:
+def trained(folder: Path) -> Manifest:
     """Train the example on windows of a small simulated cluster."""
     tree = yaml.safe_load((ROOT / "params.yaml").read_text())
     block = tree["node_anomaly"]
@@ -78,16 +81,20 @@ def trained(folder: Path) -> Axis:
     for stage in ("ingest", "prepare", "train"):
         command = [sys.executable, "-m", "wattline", "run", stage]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return splits.read_manifest(folder / files.PREPARED).axis
+    return splits.read_manifest(folder / files.PREPARED)
 
 
-def fleet(nodes: int, axis: Axis, watts: float) -> tuple[float, float, float]:
-    """Samples per second, seconds from a closed window to its last score, and joules for a million samples."""
-    columns = [column.name for column in axis.raw_columns]
-    metrics = {name: {"unit": "1"} for name in columns}
+def scorer(nodes: int, manifest: Manifest) -> Live:
+    """The live path for so many nodes."""
+    metrics = {column.name: {"unit": "1"} for column in manifest.raw_columns}
     options = Options.model_validate({"broker": "mqtt://127.0.0.1:1883", "metrics": metrics})
-    live = Live.of(files.CANDIDATE, axis, options, LiveParams(lateness_seconds=0.001, maximum_units=nodes))
-    begin = time.time() // WINDOW_SECONDS * WINDOW_SECONDS - (TURNS + 2) * WINDOW_SECONDS
+    return Live.of(files.CANDIDATE, manifest, options, LiveParams(lateness_seconds=0.001, maximum_units=nodes))
+
+
+def fleet(nodes: int, manifest: Manifest, watts: float) -> tuple[float, float, float]:
+    """Samples per second, seconds from a closed window to its last score, and joules for a million samples."""
+    columns, live = [column.name for column in manifest.raw_columns], scorer(nodes, manifest)
+    begin = past(TURNS + 2)
     rates, latest, cpu, samples = [], [], 0.0, 0
     for turn in range(TURNS + 1):
         window = said(nodes, columns, begin + turn * WINDOW_SECONDS)
@@ -97,7 +104,7 @@ def fleet(nodes: int, axis: Axis, watts: float) -> tuple[float, float, float]:
             data = rest + window.data[place : place + CHUNK_BYTES]
             found = packets.cut(data)
             rest = data[found.used :]
-            live.fleet.feed(live.decoder.decode(found, now=time.time()))
+            live.take(found, now=time.time())
         closed = time.perf_counter()
         answers = sum(len(scored.units) for scored in live.close(window.end + 0.01))
         ended = time.perf_counter()
@@ -107,6 +114,11 @@ def fleet(nodes: int, axis: Axis, watts: float) -> tuple[float, float, float]:
             latest.append(ended - closed)
             cpu, samples = cpu + _cpu_seconds() - before, samples + window.samples
     return median(rates), max(latest), cpu * watts / samples * 1e6
+
+
+def past(windows: int) -> float:
+    """When the window of so many windows ago began [s since 1970]."""
+    return time.time() // WINDOW_SECONDS * WINDOW_SECONDS - windows * WINDOW_SECONDS
 
 
 def said(nodes: int, columns: list[str], begin: float) -> Window:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
@@ -71,16 +72,26 @@ def _datetime(instant: np.datetime64) -> datetime:
     return datetime.fromtimestamp(int(instant.astype(np.int64)) / 1e9, tz=UTC)
 
 
+@pytest.fixture(
+    scope="module", params=[WindowParams(seconds=60.0, statistics=STATISTICS), None], ids=["windows", "rows"]
+)
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Telemetry of five nodes, prepared in windows of a minute or as rows at the cadence, and the folder it lies in."""
+    return _prepared(tmp_path_factory.mktemp("fleet"), request.param)
+
+
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory):
-    """Telemetry of five nodes, prepared in windows of a minute, and the folder it lies in."""
-    folder = tmp_path_factory.mktemp("fleet")
+def minutes(tmp_path_factory: pytest.TempPathFactory):
+    """The same in windows alone."""
+    return _prepared(tmp_path_factory.mktemp("minutes"), WindowParams(seconds=60.0, statistics=STATISTICS))
+
+
+def _prepared(folder: Path, chosen: WindowParams | None):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         generator = np.random.default_rng(3)
         units = [telemetry(number, generator) for number in range(5)]
         stored(units)
-        chosen = WindowParams(seconds=60.0, statistics=STATISTICS)
         knobs = PrepareParams(windows=chosen, validation_fraction=0.25, test_fraction=0.4, minimum_rows=20, gap_steps=3)
         prepare.run(prepare=knobs, task=Scorer())
         parts = [splits.read_split(split) for split in prepare.SPLITS]
@@ -88,9 +99,20 @@ def fleet(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def place(fleet, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(fleet[0])
-    return fleet
+def place(minutes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(minutes[0])
+    return minutes
+
+
+def windows_of(seconds: float, statistics: tuple[str, ...] = STATISTICS, *, columns: int = 2) -> Manifest:
+    """A manifest of windows. Of the columns of their rows a stream takes no notice."""
+    axis = Axis(
+        origin=datetime.fromtimestamp(0, tz=UTC),
+        window_seconds=seconds,
+        statistics=statistics,
+        raw_columns=COLUMNS[:columns],
+    )
+    return Manifest(data="d", dataset="d", cadence_seconds=seconds, columns=(), axis=axis, parts=(), files={})
 
 
 def offline(parts) -> dict[tuple[str, np.datetime64], np.ndarray]:
@@ -103,9 +125,9 @@ def offline(parts) -> dict[tuple[str, np.datetime64], np.ndarray]:
     }
 
 
-def streamed(units: list[Series], generator: np.random.Generator) -> tuple[features.Stream, dict]:
+def streamed(units: list[Series], manifest: Manifest, generator: np.random.Generator) -> tuple[features.Stream, dict]:
     """The same samples of all units through a stream, shuffled within minutes and cut anywhere."""
-    stream = features.Stream(units=len(units), columns=2, window_seconds=60.0, statistics=STATISTICS)
+    stream = features.Stream(manifest, units=len(units))
     channels, instants, values = [], [], []
     for place, unit in enumerate(units):
         for column in range(2):
@@ -124,23 +146,25 @@ def streamed(units: list[Series], generator: np.random.Generator) -> tuple[featu
     return stream, found
 
 
-def test_of_a_thousand_pairs_none_differs_between_storage_an_instant_and_a_stream(place):
-    _, units, parts, manifest = place
+def test_of_a_thousand_pairs_none_differs_between_storage_an_instant_and_a_stream(fleet):
+    _, units, parts, manifest = fleet
     generator = np.random.default_rng(5)
     batch = offline(parts)
-    stream, online = streamed(units, generator)
+    stream, online = streamed(units, manifest, generator)
     assert (stream.late, stream.waiting) == (0, 0)
     keys = list(batch)
     raw = {unit.unit: unit for unit in units}
     recorded = 0
+    delay = features.Instants.of(manifest).delay
     for number in generator.integers(0, len(keys), PAIRS):
         unit, timestamp = keys[number]
-        found = features.as_of(raw[unit], manifest, instant=timestamp, steps=1)
+        found = features.as_of(raw[unit], manifest, instant=timestamp + np.timedelta64(delay, "ns"), steps=1)
         assert found.timestamps[-1] == timestamp
-        np.testing.assert_array_equal(found.values[-1], batch[unit, timestamp])
-        np.testing.assert_array_equal(online.get((unit, timestamp), np.full(10, np.nan)), batch[unit, timestamp])
+        wanted = batch[unit, timestamp]
+        np.testing.assert_array_equal(found.values[-1], wanted)
+        np.testing.assert_array_equal(online.get((unit, timestamp), np.full(len(wanted), np.nan)), wanted)
         recorded += found.recorded
-    assert recorded > 0.8 * PAIRS
+    assert recorded > 0.6 * PAIRS
 
 
 def test_what_is_observed_at_the_instant_or_later_has_no_part_in_it(place):
@@ -177,7 +201,7 @@ def test_samples_give_the_same_bits_however_they_are_cut_and_in_which_order_they
     values = (1e5 + generator.standard_normal(count)).astype(np.float32)
 
     def rows(order, pieces: int) -> list[tuple[int, bytes]]:
-        stream = features.Stream(units=3, columns=2, window_seconds=100.0, statistics=STATISTICS)
+        stream = features.Stream(windows_of(100.0), units=3)
         for piece in np.array_split(order, pieces):
             stream.feed(channels[piece], instants[piece], values[piece])
         return [(end, found.tobytes()) for end, found in stream.close(10**12)]
@@ -186,7 +210,7 @@ def test_samples_give_the_same_bits_however_they_are_cut_and_in_which_order_they
 
 
 def test_of_two_samples_at_one_instant_the_later_arrival_counts():
-    stream = features.Stream(units=1, columns=1, window_seconds=1.0, statistics=("avg", "count"))
+    stream = features.Stream(windows_of(1.0, ("avg", "count"), columns=1), units=1)
     stream.feed(np.array([0, 0]), np.array([5, 5]), np.array([1.0, 2.0]))
     stream.feed(np.array([0]), np.array([5]), np.array([3.0]))
     ((_, rows),) = stream.close(10**9)
@@ -194,7 +218,7 @@ def test_of_two_samples_at_one_instant_the_later_arrival_counts():
 
 
 def test_samples_that_come_after_their_window_was_closed_are_counted_and_change_nothing():
-    stream = features.Stream(units=1, columns=1, window_seconds=1.0, statistics=("count",))
+    stream = features.Stream(windows_of(1.0, ("count",), columns=1), units=1)
     stream.feed(np.array([0, 0]), np.array([5, 10**9]), np.array([1.0, 2.0]))
     assert [end for end, _ in stream.close(10**9)] == [10**9]
     stream.feed(np.array([0, 0, 0]), np.array([6, 10**9 + 1, 7]), np.array([1.0, 2.0, np.nan]))

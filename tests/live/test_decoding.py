@@ -128,6 +128,21 @@ def test_a_flood_of_topics_fills_no_memory(monkeypatch: pytest.MonkeyPatch):
     assert (len(one.units), one.refused["beyond live.maximum_units"], one.unasked) == (5, 95, 100)
 
 
+def test_tags_that_change_with_every_message_fill_no_memory_and_lose_no_sample():
+    one = decoder(maximum_units=2)
+    for number in range(100):
+        changing = f"org/o/cluster/c{number}/node/n{number % 2}/plugin/ipmi_pub/chnl/data/total_power".encode()
+        assert len(one.decode(cut((changing, b"1;1789999999"), (topic("n0"), b"2;1789999999")), now=NOW).channels) == 2
+        assert len(one._channels) <= 8
+    assert (one.taken, list(one.units)) == (200, ["n0", "n1"])
+
+
+def test_a_topic_of_thousands_of_bytes_is_counted_and_forgotten():
+    one = decoder()
+    assert not len(one.decode(cut((topic("n" * 5000), b"1;1789999999")), now=NOW).channels)
+    assert (dict(+one.refused), len(one._reasons), one.units) == ({"topic: longer than 1000 bytes": 1}, 0, {})
+
+
 def test_now_is_when_it_arrives_and_not_when_this_was_written():
     body = payload.formatted(Sample(1.0, round(time.time()) * 10**9))
     assert len(decoder().decode(cut((topic("n0"), body)), now=time.time()).channels) == 1

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sources.broker import Broker, Mosquitto
 from stages.conftest import SEED, Scorer
 
-from wattline import files, params, splits
+from wattline import files, grid, params, splits
 from wattline.errors import InputError
 from wattline.live import packets
 from wattline.live.fleet import Fleet, places
@@ -40,8 +40,8 @@ METRICS: dict[str, Any] = {"total_power": {"column": "power", "unit": "W"}, "loa
 PREFIX = "org/cineca/cluster/m100/node/"
 
 
-def trained(folder: Path, *, seconds: float) -> list[Series]:
-    """Train a model on windows in `folder`; gives the telemetry of its five nodes."""
+def trained(folder: Path, *, seconds: float | None) -> list[Series]:
+    """Train a model on windows in `folder`, or on rows at the cadence; gives the telemetry of its five nodes."""
     generator = np.random.default_rng(11)
     units = [telemetry(number, generator) for number in range(5)]
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
@@ -52,8 +52,8 @@ def trained(folder: Path, *, seconds: float) -> list[Series]:
     return units
 
 
-def knobs(seconds: float) -> PrepareParams:
-    window = WindowParams(seconds=seconds, statistics=STATISTICS)
+def knobs(seconds: float | None) -> PrepareParams:
+    window = None if seconds is None else WindowParams(seconds=seconds, statistics=STATISTICS)
     return PrepareParams(windows=window, validation_fraction=0.25, test_fraction=0.4, minimum_rows=20)
 
 
@@ -96,32 +96,41 @@ def messages(units: list[Series], *, shift: int = 0) -> list[tuple[int, str, byt
     return sorted(found)
 
 
-def test_scores_of_a_fleet_have_the_bits_of_the_batch_path(here):
-    _, units = here
+def test_scores_of_windows_have_the_bits_of_the_batch_path(here):
+    assert compared(here[1], seconds=60.0) > 1000
+
+
+def test_scores_of_rows_at_the_cadence_have_the_bits_of_the_batch_path(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert compared(trained(tmp_path, seconds=None), seconds=None) > 2500
+
+
+def compared(units: list[Series], *, seconds: float | None) -> int:
+    """Answers that came from the stream and are the same in a batch."""
     manifest = splits.read_manifest()
-    live = Live.of(files.CANDIDATE, manifest.axis, options(), LiveParams(lateness_seconds=30.0, maximum_units=8))
+    live = Live.of(files.CANDIDATE, manifest, options(), LiveParams(lateness_seconds=30.0, maximum_units=8))
     stream = messages(units)
     found: dict[tuple[str, int], float] = {}
     for begin in range(0, len(stream), 97):
         chunk = stream[begin : begin + 97]
         data = b"".join(packets.publish(topic.encode(), body) for _, topic, body in chunk)
         now = chunk[-1][0] / 1e9
-        live.fleet.feed(live.decoder.decode(packets.cut(data), now=now))
+        live.take(packets.cut(data), now=now)
         for scored in live.close(now):
             for unit, score in zip(scored.units.tolist(), scored.outputs["score"].tolist(), strict=True):
-                found[live.unit(unit), scored.end] = score
+                found[live.unit(unit), scored.timestamp] = score
     engine = Engine(files.CANDIDATE)
-    compared = 0
+    same = 0
     for unit in units:
-        rows = prepare.on_axis(_cutting(unit), knobs(60.0))
+        rows = prepare.on_axis(_cutting(unit), knobs(seconds))
         batch = engine.predict(rows)["score"]
         for timestamp, score in zip(rows.timestamps.astype(np.int64).tolist(), batch.tolist(), strict=True):
             if (unit.unit, timestamp) in found:
-                compared += 1
+                same += 1
                 np.testing.assert_array_equal(found[unit.unit, timestamp], score)
-    assert compared > 1000
     assert live.fleet.stream.late == 0
-    assert live.counts.scores >= compared
+    assert live.counts.scores >= same
+    return same
 
 
 def _cutting(unit: Series) -> prepare.Cutting:
@@ -131,7 +140,7 @@ def _cutting(unit: Series) -> prepare.Cutting:
         unit=record,
         columns=dataset.columns,
         cadence_seconds=dataset.cadence_seconds,
-        origin=unit.timestamps[0],
+        origin=grid.origin(dataset),
         instants=unit.timestamps[:2],
         left_out=np.zeros(0, dtype=np.int64),
     )
@@ -139,7 +148,7 @@ def _cutting(unit: Series) -> prepare.Cutting:
 
 def test_a_unit_that_falls_silent_is_no_longer_answered_for_and_one_that_appears_is(here):
     manifest = splits.read_manifest()
-    fleet = Fleet(Engine(files.CANDIDATE), manifest.axis, maximum_units=3)
+    fleet = Fleet(Engine(files.CANDIDATE), manifest, maximum_units=3)
     known = places(fleet.signature, {"n0": 0, "stranger": 1})
     assert known.tolist() == [0, -1]
     minute = 60 * 10**9
@@ -154,16 +163,29 @@ def test_a_unit_that_falls_silent_is_no_longer_answered_for_and_one_that_appears
     assert answered[7:] == [([1], 1)] * 5
 
 
+def test_a_flood_fills_no_more_memory_than_was_set_aside(here):
+    live = Live.of(files.CANDIDATE, splits.read_manifest(), options(), LiveParams(maximum_units=5, maximum_waiting=100))
+    minute = 1_790_000_040
+    for message in range(30):
+        bodies = [b"%d;%d.%06d" % (message, minute, 10 * message + place) for place in range(10)]
+        topic = f"{PREFIX}n0/plugin/ipmi_pub/chnl/data/load".encode()
+        live.take(packets.cut(b"".join(packets.publish(topic, body) for body in bodies)), now=minute + 1.0)
+    assert (live.fleet.stream.waiting, live.counts.overflowed) == (100, 200)
+    assert "beyond live.maximum_waiting 200" in live.line()
+    (scored,) = live.close(minute + 100.0)
+    assert (scored.units.tolist(), live.fleet.stream.waiting) == ([0], 0)
+
+
 class TestRefusals:
-    def test_a_model_of_rows_at_a_cadence(self, here):
-        axis = splits.read_manifest().axis.model_copy(update={"window_seconds": None})
-        with pytest.raises(InputError, match=r"takes rows at a cadence.*set prepare\.windows"):
-            Live.of(files.CANDIDATE, axis, options(), LiveParams())
+    def test_a_model_of_other_windows(self, here):
+        other = splits.read_manifest().model_copy(update={"cadence_seconds": 300.0})
+        with pytest.raises(InputError, match=r"takes 10 columns every 60 s.*has 10 every 300 s; run `dvc repro train`"):
+            Live.of(files.CANDIDATE, other, options(), LiveParams())
 
     def test_a_metric_that_the_model_needs_and_nobody_asks_for(self, here):
         wanted = options(metrics={"load": {"unit": "1"}})
         with pytest.raises(InputError, match="has nothing for column 'power', which the model needs"):
-            Live.of(files.CANDIDATE, splits.read_manifest().axis, wanted, LiveParams())
+            Live.of(files.CANDIDATE, splits.read_manifest(), wanted, LiveParams())
 
     def test_a_model_of_other_rows(self, here):
         other = splits.read_manifest().model_copy(update={"data": "0" * 64})

@@ -10,12 +10,10 @@ app = typer.Typer()
 
 @app.command()
 def live(
-    model: Annotated[Path, typer.Option(help="folder of a model that was trained on windows")] = Path(
-        "models/candidate"
-    ),
+    model: Annotated[Path, typer.Option(help="folder of the model")] = Path("models/candidate"),
     seconds: Annotated[float | None, typer.Option(help="how long; until it is told to end", min=0.1)] = None,
 ) -> None:
-    """Score every unit of ingest.options.mqtt at each window, and send the scores back to its broker."""
+    """Score every unit of ingest.options.mqtt at each row, and send the scores back to its broker."""
     from wattline import params
     from wattline.live import running
     from wattline.sources.mqtt.source import Options

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from wattline import grid, windows
 from wattline.errors import InputError
+from wattline.features.instants import Instants
 from wattline.records import Manifest
 from wattline.task import FloatArray, Series
 
@@ -40,26 +41,14 @@ def as_of(raw: Series, manifest: Manifest, *, instant: np.datetime64, steps: int
     if not len(known):
         raise InputError(f"unit {raw.unit} has no sample before {instant}Z; choose a later instant")
     rows = _rows(known, manifest)
-    last = last_known(manifest, instant)
+    instants = Instants.of(manifest)
+    last = np.datetime64(instants.last_known(int(instant.astype("datetime64[ns]").astype(np.int64))), "ns")
     rows = _reaching(rows, last, manifest)
     if not len(rows):
         raise InputError(f"unit {raw.unit} has no complete row at {instant}Z; choose a later instant")
     values = rows.windows(steps)[-1]
-    step = np.timedelta64(round(manifest.cadence_seconds * 1e9), "ns")
+    step = np.timedelta64(instants.step, "ns")
     return Features(raw.unit, last - step * np.arange(steps - 1, -1, -1), values)
-
-
-def last_known(manifest: Manifest, instant: np.datetime64) -> np.datetime64:
-    """Timestamp of the last row that nothing observed at `instant` or later can change.
-
-    A window is known at its end, which is its timestamp. A row at the cadence takes the nearest sample, so it is known
-    half a step after its timestamp.
-    """
-    step = round(manifest.cadence_seconds * 1e9)
-    origin = round(manifest.axis.origin.timestamp() * 1e6) * 1000
-    now = int(instant.astype("datetime64[ns]").astype(np.int64))
-    ahead = 0 if manifest.axis.window_seconds is not None else step - step // 2
-    return np.datetime64(origin + (now - ahead - origin) // step * step, "ns")
 
 
 def _before(raw: Series, instant: np.datetime64) -> Series:

@@ -1,37 +1,39 @@
-"""Samples of a whole fleet as they come, and the windows that are complete: the same bits that `prepare` makes."""
+"""Samples of a whole fleet as they come, and the rows that are complete: the same bits that `prepare` makes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wattline import windows
+from wattline.features.instants import Instants
+from wattline.records import Manifest
 from wattline.task import FloatArray
 
 Chunk = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 class Stream:
-    """Collects samples until their windows are closed.
+    """Collects samples until their rows are closed.
 
-    units: how many there are; columns: raw columns of each
-    window_seconds, statistics: as in the manifest of the prepared rows
-    late: samples that came after their window was closed, so far; they are counted and have no effect
+    manifest: of the prepared rows, whose like are to be made; units: how many there are
+    late: samples that came after their row was closed, so far; they are counted and have no effect
     """
 
-    def __init__(self, *, units: int, columns: int, window_seconds: float, statistics: Sequence[str]) -> None:
-        self._units, self._columns = units, columns
-        self._window = round(window_seconds * 1e9)
-        self._statistics = tuple(statistics)
+    def __init__(self, manifest: Manifest, *, units: int) -> None:
+        self._axis = manifest.axis
+        self._instants = Instants.of(manifest)
+        self._units, self._columns = units, len(manifest.raw_columns)
         self._chunks: list[Chunk] = []
+        self._waiting = 0
         self._closed: int | None = None
         self.late = 0
 
     @property
     def waiting(self) -> int:
-        """Samples whose windows are still open."""
-        return sum(len(instants) for _, instants, _ in self._chunks)
+        """Samples whose rows are still open."""
+        return self._waiting
 
     def feed(self, channels: NDArray[np.int64], instants: NDArray[np.int64], values: NDArray[np.floating]) -> None:
         """Take samples in any order.
@@ -42,31 +44,33 @@ class Stream:
         """
         kept = ~np.isnan(values)
         if self._closed is not None:
-            late = instants < self._closed
+            late = instants < self._closed + self._instants.delay
             self.late += int((late & kept).sum())
             kept &= ~late
+        self._waiting += int(kept.sum())
         self._chunks.append((channels[kept], instants[kept], values[kept].astype(np.float32)))
 
     def close(self, until: int) -> Iterator[tuple[int, FloatArray]]:
-        """Each window that ends at `until` [ns] or before, oldest first, as (its end [ns], rows).
+        """Each row that is known at `until` [ns], oldest first, as (its timestamp [ns], the row of every unit).
 
-        rows: (units, columns * statistics) float32, NaN for a unit without any sample in it
-        Windows before the first sample, and those in which no unit has a sample, are not given.
+        rows: (units, columns of a row) float32, NaN for a unit without any sample in it
+        Rows before the first sample, and those in which no unit has a sample, are not given.
         """
-        edge = until // self._window * self._window
-        if self._closed is not None and edge <= self._closed:
+        last = self._instants.last_known(until)
+        if self._closed is not None and last <= self._closed:
             return
-        channels, instants, values = self._taken(edge)
-        self._closed = edge
-        ends = (instants // self._window + 1) * self._window
-        order = np.lexsort((instants, channels, ends))  # stable: of one instant, the last arrival comes last
-        channels, instants, values, ends = channels[order], instants[order], values[order], ends[order]
-        last = _changes(channels, instants, after=True)
-        channels, values, ends = channels[last], values[last], ends[last]
-        edges = [*np.flatnonzero(_changes(ends)), len(ends)]
+        self._closed = last
+        channels, instants, values = self._taken(last + self._instants.delay)
+        timestamps = self._instants.rows(instants)
+        order = np.lexsort((instants, channels, timestamps))  # stable: of one instant, the last arrival comes last
+        channels, instants, values, timestamps = channels[order], instants[order], values[order], timestamps[order]
+        kept = _changes(channels, instants, after=True)
+        channels, instants, values, timestamps = channels[kept], instants[kept], values[kept], timestamps[kept]
+        make = self._newest if self._axis.window_seconds is None else self._windows
+        edges = [*np.flatnonzero(_changes(timestamps)), len(timestamps)]
         for begin, end in pairwise(edges):
             rows = slice(begin, end)
-            yield int(ends[begin]), self._rows(channels[rows], values[rows].astype(np.float64))
+            yield int(timestamps[begin]), make(channels[rows], instants[rows], values[rows])
 
     def _taken(self, edge: int) -> Chunk:
         """The samples before `edge`, which are kept no longer."""
@@ -76,17 +80,30 @@ class Stream:
         channels, instants, values = (np.concatenate(parts) for parts in zip(*self._chunks, strict=True))
         due = instants < edge
         self._chunks = [(channels[~due], instants[~due], values[~due])]
+        self._waiting = len(self._chunks[0][0])
         return channels[due], instants[due], values[due]
 
-    def _rows(self, channels: NDArray[np.int64], values: NDArray[np.float64]) -> FloatArray:
+    def _newest(
+        self, channels: NDArray[np.int64], instants: NDArray[np.int64], values: NDArray[np.float32]
+    ) -> FloatArray:
+        """One row of all units: what each had at its newest instant; of the other columns it has nothing."""
+        units = channels // self._columns
+        newest = np.full(self._units, instants.min())
+        np.maximum.at(newest, units, instants)
+        kept = instants == newest[units]
+        rows = np.full(self._units * self._columns, np.nan, dtype=np.float32)
+        rows[channels[kept]] = values[kept]
+        return rows.reshape(self._units, self._columns)
+
+    def _windows(self, channels: NDArray[np.int64], _: NDArray[np.int64], values: NDArray[np.float32]) -> FloatArray:
         """One window of all units. Samples lie channel by channel, in time order."""
         starts = np.flatnonzero(_changes(channels))
-        found = windows.of_groups(values, starts)
+        found = windows.of_groups(values.astype(np.float64), starts)
         place = channels[starts]
         table = windows.empty((self._units * self._columns, 1))
         for name in ("mean", "std", "minimum", "maximum", "samples"):
             getattr(table, name)[place, 0] = getattr(found, name)
-        return windows.rows_of(table.reshaped((self._units, self._columns)), self._statistics)
+        return windows.rows_of(table.reshaped((self._units, self._columns)), self._axis.statistics)
 
 
 def _changes(*keys: NDArray[np.int64], after: bool = False) -> NDArray[np.bool_]:

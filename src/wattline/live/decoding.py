@@ -15,6 +15,10 @@ from wattline.sources.mqtt.listening import route_of
 UNASKED, REFUSED = -1, -2
 MOST_UNKNOWN = 200_000
 """Topics without a channel that are kept in mind: more are read again each time, so that a flood fills no memory."""
+TOPICS_OF_A_CHANNEL = 2
+"""Topics that are kept in mind, on average: with more, all are forgotten and read again."""
+LONGEST_TOPIC = 1_000
+"""[bytes] Those of ExaMon have some hundred; MQTT allows 65,535, and what is kept in mind must fit into memory."""
 MICROSECOND = 1_000
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -48,6 +52,7 @@ class Decoder:
         self._metrics, self._unit_tag = metrics, unit_tag
         self._columns = {column: place for place, column in enumerate(columns)}
         self._maximum_units = maximum_units
+        self._most_topics = TOPICS_OF_A_CHANNEL * maximum_units * len(columns)
         self._channels: dict[bytes, int] = {}
         self._reasons: dict[bytes, str] = {}
 
@@ -79,9 +84,14 @@ class Decoder:
         known = self._channels.get(name)
         if known is not None:
             return known
+        if len(name) > LONGEST_TOPIC:
+            self.refused[f"topic: longer than {LONGEST_TOPIC} bytes"] += 1
+            return REFUSED
         reason = self._reasons.get(name)
         found = self._read(name) if reason is None else reason
         if isinstance(found, int) and found >= 0:
+            if len(self._channels) >= self._most_topics:  # a tag has another value in every message
+                self._channels.clear()
             self._channels[name] = found
             return found
         if len(self._reasons) < MOST_UNKNOWN:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from wattline import files, publishing, splits
 from wattline.errors import InputError
 from wattline.interruption import Say, ended_by_sigterm
-from wattline.live.decoding import Decoder
+from wattline.live.decoding import Decoder, Samples
 from wattline.live.fleet import Fleet, Scored, places
+from wattline.live.packets import Cut
 from wattline.live.subscriber import Subscriber, subscribed
 from wattline.params import LiveParams
-from wattline.records import Axis, Manifest
+from wattline.records import Manifest
 from wattline.serving.inference import contents
 from wattline.serving.inference.engine import Engine
 from wattline.settings import settings
@@ -35,16 +36,18 @@ SENT = ("score", "threshold")
 class Counts:
     """What was done.
 
-    windows: of time that were scored; scores: answers; alarms: answers above their threshold
-    silent: units without samples at the last window
-    lag_seconds: from the end of the last window to its last answer [s]
+    rows: of all units that were scored; scores: answers; alarms: answers above their threshold
+    silent: units without samples at the last row
+    overflowed: samples that were left out because too many were waiting
+    lag_seconds: from the timestamp of the last row to its last answer [s]
     """
 
-    windows: int = 0
+    rows: int = 0
     scores: int = 0
     alarms: int = 0
     sent: int = 0
     silent: int = 0
+    overflowed: int = 0
     lag_seconds: float = 0.0
 
 
@@ -60,11 +63,11 @@ class Live:
     counts: Counts = field(default_factory=Counts)
 
     @classmethod
-    def of(cls, model: Path, axis: Axis, options: Options, live: LiveParams) -> "Live":
+    def of(cls, model: Path, manifest: Manifest, options: Options, live: LiveParams) -> "Live":
         """Raises InputError when model, rows and source do not fit together."""
         engine = Engine.loaded(contents.read(model), threads=1, device="cpu")
-        _check(engine, axis)
-        columns = [column.name for column in axis.raw_columns]
+        _check(engine, manifest)
+        columns = [column.name for column in manifest.raw_columns]
         metrics = {name: metric.column or name for name, metric in options.metrics.items()}
         if missing := [column for column in columns if column not in metrics.values()]:
             raise InputError(
@@ -73,10 +76,17 @@ class Live:
             )
         asked = {name: column for name, column in metrics.items() if column in columns}
         decoder = Decoder(asked, columns, unit_tag=options.unit_tag, maximum_units=live.maximum_units)
-        return cls(decoder, Fleet(engine, axis, maximum_units=live.maximum_units), live)
+        return cls(decoder, Fleet(engine, manifest, maximum_units=live.maximum_units), live)
+
+    def take(self, found: Cut, *, now: float) -> None:
+        """Samples of messages that arrived at `now` [s since 1970]."""
+        samples = self.decoder.decode(found, now=now)
+        room = max(0, self.params.maximum_waiting - self.fleet.stream.waiting)
+        self.counts.overflowed += max(0, len(samples.instants) - room)
+        self.fleet.feed(Samples(samples.channels[:room], samples.instants[:room], samples.values[:room]))
 
     def close(self, now: float) -> Iterator[Scored]:
-        """Answers for every window that may be closed at `now` [s since 1970]."""
+        """Answers for every row that may be closed at `now` [s since 1970]."""
         if len(self.known) < len(self.decoder.units):
             self.known = places(self.fleet.signature, self.decoder.units)
         for scored in self.fleet.close(round((now - self.params.lateness_seconds) * 1e9), self.known):
@@ -91,21 +101,21 @@ class Live:
 
     def _count(self, scored: Scored) -> None:
         counts = self.counts
-        counts.windows += 1
+        counts.rows += 1
         counts.scores += len(scored.units)
         counts.alarms += int(alarms(scored).sum())
         counts.silent = scored.silent
-        counts.lag_seconds = time.time() - scored.end / 1e9
+        counts.lag_seconds = time.time() - scored.timestamp / 1e9
 
     def line(self) -> str:
         """What happened so far, for people."""
-        refused = Counter({reason: count for reason, count in self.decoder.refused.items() if count})
+        refused = +Counter(self.decoder.refused | {"beyond live.maximum_waiting": self.counts.overflowed})
         told = f"; not taken: {', '.join(f'{reason} {count:,}' for reason, count in refused.most_common(4))}"
         counts, late = self.counts, self.fleet.stream.late
         return (
             f"{self.decoder.taken:,} samples of {len(self.decoder.units):,} units, {late:,} too late; "
-            f"{counts.windows:,} windows, {counts.scores:,} scores, {counts.alarms:,} alarms, {counts.silent:,} units "
-            f"silent; the last answer {counts.lag_seconds:.1f} s after the end of its window" + told * bool(refused)
+            f"{counts.rows:,} rows, {counts.scores:,} scores, {counts.alarms:,} alarms, {counts.silent:,} units "
+            f"silent; the last answer {counts.lag_seconds:.1f} s after its row" + told * bool(refused)
         )
 
 
@@ -117,13 +127,13 @@ def alarms(scored: Scored) -> NDArray[np.bool_]:
 
 
 def run(model: Path, options: Options, live: LiveParams, *, seconds: float | None, say: Say) -> Live:
-    """Score every unit at every window until SIGTERM, Ctrl-C or, where they are given, `seconds` have passed.
+    """Score every unit at every row until SIGTERM, Ctrl-C or, where they are given, `seconds` have passed.
 
     Raises InputError when model and samples do not fit together, and when the broker is away for too long.
     """
     manifest = splits.read_manifest()
     check_origin(model, manifest)
-    found = Live.of(model, manifest.axis, options, live)
+    found = Live.of(model, manifest, options, live)
     place = address.parsed(options.broker)
     patience = options.patience_seconds
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -149,11 +159,12 @@ def check_origin(model: Path, manifest: Manifest) -> None:
         )
 
 
-def _check(engine: Engine, axis: Axis) -> None:
-    if axis.window_seconds is None:
+def _check(engine: Engine, manifest: Manifest) -> None:
+    signature = engine.signature
+    if (signature.cadence_seconds, signature.columns) != (manifest.cadence_seconds, manifest.columns):
         raise InputError(
-            "the model takes rows at a cadence, and samples of a fleet come when they please; set prepare.windows in "
-            "params.yaml and train, or send rows to the server's /observe"
+            f"the model takes {len(signature.columns)} columns every {signature.cadence_seconds:g} s, and "
+            f"{files.PREPARED} has {len(manifest.columns)} every {manifest.cadence_seconds:g} s; run `dvc repro train`"
         )
     names = [output.name for output in engine.signature.outputs]
     if "score" not in names:
@@ -178,7 +189,7 @@ def _listen(live: Live, subscriber: Subscriber, target: Target, *, deadline: flo
     told = time.monotonic()
     while deadline is None or time.monotonic() < deadline:
         for found in subscriber.messages(within_seconds=LOOK_SECONDS):
-            live.fleet.feed(live.decoder.decode(found, now=time.time()))
+            live.take(found, now=time.time())
         for scored in live.close(time.time()):
             if target is not None:
                 _send(live, scored, target)
@@ -188,7 +199,7 @@ def _listen(live: Live, subscriber: Subscriber, target: Target, *, deadline: flo
 
 
 def _send(live: Live, scored: Scored, target: tuple[Connection, publishing.Target]) -> None:
-    """Send the answers of one window, and wait until the broker has them."""
+    """Send the answers of one row, and wait until the broker has them."""
     connection, place = target
     rows = {name: scored.outputs[name] for name in SENT if name in scored.outputs} | {"alarm": alarms(scored)}
     for row, unit in enumerate(scored.units.tolist()):
@@ -196,6 +207,6 @@ def _send(live: Live, scored: Scored, target: tuple[Connection, publishing.Targe
             value = float(values[row])
             if np.isfinite(value):
                 topic = place.topic(live.unit(unit), metric)
-                connection.publish(topic, payload.formatted(Sample(value, scored.end)))
+                connection.publish(topic, payload.formatted(Sample(value, scored.timestamp)))
                 live.counts.sent += 1
     connection.settle()

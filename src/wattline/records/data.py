@@ -90,7 +90,7 @@ class Axis(Record):
     window_seconds: length of the window before each instant whose samples are in its row; null where a row is one
         sample of each column [s]
     statistics: what each raw column became in a window, in order
-    raw_columns: columns of the samples
+    raw_columns: columns of the samples of windows
     """
 
     origin: datetime
@@ -134,6 +134,11 @@ class Manifest(Record):
     def units(self) -> dict[str, str]:
         """Unit name -> group, in the order of the data."""
         return {part.unit: part.group for part in self.parts}
+
+    @property
+    def raw_columns(self) -> tuple[Column, ...]:
+        """Columns of the samples that rows were made of."""
+        return self.axis.raw_columns or self.columns
 
 
 class Finding(Record):
