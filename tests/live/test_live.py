@@ -127,7 +127,14 @@ def test_scores_of_a_fleet_have_the_bits_of_the_batch_path(here):
 def _cutting(unit: Series) -> prepare.Cutting:
     dataset = splits.read_dataset()
     record = next(one for one in dataset.units if one.name == unit.unit)
-    return prepare.Cutting(record, dataset.columns, dataset.cadence_seconds, unit.timestamps[0], unit.timestamps[:2])
+    return prepare.Cutting(
+        unit=record,
+        columns=dataset.columns,
+        cadence_seconds=dataset.cadence_seconds,
+        origin=unit.timestamps[0],
+        instants=unit.timestamps[:2],
+        left_out=np.zeros(0, dtype=np.int64),
+    )
 
 
 def test_a_unit_that_falls_silent_is_no_longer_answered_for_and_one_that_appears_is(here):

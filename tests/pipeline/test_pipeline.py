@@ -261,7 +261,7 @@ class TestFailure:
         for stage in ("validate", "prepare", "profile"):
             code, said = unharmed.run("wattline", "run", stage)
             assert code == 2, said
-            assert f"data/raw/{partition.name} has SHA-256" in said
+            assert f"data/raw, which {stage} reads, is not what ingest has on record" in said
             assert "Traceback" not in said
         unharmed.repro()
         assert partition.read_bytes() == good

@@ -29,7 +29,7 @@ def test_a_pull_that_is_killed_at_any_step_ends_byte_equal(project: Path, monkey
     before = tree()
     monkeypatch.chdir(project)
     command = [sys.executable, "-m", "snapshots.killed", str(project), str(POINTS)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=seeing_tests())
     assert answer.returncode == 0, answer.stderr
     steps, *killed = map(int, answer.stdout.split())
     assert steps > 5 * POINTS
@@ -38,6 +38,11 @@ def test_a_pull_that_is_killed_at_any_step_ends_byte_equal(project: Path, monkey
     assert len(expected) > len(before)
     for number, step in enumerate(killed):
         assert left(project / str(number)) == expected, f"killed at step {step} of {steps}"
+
+
+def seeing_tests() -> dict[str, str]:
+    """The environment of a process that imports these tests."""
+    return os.environ | {"PYTHONPATH": f"{Path(__file__).parents[1]}:{os.environ.get('PYTHONPATH', '')}"}
 
 
 def left(folder: Path) -> dict[str, bytes]:
@@ -98,7 +103,8 @@ def test_a_full_disk_leaves_what_was_stored(stored: dict[str, bytes], project: P
         "from snapshots.conftest import take\n"
         "take(24, 60, page_hours=3)\n"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=seeing_tests())
     assert "File too large" in answer.stderr
     assert tree() == stored
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
