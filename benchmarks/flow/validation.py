@@ -1,13 +1,13 @@
 """Validation of a million rows of 40 columns by 60 expectations of a task, on one core, after imports.
 
 The whole stage is timed: hashing and reading the files, what the platform itself demands of every column (which comes
-on top of the 60), the page and the report. Beside it Great Expectations alone runs those 40 of the 60 that are its own,
-on a table that is in memory already.
+on top of the 60), the page and the report. What Great Expectations needs of that is measured by handing it its 40 of
+the 60 as the stage does; the rest is ours. As the peer, Great Expectations alone runs those 40, on a table that is in
+memory already.
 """
 
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pyarrow
-from clock import Figure
+from clock import Figure, in_turns
 
 from wattline import files, splits
 from wattline.params import ValidateParams
@@ -31,7 +31,7 @@ from wattline.task import Expectation, Series
 UNITS, ROWS, CADENCE = 100, 10_000, 20
 NAMES = tuple(f"m{number:02d}" for number in range(40))
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TURNS = 5
+TURNS = 3
 LIMIT_SECONDS = 4.0
 
 
@@ -39,30 +39,29 @@ def figures() -> Iterator[Figure]:
     """Print seconds of both and the share that is ours, of rows without and with missing values; give the first."""
     for missing in (0.0, 0.001):
         with TemporaryDirectory(prefix="wattline-") as folder, chdir(folder), one_core():
-            whole, theirs = seconds(store(missing))
+            whole, theirs, bare = seconds(store(missing))
         told = f"{missing:.1%} of the values missing" if missing else "no value missing"
-        print(f"      {told}: validate {whole:.2f} s, of it Great Expectations {theirs:.2f} s;", end=" ")
-        print(f"ours {1 - theirs / whole:.0%} (reading, the platform's own rules, the page)")
+        print(f"      {told}: validate {whole:.2f} s, of it Great Expectations {theirs:.2f} s,", end=" ")
+        print(f"ours {1 - theirs / whole:.0%} (reading, own rules, page);")
+        print(f"      its 40 of the 60 by Great Expectations alone {bare:.2f} s")
         if not missing:
             yield Figure("1M rows x 40 columns x 60 expectations", whole, LIMIT_SECONDS, "s")
 
 
-def seconds(dataset: Dataset) -> tuple[float, float]:
-    """Medians of the whole stage, and of Great Expectations alone, in turns."""
+def seconds(dataset: Dataset) -> tuple[float, float, float]:
+    """Medians of the whole stage, of Great Expectations in it, and of Great Expectations alone, in turns."""
     asked = demands()
     task: Any = SimpleNamespace(expectations=lambda _: asked)
     alone = [one for one in asked if one.rule.startswith("expect_")]
     table = tables.read(dataset)[0]
     expectations.evaluate(table.head(100), alone, first_rows=3)  # imports
-    taken: dict[str, list[float]] = {"whole": [], "theirs": []}
-    for _ in range(TURNS):
-        begin = time.perf_counter()
-        validate.run(validate=ValidateParams(first_rows=3), task=task)
-        taken["whole"].append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        by_library(table[list(NAMES)], alone)
-        taken["theirs"].append(time.perf_counter() - begin)
-    return median(taken["whole"]), median(taken["theirs"])
+    calls: dict[str, Callable[[], object]] = {
+        "whole": lambda: validate.run(validate=ValidateParams(first_rows=3), task=task),
+        "theirs": lambda: expectations.evaluate(table, alone, first_rows=3),
+        "bare": lambda: by_library(table[list(NAMES)], alone),
+    }
+    taken = in_turns(calls, rounds=TURNS)
+    return median(taken["whole"]), median(taken["theirs"]), median(taken["bare"])
 
 
 def by_library(table: pandas.DataFrame, asked: list[Expectation]) -> None:

@@ -26,7 +26,8 @@ def _verdicts(validation: Validation, limits: DataLimits) -> Iterator[Verdict]:
     held = f", {validation.quarantined:,} rows in quarantine" if validation.quarantined else ""
     found = f"{validation.expectations} expectations, {len(warnings)} warnings{held}"
     yield _at_least(validation.units, limits.minimum_units, "units", found)
-    yield _at_least(validation.rows, limits.minimum_rows, "rows", f"{validation.units} units, {found}")
+    used = validation.rows - validation.quarantined
+    yield _at_least(used, limits.minimum_rows, "rows", f"{validation.units} units, {found}")
 
 
 def _at_most(value: int, limit: int, unit: str, note: str) -> Verdict:

@@ -6,8 +6,8 @@ WARNING = finding("warning")
 L = LIMITS.data
 
 
-def case(promise, evidence, outcome, *figures, says=(), unit=None):
-    return Asked(promise, "data", (evidence, L), outcome, *figures, says=says, unit=unit)
+def case(promise, evidence, outcome, *figures, says=(), silent=(), unit=None):
+    return Asked(promise, "data", (evidence, L), outcome, *figures, says=says, silent=silent, unit=unit)
 
 
 CASES = (
@@ -18,6 +18,25 @@ CASES = (
         1000,
         100,
         says=("rows 1,000 >= 100: 4 units, 12 expectations", "12 expectations"),
+        silent=("quarantine",),
+    ),
+    case(
+        "rows in quarantine are told and do not count",
+        validation(rows=102, quarantined=2),
+        "PASS",
+        100,
+        100,
+        says=("0 warnings, 2 rows in quarantine",),
+    ),
+    case(
+        "too many rows in quarantine leave too few", validation(rows=102, quarantined=3), "FAIL", 99, 100, unit="rows"
+    ),
+    case(
+        "a finding whose rows are in quarantine fails nothing",
+        validation(findings=(CRITICAL.model_copy(update={"quarantined": True}),), quarantined=3),
+        "PASS",
+        997,
+        100,
     ),
     case("no validation fails", None, "FAIL", says=("reports/validate.json is missing", "dvc repro validate")),
     case("a validation without expectations fails", validation(expectations=0), "FAIL", says=("no expectation",)),
