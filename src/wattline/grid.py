@@ -74,10 +74,7 @@ def cut(series: Series, instants: NDArray[np.datetime64], *, gap: int = 0) -> It
     for place, (begin, end) in enumerate(pairwise(edges)):
         history = min(gap, int(begin - edges[place - 1])) if place else 0
         last = max(begin, end - gap) if place < 2 else end
-        rows = slice(begin - history, last)
-        yield Series(
-            series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows], history
-        )
+        yield series.chosen(slice(begin - history, last), history=history)
 
 
 def _nanoseconds(instant: datetime) -> int:

@@ -35,7 +35,7 @@ def by_day(series: Series) -> Iterator[tuple[date, Series]]:
     days = series.timestamps.astype("datetime64[D]").astype(np.int64)
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
     for begin, end in pairwise(edges):
-        yield EPOCH + timedelta(days=int(days[begin])), _rows(series, slice(begin, end))
+        yield EPOCH + timedelta(days=int(days[begin])), series.chosen(slice(begin, end))
 
 
 def between(series: Series, start: datetime | None, end: datetime | None) -> Series:
@@ -44,7 +44,7 @@ def between(series: Series, start: datetime | None, end: datetime | None) -> Ser
         0 if start is None else int(np.searchsorted(series.timestamps, _instant(start))),
         None if end is None else int(np.searchsorted(series.timestamps, _instant(end))),
     )
-    return _rows(series, slice(*bounds))
+    return series.chosen(slice(*bounds))
 
 
 def holds(series: Series, moment: datetime) -> bool:
@@ -190,10 +190,6 @@ def find(text: str, *, store: Path = FOLDER) -> Path:
         )
     names = f"; newest ones of: {', '.join(sorted(heads))}" if heads else "; none was taken so far"
     raise InputError(f"there is no snapshot {text!r} in {store}{names}; `wattline snapshot list` lists them")
-
-
-def _rows(series: Series, rows: slice) -> Series:
-    return Series(series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows])
 
 
 def _instant(moment: datetime) -> np.datetime64:

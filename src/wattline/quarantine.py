@@ -104,7 +104,7 @@ def without_quarantined(series: Series, rows: Positions, *, first: int = 0) -> S
         return series
     kept = np.ones(len(series.timestamps), dtype=bool)
     kept[inside] = False
-    return Series(series.unit, series.group, series.timestamps[kept], series.values[kept], series.target[kept])
+    return series.chosen(kept)
 
 
 def pieces_without(pieces: Iterable[Series], rows: Positions) -> Iterator[Series]:

@@ -67,8 +67,11 @@ class Series:
 
     def judged(self) -> "Series":
         """The same rows without their history."""
-        rows = slice(self.history, None)
-        return Series(self.unit, self.group, self.timestamps[rows], self.values[rows], self.target[rows])
+        return self.chosen(slice(self.history, None))
+
+    def chosen(self, rows: slice | NDArray[np.bool_], *, history: int = 0) -> "Series":
+        """Some of the rows; `history` of them lead those that are judged."""
+        return Series(self.unit, self.group, self.timestamps[rows], self.values[rows], self.target[rows], history)
 
 
 Split = Mapping[str, Series]

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_rows import COLUMNS, ORIGIN, store, telemetry
 from stages.conftest import Scorer
 
 from wattline import features, files, splits
@@ -16,60 +17,13 @@ from wattline.errors import InputError
 from wattline.features import report
 from wattline.params import PrepareParams
 from wattline.params.stages import WindowParams
-from wattline.records import Axis, Column, Dataset, Manifest, UnitRows
+from wattline.records import Axis, Manifest
 from wattline.stages import prepare
 from wattline.task import Series
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ORIGIN = np.datetime64("2026-01-01", "ns")
-COLUMNS = (Column(name="power", unit="W"), Column(name="load", unit="1"))
 STATISTICS = ("avg", "std", "min", "max", "count")
 PAIRS = 1_000
-
-
-def telemetry(unit: int, generator: np.random.Generator, *, hours: float = 4) -> Series:
-    """About 20 s apart, with jitter, lost samples, an outage, and columns that are missing by themselves."""
-    count = int(hours * 180)
-    seconds = np.sort(np.arange(count) * 20 + generator.uniform(0, 19, count))
-    kept = generator.random(count) > 0.1
-    kept[200 : 200 + 30 * unit] = False
-    values = np.stack([500 + 40 * generator.standard_normal(count), generator.random(count)], axis=1)
-    values[generator.random(values.shape) < 0.1] = np.nan
-    values[:, 0][np.isnan(values).all(axis=1)] = 480.0
-    timestamps = ORIGIN + np.round(seconds * 1e9).astype("timedelta64[ns]")
-    timestamps = timestamps.astype("datetime64[us]").astype("datetime64[ns]")  # as it is stored
-    rows = values[kept].astype(np.float32)
-    return Series(f"n{unit}", "rack", timestamps[kept], rows, np.zeros(int(kept.sum())))
-
-
-def stored(units: list[Series]) -> Dataset:
-    dataset = Dataset(
-        name="d",
-        source="s",
-        home="h",
-        licence="l",
-        citation="c",
-        cadence_seconds=20,
-        columns=COLUMNS,
-        units=tuple(
-            UnitRows(
-                name=one.unit,
-                group=one.group,
-                rows=len(one),
-                start=_datetime(one.timestamps[0]),
-                end=_datetime(one.timestamps[-1]),
-                sha256=files.write_series(files.RAW, one, ["power", "load"]),
-            )
-            for one in units
-        ),
-        labelled=True,
-    )
-    files.write_text(files.RAW / splits.DATASET, dataset.to_json())
-    return dataset
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(instant.astype(np.int64)) / 1e9, tz=UTC)
 
 
 @pytest.fixture(
@@ -91,7 +45,7 @@ def _prepared(folder: Path, chosen: WindowParams | None):
         patch.chdir(folder)
         generator = np.random.default_rng(3)
         units = [telemetry(number, generator) for number in range(5)]
-        stored(units)
+        store(units, cadence_seconds=20)
         knobs = PrepareParams(windows=chosen, validation_fraction=0.25, test_fraction=0.4, minimum_rows=20, gap_steps=3)
         prepare.run(prepare=knobs, task=Scorer())
         parts = [splits.read_split(split) for split in prepare.SPLITS]

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import yaml
 from energy.meters.servers import wait
-from features.test_features import stored, telemetry
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from raw_rows import store, telemetry
 from sources.broker import Broker, Mosquitto
 from stages.conftest import SEED, Scorer
 
@@ -45,7 +45,7 @@ def trained(folder: Path, *, seconds: float | None) -> list[Series]:
     generator = np.random.default_rng(11)
     units = [telemetry(number, generator) for number in range(5)]
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
-        stored(units)
+        store(units, cadence_seconds=20)
         prepare.run(prepare=knobs(seconds), task=Scorer())
         patch.setattr(train.tracking, "log_training", lambda *_, **__: "run")
         train.run(train={}, energy=params.load(ROOT / "params.yaml").block.energy, seed=SEED, task=Scorer())

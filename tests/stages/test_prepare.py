@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import raw_rows
+from raw_rows import ORIGIN
 
 from stages.conftest import Scorer, small_splits
 from wattline import files, splits
@@ -14,14 +16,12 @@ from wattline.errors import InputError, IntegrityError
 from wattline.moments import Moments
 from wattline.params import PrepareParams
 from wattline.params.stages import WindowParams
-from wattline.records import Column, Dataset, UnitRows
+from wattline.records import Dataset
 from wattline.stages import prepare
 from wattline.stages.prepare import Preparation, check_order
 from wattline.task import Series
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ORIGIN = np.datetime64("2026-01-01", "ns")
-COLUMNS = (Column(name="power", unit="W"), Column(name="load", unit="1"))
 
 
 @pytest.fixture(autouse=True)
@@ -40,30 +40,7 @@ def node(name: str, rows: int = 400, *, late: int = 0, gap: slice = slice(0)) ->
 def store(*units: Series, test_start: int | None = None) -> Dataset:
     """Write raw rows as `ingest` does. test_start: of the official test part [min after START]"""
     instant = None if test_start is None else START + timedelta(minutes=test_start)
-    dataset = Dataset(
-        name="d",
-        source="s",
-        home="h",
-        licence="l",
-        citation="c",
-        cadence_seconds=60,
-        columns=COLUMNS,
-        units=tuple(
-            UnitRows(
-                name=one.unit,
-                group=one.group,
-                rows=len(one),
-                start=START + timedelta(minutes=int((one.timestamps[0] - ORIGIN) / np.timedelta64(1, "m"))),
-                end=START + timedelta(minutes=int((one.timestamps[-1] - ORIGIN) / np.timedelta64(1, "m"))),
-                test_start=instant,
-                sha256=files.write_series(files.RAW, one, ["power", "load"]),
-            )
-            for one in units
-        ),
-        labelled=True,
-    )
-    files.write_text(files.RAW / splits.DATASET, dataset.to_json())
-    return dataset
+    return raw_rows.store(units, cadence_seconds=60, test_start=instant)
 
 
 def run(knobs: PrepareParams | None = None, task: Any = None) -> None:

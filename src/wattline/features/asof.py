@@ -40,38 +40,38 @@ def as_of(raw: Series, manifest: Manifest, *, instant: np.datetime64, steps: int
     known = _before(raw, instant)
     if not len(known):
         raise InputError(f"unit {raw.unit} has no sample before {instant}Z; choose a later instant")
-    rows = _rows(known, manifest)
     instants = Instants.of(manifest)
+    step = np.timedelta64(instants.step, "ns")
     last = np.datetime64(instants.last_known(int(instant.astype("datetime64[ns]").astype(np.int64))), "ns")
-    rows = _reaching(rows, last, manifest)
+    rows = _reaching(_rows(known, manifest, instants), last, step)
     if not len(rows):
         raise InputError(f"unit {raw.unit} has no complete row at {instant}Z; choose a later instant")
     values = rows.windows(steps)[-1]
-    step = np.timedelta64(instants.step, "ns")
     return Features(raw.unit, last - step * np.arange(steps - 1, -1, -1), values)
 
 
 def _before(raw: Series, instant: np.datetime64) -> Series:
-    rows = slice(0, int(np.searchsorted(raw.timestamps, instant.astype("datetime64[ns]"))))
-    return Series(raw.unit, raw.group, raw.timestamps[rows], raw.values[rows], raw.target[rows])
+    return raw.chosen(slice(0, int(np.searchsorted(raw.timestamps, instant.astype("datetime64[ns]")))))
 
 
-def _rows(known: Series, manifest: Manifest) -> Series:
+def _rows(known: Series, manifest: Manifest, instants: Instants) -> Series:
     axis = manifest.axis
     if axis.window_seconds is not None:
         return windows.windowed(known, seconds=axis.window_seconds, statistics=axis.statistics)
-    origin = np.datetime64(round(axis.origin.timestamp() * 1e6), "us").astype("datetime64[ns]")
+    origin = np.datetime64(instants.origin, "ns")
     return grid.on_grid(known, cadence_seconds=manifest.cadence_seconds, origin=origin)
 
 
-def _reaching(rows: Series, last: np.datetime64, manifest: Manifest) -> Series:
+def _reaching(rows: Series, last: np.datetime64, step: np.timedelta64) -> Series:
     """Rows up to `last`: those after it are not complete, and those that are missing before it hold nothing."""
-    kept = slice(0, int(np.searchsorted(rows.timestamps, last, side="right")))
-    timestamps, values, target = rows.timestamps[kept], rows.values[kept], rows.target[kept]
-    if len(timestamps):
-        step = np.timedelta64(round(manifest.cadence_seconds * 1e9), "ns")
-        absent = int((last - timestamps[-1]) / step)
-        timestamps = np.concatenate([timestamps, timestamps[-1] + step * np.arange(1, absent + 1)])
-        values = np.concatenate([values, np.full((absent, values.shape[1]), np.nan, dtype=np.float32)])
-        target = np.concatenate([target, np.full(absent, np.nan)])
-    return Series(rows.unit, rows.group, timestamps, values, target)
+    kept = rows.chosen(slice(0, int(np.searchsorted(rows.timestamps, last, side="right"))))
+    if not len(kept):
+        return kept
+    absent = int((last - kept.timestamps[-1]) / step)
+    return Series(
+        kept.unit,
+        kept.group,
+        np.concatenate([kept.timestamps, kept.timestamps[-1] + step * np.arange(1, absent + 1)]),
+        np.concatenate([kept.values, np.full((absent, kept.values.shape[1]), np.nan, dtype=np.float32)]),
+        np.concatenate([kept.target, np.full(absent, np.nan)]),
+    )

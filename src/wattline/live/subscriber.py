@@ -75,16 +75,17 @@ class Subscriber:
         connection, data = item
         if connection < self._connection:
             return
-        rest = self._rest if connection == self._connection else b""
+        if connection == self._connection:
+            data = self._rest + data
         self._connection = connection
         try:
-            found = packets.cut(rest + data)
+            found = packets.cut(data)
         except packets.StreamError as error:
             log.warning("%s: %s", self._place, error)
             self._connection, self._rest = connection + 1, b""
             self._hang_up()
             return
-        self._rest = (rest + data)[found.used :]
+        self._rest = data[found.used :]
         yield found
 
     def _hang_up(self) -> None:

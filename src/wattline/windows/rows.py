@@ -62,8 +62,8 @@ def windowed_pieces(pieces: Iterable[Series], *, seconds: float, statistics: Seq
         edge = int(held.timestamps[-1].astype(np.int64)) // window * window
         place = int(np.searchsorted(held.timestamps.astype(np.int64), edge))
         if place:
-            done.append(_complete(_rows(held, slice(0, place)), window, statistics))
-        rest = _rows(held, slice(place, None))
+            done.append(_complete(held.chosen(slice(0, place)), window, statistics))
+        rest = held.chosen(slice(place, None))
     assert rest is not None  # a unit has at least two rows
     done.append(_complete(rest, window, statistics))
     return _on_axis(done, window, seen)
@@ -104,10 +104,6 @@ def _on_axis(done: list[Series], window: int, seen: int) -> Series:
     target[place] = np.concatenate([part.target for part in done])
     timestamps = (ends[0] + np.arange(count, dtype=np.int64) * window).astype("datetime64[ns]")
     return Series(unit, group, timestamps, values, target)
-
-
-def _rows(series: Series, rows: slice) -> Series:
-    return Series(series.unit, series.group, series.timestamps[rows], series.values[rows], series.target[rows])
 
 
 def _joined(earlier: Series, later: Series) -> Series:
