@@ -38,6 +38,7 @@ def written(models: Mapping[str, Any], rule: Mapping[str, Any] = ACCURATE) -> st
         "maximum_blocks": 4,
         "sample_seconds": 0.05,
         "idle_seconds": 0.1,
+        "idle_drift": 10.0,  # other tests run beside
     }
     block["bakeoff"] = {"models": dict(models), "rule": dict(rule)}
     tree |= {"task": {"name": "contestants", "folder": str(TASK)}, "contestants": block}

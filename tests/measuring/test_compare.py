@@ -18,7 +18,7 @@ from measuring import contenders
 from wattline import files, splits
 from wattline.measuring.report import Comparison
 
-SMALL = {"minimum_blocks": 4, "maximum_blocks": 4, "sample_seconds": 0.1, "idle_seconds": 0.2}
+SMALL = {"minimum_blocks": 4, "maximum_blocks": 4, "sample_seconds": 0.1, "idle_seconds": 0.2, "idle_drift": 10.0}
 Change = Callable[[Any], None]
 Compare = Callable[..., subprocess.CompletedProcess[str]]
 

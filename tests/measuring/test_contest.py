@@ -32,6 +32,7 @@ SESSION = {
     "maximum_blocks": 8,
     "sample_seconds": 0.1,
     "idle_seconds": 0.2,
+    "idle_drift": 10.0,
     "timeout_seconds": 20.0,
 }
 

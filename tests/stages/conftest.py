@@ -148,7 +148,13 @@ def finished_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 def few_windows(block: Block) -> MeasureParams:
     """As little as says anything: an energy test of four short blocks, and no server."""
-    session = {"minimum_blocks": 4, "maximum_blocks": 4, "sample_seconds": 0.02, "idle_seconds": 0.1}
+    session = {
+        "minimum_blocks": 4,
+        "maximum_blocks": 4,
+        "sample_seconds": 0.02,
+        "idle_seconds": 0.1,
+        "idle_drift": 10.0,
+    }
     update = {"windows": 100, "repeats": 3, "batch": 32, "serving": None}
     update |= {"session": block.measure.session.model_copy(update=session)}
     return block.measure.model_copy(update=update)

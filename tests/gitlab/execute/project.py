@@ -23,7 +23,12 @@ def small(tree: Any) -> None:
     block["evaluate"]["resamples"] = 100
     block["measure"] |= {"windows": 100, "repeats": 3}
     block["measure"]["serving"] |= {"requests": 100, "rows": 100, "repeats": 3}
-    block["measure"]["session"] |= {"maximum_blocks": 6, "sample_seconds": 0.05, "idle_seconds": 0.2}
+    block["measure"]["session"] |= {
+        "maximum_blocks": 6,
+        "sample_seconds": 0.05,
+        "idle_seconds": 0.2,
+        "idle_drift": 10.0,
+    }
     gates = block["gates"]
     gates["data"]["minimum_rows"] = 100
     gates["quality"] |= {"limit": 0.0, "margin_over_baselines": 0.0}
