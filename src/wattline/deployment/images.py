@@ -130,10 +130,7 @@ class Images:
         import httpx
 
         authority = self._known.registry_ca_file or self._known.ci_server_tls_ca_file
-        try:
-            trust = trusted(authority)
-        except OSError:  # an ssl.SSLError is one, too
-            raise InputError(f"{authority} holds no certificates; correct WATTLINE_REGISTRY_CA_FILE") from None
+        trust = trusted(authority, "WATTLINE_REGISTRY_CA_FILE")
         # Blobs may lie in an object store, to which a registry redirects; httpx takes the token off on the way.
         return httpx.Client(timeout=TIMEOUT_SECONDS, verify=trust, follow_redirects=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from wattline.errors import InputError
 from wattline.trust import LOOPBACK, trusted
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ def ask(
     try:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             return Answer(trouble="address")
-        context = trusted(authority)
+        context = trusted(authority, "what names it")
     except ValueError:
         return Answer(trouble="address")
-    except OSError:  # an ssl.SSLError is one, too
+    except InputError:
         return Answer(trouble="authority")
     sent = {"Accept-Encoding": "identity", **(headers or {})}
     try:

@@ -1,7 +1,5 @@
 """One project of a GitLab, spoken to over HTTPS: bounded in time, tried again, and its token is in no message."""
 
-import re
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
@@ -16,7 +14,7 @@ from wattline.errors import InputError, WattlineError
 from wattline.gitlab import answers
 from wattline.gitlab.answers import Reply, TransientError
 from wattline.settings import Settings
-from wattline.trust import LOOPBACK, trusted
+from wattline.trust import LOOPBACK, printable, trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -49,9 +47,9 @@ class Project:
         Raises InputError when the address, the token or the file cannot be used.
         """
         self.place = _checked_address(address)
-        self._token = _checked_token(token)
+        self._token = printable(token, "WATTLINE_GITLAB_TOKEN")
         self._header = {header: f"Bearer {self._token}" if header == "Authorization" else self._token}
-        self._trust = _trust(authority)
+        self._trust = trusted(authority, "CI_SERVER_TLS_CA_FILE")
         needed = answers.NEEDED if header == "Authorization" else answers.JOB_NEEDED
         self.check = partial(answers.check, place=self.place, secret=self._token, needed=needed)
         self._content = partial(answers.content, place=self.place, secret=self._token, needed=needed)
@@ -205,18 +203,3 @@ def _checked_address(address: str) -> str:
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK)):
         raise InputError(f"'{parts.scheme}://{host}' is no HTTPS address, it would show a token; correct CI_API_V4_URL")
     return address.rstrip("/")
-
-
-def _checked_token(token: SecretStr) -> str:
-    """The token, which goes into a header. Its text is in no message."""
-    text = token.get_secret_value().strip()
-    if not re.fullmatch(r"[!-~]+", text):
-        raise InputError("WATTLINE_GITLAB_TOKEN is empty or holds a character that no token has; set it anew")
-    return text
-
-
-def _trust(authority: Path | None) -> ssl.SSLContext | bool:
-    try:
-        return trusted(authority)
-    except OSError:  # an ssl.SSLError is one, too
-        raise InputError(f"{authority} holds no certificates; correct CI_SERVER_TLS_CA_FILE") from None

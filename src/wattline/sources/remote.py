@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from wattline.errors import InputError
-from wattline.sources.credentials import AUTHORITY, Credentials, basic, bearer, checked, trust
-from wattline.trust import LOOPBACK
+from wattline.trust import LOOPBACK, Credentials, basic, bearer, checked, trusted
 
+AUTHORITY = "WATTLINE_SOURCES_CA_FILE"
 ATTEMPTS = 4
 BACKOFF_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -74,7 +74,12 @@ class Remote:
         timeout_seconds: float,
         in_the_open: bool = False,
     ) -> None:
-        self.place = checked(url, field, secret=credentials.given and not in_the_open)
+        self.place = checked(
+            url,
+            field,
+            secret=credentials.given and not in_the_open,
+            remedy="use https, or set `password_in_the_open` where the network between is yours",
+        )
         self._field = field
         self._variables = credentials.variables
         self._timeout = timeout_seconds
@@ -82,7 +87,7 @@ class Remote:
             auth=basic(credentials),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip", **bearer(credentials)},
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-            verify=trust(authority),
+            verify=trusted(authority, AUTHORITY),
             follow_redirects=False,
             # A proxy would be told in the open what is meant for this machine alone.
             trust_env=urlsplit(self.place).hostname not in LOOPBACK,

@@ -267,11 +267,11 @@ class TestCertificates:
         ("http://bmc-01.example.org", "credentials would be sent in the open; use https"),
         (f"https://{USER}@127.0.0.1", "credentials come from the environment"),
         ("https://127.0.0.1?x=1", "holds more than a place"),
-        ("127.0.0.1", "must be an address like https://"),
-        ("ftp://127.0.0.1", "must be an address like https://"),
+        ("127.0.0.1", "is no address"),
+        ("ftp://127.0.0.1", "is no address"),
         ("https://[::1", "is no address"),
         ("https://127.0.0.1:port", "is no address"),
-        ("", "must be an address"),
+        ("", "is no address"),
     ],
 )
 def test_an_address_that_shows_credentials_or_is_none_is_refused(url, said):
@@ -326,7 +326,7 @@ def test_the_counter_is_read_at_both_ends():
         return metrics(340, kwh=round(5 + 340 * (time.monotonic() - began) / 3.6e6, 9))
 
     with serving(controller) as server:
-        energy = read(open_meter(server), seconds=0.5)
+        energy = read(open_meter(server), seconds=3.0)  # so long that a pause of a busy machine is a small part
     assert energy.sensor.endswith(": EnergykWh")
     assert energy.joules == pytest.approx(340 * energy.seconds, rel=0.2)
     assert energy.interval[0] <= 340 * energy.seconds <= energy.interval[1]

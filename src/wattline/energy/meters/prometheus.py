@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from wattline.energy.meters.integration import INTERVALS_FOR_ONE_PERCENT, LARGEST_GAP, Sample, integrate, step
 from wattline.energy.meters.meter import MeterError
 from wattline.energy.meters.remote import Remote
+from wattline.errors import InputError
 from wattline.params import PrometheusParams
 from wattline.records import Energy
 from wattline.settings import Settings
+from wattline.trust import of_prometheus
 
 SKEW_SECONDS = 5.0
 """By how much the clocks may differ. Less is taken off; more means that nobody looks after one of them, and a series
@@ -44,17 +46,15 @@ class Prometheus:
     name = "prometheus"
 
     def __init__(self, params: PrometheusParams, settings: Settings) -> None:
-        token, user = settings.prometheus_token, settings.prometheus_user
-        if token and user:
-            raise MeterError("WATTLINE_PROMETHEUS_TOKEN and WATTLINE_PROMETHEUS_USER are both set; unset one of them")
+        try:
+            credentials = of_prometheus(settings)
+        except InputError as error:
+            raise MeterError(str(error)) from None
         self._params = params
         self._remote = Remote(
             params.url,
             field="energy.prometheus.url",
-            variables="WATTLINE_PROMETHEUS_TOKEN, or WATTLINE_PROMETHEUS_USER and WATTLINE_PROMETHEUS_PASSWORD",
-            user=user,
-            password=settings.prometheus_password,
-            token=token,
+            credentials=credentials,
             authority=settings.energy_ca_file,
         )
         self.minimum_seconds = INTERVALS_FOR_ONE_PERCENT * params.interval_seconds

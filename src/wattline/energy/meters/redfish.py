@@ -13,6 +13,7 @@ from wattline.params import RedfishParams
 from wattline.records import Energy
 from wattline.records.energy import JOULES_PER_KWH
 from wattline.settings import Settings
+from wattline.trust import Credentials
 
 # DSP2046 says nothing on how often a controller renews a reading; many do so every second, and are polled less often.
 REFRESH_SECONDS = 1.0
@@ -35,9 +36,9 @@ class Redfish(Polled):
         self._remote = Remote(
             params.url,
             field="energy.redfish.url",
-            variables="WATTLINE_REDFISH_USER and WATTLINE_REDFISH_PASSWORD",
-            user=settings.redfish_user,
-            password=settings.redfish_password,
+            credentials=Credentials(
+                "WATTLINE_REDFISH_USER and WATTLINE_REDFISH_PASSWORD", settings.redfish_user, settings.redfish_password
+            ),
             authority=settings.energy_ca_file,
         )
         self._chassis = f"/redfish/v1/Chassis/{quote(params.chassis, safe='')}"

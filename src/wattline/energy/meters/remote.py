@@ -1,6 +1,5 @@
 """A server of the site that is asked for a reading: verified, bounded, and credentials go only there."""
 
-import ssl
 import time
 from decimal import Decimal
 from json import loads
@@ -8,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from wattline.energy.meters.meter import MeterError
-from wattline.trust import LOOPBACK, trusted
+from wattline.errors import InputError
+from wattline.trust import LOOPBACK, Credentials, basic, bearer, checked, trusted
 
 if TYPE_CHECKING:
     import httpx
 
+AUTHORITY = "WATTLINE_ENERGY_CA_FILE"
 TIMEOUT_SECONDS = 10.0
 """For an answer as a whole, besides the same time without a byte."""
 LARGEST_ANSWER = 4 * 2**20
@@ -27,40 +26,26 @@ class Remote:
 
     url: its address
     field: of params.yaml, for errors
-    user, password: for HTTP's basic authentication; or
-    token: sent as a bearer
-    variables: names of the environment variables that hold them, for errors
     authority: file of certificates that vouch for the server, besides those of the system
 
-    Raises MeterError for an address that would show credentials, and for an authority that is none.
+    Raises MeterError for an address that is none or would show credentials, and for an authority that is none.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        field: str,
-        variables: str,
-        user: str = "",
-        password: SecretStr | None = None,
-        token: SecretStr | None = None,
-        authority: Path | None = None,
-    ) -> None:
+    def __init__(self, url: str, *, field: str, credentials: Credentials, authority: Path | None = None) -> None:
         import httpx
 
-        secret = bool(user or password or token)
-        self.place = _checked(url, field, secret=secret)
+        try:
+            self.place = checked(url, field, secret=credentials.given)
+            sent, verify = bearer(credentials), trusted(authority, AUTHORITY)
+        except InputError as error:
+            raise MeterError(str(error)) from None
         self._field = field
-        self._variables = variables
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if token:
-            headers["Authorization"] = f"Bearer {_printable(token, variables)}"
-        auth = httpx.BasicAuth(user, password.get_secret_value() if password else "") if user else None
+        self._variables = credentials.variables
         self._client = httpx.Client(
-            auth=auth,
-            headers=headers,
+            auth=basic(credentials),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", **sent},
             timeout=TIMEOUT_SECONDS,
-            verify=_trust(authority),
+            verify=verify,
             follow_redirects=False,
             # A proxy would be told in the open what is meant for this machine alone.
             trust_env=urlsplit(self.place).hostname not in LOOPBACK,
@@ -114,7 +99,7 @@ class Remote:
 
     def _hint(self, error: Exception) -> str:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return "; WATTLINE_ENERGY_CA_FILE names who vouches for it"
+            return f"; {AUTHORITY} names who vouches for it"
         return f"; check {self._field}"
 
 
@@ -134,35 +119,6 @@ def _json(body: bytes) -> Any:
         return loads(body, parse_float=Decimal)
     except (ValueError, RecursionError):  # a JSONDecodeError is a ValueError, too
         return None
-
-
-def _checked(url: str, field: str, *, secret: bool) -> str:
-    try:
-        parts = urlsplit(url)
-        host, named, _ = parts.hostname, parts.username or parts.password, parts.port
-    except ValueError:
-        raise MeterError(f"{field} is no address; correct it, e.g. https://bmc-node-01.example.org") from None
-    if named or parts.query or parts.fragment:
-        raise MeterError(f"{field} holds more than a place; credentials come from the environment, take them out")
-    if not host or parts.scheme not in ("http", "https"):
-        raise MeterError(f"{field} must be an address like https://bmc-node-01.example.org; it is none as it stands")
-    if secret and parts.scheme == "http" and host not in LOOPBACK:
-        raise MeterError(f"{field} is {url!r}, where credentials would be sent in the open; use https")
-    return url.rstrip("/")
-
-
-def _printable(token: SecretStr, variables: str) -> str:
-    text = token.get_secret_value().strip()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise MeterError(f"the token in {variables} holds a character that no token has; set it anew")
-    return text
-
-
-def _trust(authority: Path | None) -> ssl.SSLContext | bool:
-    try:
-        return trusted(authority)
-    except OSError:  # an ssl.SSLError is one, too
-        raise MeterError(f"{authority} holds no certificates; correct WATTLINE_ENERGY_CA_FILE") from None
 
 
 def _origin(url: str) -> str:

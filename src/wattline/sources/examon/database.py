@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from wattline.errors import InputError
 from wattline.settings import settings
-from wattline.sources.credentials import Credentials
 from wattline.sources.remote import AnswerError, Remote
+from wattline.trust import Credentials
 
 FIELD = "ingest.options.examon.url"
 

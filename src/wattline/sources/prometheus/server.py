@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from wattline.errors import InputError
 from wattline.settings import Settings
-from wattline.sources.credentials import Credentials
 from wattline.sources.prometheus import answer
 from wattline.sources.prometheus.answer import Reading, Samples
 from wattline.sources.prometheus.options import Options
 from wattline.sources.remote import AnswerError, Remote, TooLargeError
+from wattline.trust import of_prometheus
 
 FIELD = "ingest.options.prometheus.url"
 MOST_POINTS = 11_000
@@ -24,18 +24,11 @@ class Server:
     """Prometheus. Use it within `with`. Raises InputError as `Remote` does, and for two kinds of credentials."""
 
     def __init__(self, options: Options, settings: Settings) -> None:
-        if settings.prometheus_token and settings.prometheus_user:
-            raise InputError("WATTLINE_PROMETHEUS_TOKEN and WATTLINE_PROMETHEUS_USER are both set; unset one of them")
         self._options = options
         self._remote = Remote(
             options.url,
             field=FIELD,
-            credentials=Credentials(
-                "WATTLINE_PROMETHEUS_TOKEN, or WATTLINE_PROMETHEUS_USER and WATTLINE_PROMETHEUS_PASSWORD",
-                settings.prometheus_user,
-                settings.prometheus_password,
-                settings.prometheus_token,
-            ),
+            credentials=of_prometheus(settings),
             authority=settings.sources_ca_file,
             timeout_seconds=options.timeout_seconds,
             in_the_open=options.password_in_the_open,
