@@ -1,7 +1,6 @@
 """Rows in time: on a regular grid, and cut at instants."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +10,7 @@ from wattline.errors import InputError
 from wattline.params import PrepareParams
 from wattline.records import Dataset, UnitRows
 from wattline.task import Series
+from wattline.times import as_datetime64, nanoseconds
 
 MAXIMUM_GRID_GROWTH = 20
 """A grid so many times longer than the rows means that the cadence is wrong, not that samples are missing."""
@@ -45,7 +45,7 @@ def on_grid(series: Series, *, cadence_seconds: float, origin: np.datetime64 | N
 
 def origin(dataset: Dataset) -> np.datetime64:
     """From which all units of a dataset count their steps: its first row."""
-    return np.datetime64(min(_nanoseconds(unit.start) for unit in dataset.units), "ns")
+    return as_datetime64(min(unit.start for unit in dataset.units))
 
 
 def boundaries(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> NDArray[np.datetime64]:
@@ -55,10 +55,10 @@ def boundaries(unit: UnitRows, dataset: Dataset, prepare: PrepareParams) -> NDAr
     another unit's train rows (a shared event must not be learnt from the neighbour).
     """
     if unit.test_start is not None:
-        start, test = _nanoseconds(unit.start), _nanoseconds(unit.test_start)
+        start, test = nanoseconds(unit.start), nanoseconds(unit.test_start)
     else:
-        start = min(_nanoseconds(other.start) for other in dataset.units)
-        end = max(_nanoseconds(other.end) for other in dataset.units)
+        start = min(nanoseconds(other.start) for other in dataset.units)
+        end = max(nanoseconds(other.end) for other in dataset.units)
         test = start + round((end - start) * (1 - prepare.test_fraction))
     validation = start + round((test - start) * (1 - prepare.validation_fraction))
     return np.array([validation, test], dtype="datetime64[ns]")
@@ -75,7 +75,3 @@ def cut(series: Series, instants: NDArray[np.datetime64], *, gap: int = 0) -> It
         history = min(gap, int(begin - edges[place - 1])) if place else 0
         last = max(begin, end - gap) if place < 2 else end
         yield series.chosen(slice(begin - history, last), history=history)
-
-
-def _nanoseconds(instant: datetime) -> int:
-    return round(instant.timestamp() * 1e6) * 1000

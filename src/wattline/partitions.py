@@ -7,7 +7,7 @@ of each dataset.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from wattline import files
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Partition, Snapshot, SnapshotUnit
 from wattline.task import Series
+from wattline.times import as_datetime, as_datetime64
 
 FOLDER = Path("data/snapshots")
 RECORD = "snapshot.json"
 NEWEST = "newest.json"
-EPOCH = date(1970, 1, 1)
 
 
 def path_of(folder: Path, unit: str, day: date) -> Path:
@@ -35,21 +35,21 @@ def by_day(series: Series) -> Iterator[tuple[date, Series]]:
     days = series.timestamps.astype("datetime64[D]").astype(np.int64)
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
     for begin, end in pairwise(edges):
-        yield EPOCH + timedelta(days=int(days[begin])), series.chosen(slice(begin, end))
+        yield as_datetime(series.timestamps[begin]).date(), series.chosen(slice(begin, end))
 
 
 def between(series: Series, start: datetime | None, end: datetime | None) -> Series:
     """Rows from `start` on and before `end`; None: no bound."""
     bounds = (
-        0 if start is None else int(np.searchsorted(series.timestamps, _instant(start))),
-        None if end is None else int(np.searchsorted(series.timestamps, _instant(end))),
+        0 if start is None else int(np.searchsorted(series.timestamps, as_datetime64(start))),
+        None if end is None else int(np.searchsorted(series.timestamps, as_datetime64(end))),
     )
     return series.chosen(slice(*bounds))
 
 
 def holds(series: Series, moment: datetime) -> bool:
     """Whether `moment` is after the first row and not after the last one."""
-    return bool(series.timestamps[0] < _instant(moment) <= series.timestamps[-1])
+    return bool(series.timestamps[0] < as_datetime64(moment) <= series.timestamps[-1])
 
 
 def joined(parts: Sequence[Series]) -> Series:
@@ -83,8 +83,8 @@ def write(folder: Path, series: Series, columns: Sequence[str], *, day: date) ->
     return Partition(
         day=day,
         rows=len(instants),
-        start=_moment(int(instants[0])),
-        end=_moment(int(instants[-1])),
+        start=as_datetime(series.timestamps[0]),
+        end=as_datetime(series.timestamps[-1]),
         longest_gap_seconds=float(np.diff(instants).max(initial=0)) / 1e6,
         rows_digest=rows_digest(series),
         sha256=digest,
@@ -190,11 +190,3 @@ def find(text: str, *, store: Path = FOLDER) -> Path:
         )
     names = f"; newest ones of: {', '.join(sorted(heads))}" if heads else "; none was taken so far"
     raise InputError(f"there is no snapshot {text!r} in {store}{names}; `wattline snapshot list` lists them")
-
-
-def _instant(moment: datetime) -> np.datetime64:
-    return np.datetime64(round(moment.timestamp() * 1e6), "us")
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

@@ -1,7 +1,6 @@
 """Rows that validation took out: stored whole with their reasons, and left out wherever rows are used."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from wattline import files
 from wattline.errors import InputError, IntegrityError
 from wattline.records import Dataset, Quarantine, QuarantinedUnit, UnitRows
 from wattline.task import Series
+from wattline.times import as_datetime
 
 FOLDER = Path("data/quarantine")
 INDEX = "quarantine.json"
@@ -43,8 +43,8 @@ def _write_unit(folder: Path, unit: UnitRows, reasons: Mapping[int, str]) -> Qua
         name=unit.name,
         rows=len(places),
         left=len(left),
-        start=_datetime(left.min()) if len(left) else None,
-        end=_datetime(left.max()) if len(left) else None,
+        start=as_datetime(left.min()) if len(left) else None,
+        end=as_datetime(left.max()) if len(left) else None,
         sha256=files.write_table(folder / f"{unit.name}.parquet", taken),
     )
 
@@ -115,7 +115,3 @@ def pieces_without(pieces: Iterable[Series], rows: Positions) -> Iterator[Series
         first += len(piece.timestamps)
         if len(left.timestamps):
             yield left
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(instant.astype("datetime64[us]").astype(np.int64)) / 1e6, tz=UTC)

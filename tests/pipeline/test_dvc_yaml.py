@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 BLOCKS = {name: values for name, values in PARAMS.items() if isinstance(values, dict) and "ingest" in values}
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-SHARED = {"errors", "files", "params", "progress", "records", "settings", "splits", "stages", "task"}
+SHARED = {"errors", "files", "params", "progress", "records", "settings", "splits", "stages", "task", "times"}
 """Modules through which every stage reads and writes: all of the pipeline would depend on each of them."""
 ELSEWHERE = {"registry", "checkpoints", "sites", "interruption"}
 """What changes no output: `train` logs its run, each stage may be interrupted, and work may be done elsewhere."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from wattline.errors import InputError
 from wattline.progress import progress
 from wattline.records import Column
 from wattline.task import FloatArray, Series
+from wattline.times import as_datetime
 
 Kind = Literal["raw rows", "prepared rows", "snapshot"]
 
@@ -87,17 +88,14 @@ def read(folder: Folder, columns: tuple[Column, ...], span: Span) -> tuple[Rows,
 
 
 def _side(folder: Folder, rows: Rows, first: np.datetime64, last: np.datetime64) -> Side:
-    start, end = (
-        datetime.fromtimestamp(int(one.astype("datetime64[us]").astype(int)) / 1e6, UTC) for one in (first, last)
-    )
     return Side(
         name=folder.name,
         data=folder.data,
         kind=folder.kind,
         rows=len(rows),
         units=len(rows.values),
-        start=start,
-        end=end,
+        start=as_datetime(first),
+        end=as_datetime(last),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattline.records import Manifest
+from wattline.times import nanoseconds
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Instants:
     @classmethod
     def of(cls, manifest: Manifest) -> "Instants":
         step = round(manifest.cadence_seconds * 1e9)
-        origin = round(manifest.axis.origin.timestamp() * 1e6) * 1000
+        origin = nanoseconds(manifest.axis.origin)
         return cls(origin, step, delay=0 if manifest.axis.window_seconds is not None else step - step // 2)
 
     def last_known(self, now: int) -> int:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from wattline import files, quarantine, splits
 from wattline.errors import InputError
 from wattline.features.asof import Features, as_of
 from wattline.records import Dataset, Manifest, Signature
+from wattline.times import as_datetime64
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,7 +57,7 @@ def _instant(text: str) -> np.datetime64:
         raise InputError(f"--as-of {text!r} is no ISO 8601 time; write it like 2026-01-05T12:00:00Z") from None
     if parsed.utcoffset() is None:
         raise InputError(f"--as-of {text!r} has no offset from UTC; write it like {text}Z")
-    return np.datetime64(parsed.astimezone(UTC).replace(tzinfo=None), "ns")
+    return as_datetime64(parsed)
 
 
 def _chosen(units: Sequence[str], dataset: Dataset) -> Sequence[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from wattline import splits
 from wattline.records import Dataset, Figure, Record, UnitRows
 from wattline.task import FloatArray, Series
+from wattline.times import as_datetime64
 
 QUANTILES = {"p01": 0.01, "p50": 0.5, "p99": 0.99}
 FIGURES = ("mean", "standard_deviation", "minimum", *QUANTILES, "maximum")
@@ -108,7 +109,7 @@ def boundary(dataset: Dataset, series: Series) -> np.datetime64:
     """Where the later part of a unit begins: its official test part, or half of its time."""
     unit = next(unit for unit in dataset.units if unit.name == series.unit)
     if unit.test_start is not None:
-        return np.datetime64(round(unit.test_start.timestamp() * 1e6), "us")
+        return as_datetime64(unit.test_start)
     first, last = series.timestamps[0], series.timestamps[-1]
     return np.datetime64(first + (last - first) / 2)
 

@@ -9,6 +9,7 @@ from wattline.errors import InputError
 from wattline.records import Column, UnitRows
 from wattline.sources.source import UnitSeries
 from wattline.task import Series
+from wattline.times import as_datetime64
 
 RESERVED = ("timestamp", "target")
 UNIT_NAME = re.compile(UnitRows.model_json_schema()["properties"]["name"]["pattern"])
@@ -138,7 +139,7 @@ def _check_target(series: Series, *, labelled: bool) -> None:
 def _check_test_start(series: Series, test_start: datetime) -> None:
     if test_start.utcoffset() is None:
         raise InputError(f"unit {series.unit}: test_start {test_start} has no time zone; give it in UTC")
-    instant = np.datetime64(round(test_start.timestamp() * 1e6), "us")
+    instant = as_datetime64(test_start)
     if not series.timestamps[0] < instant <= series.timestamps[-1]:
         raise InputError(
             f"unit {series.unit}: test_start {test_start} is not between its first row {series.timestamps[0]}Z "

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from wattline.progress import progress
 from wattline.records import Dataset, Figure, Record, UnitRows
 from wattline.sources import Readers, Source, UnitSeries, check_names, open_source
 from wattline.sources.checks import check_columns, check_new, check_unit
+from wattline.times import as_datetime
 
 
 class Ingestion(Record):
@@ -146,15 +147,11 @@ def _unit_rows(unit: UnitSeries, digest: str) -> UnitRows:
         name=series.unit,
         group=series.group,
         rows=len(series.timestamps),
-        start=_instant(series.timestamps[0]),
-        end=_instant(series.timestamps[-1]),
+        start=as_datetime(series.timestamps[0]),
+        end=as_datetime(series.timestamps[-1]),
         test_start=unit.test_start and unit.test_start.astimezone(UTC),
         sha256=digest,
     )
-
-
-def _instant(timestamp: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(timestamp.astype(np.int64)) / 1e9, tz=UTC)
 
 
 def _dataset(name: str, source: Source, units: tuple[UnitRows, ...]) -> Dataset:

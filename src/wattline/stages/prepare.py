@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from wattline.params import PrepareParams
 from wattline.progress import progress
 from wattline.records import Axis, Column, Dataset, Manifest, Part, Quarantine, Record, UnitRows
 from wattline.task import Series, Task
+from wattline.times import EPOCH, as_datetime, as_datetime64
 
 SPLITS = ("train", "validation", "test")
 
@@ -164,7 +164,7 @@ def check_variation(moments: Moments) -> None:
 
 
 def _part(rows: Series, split: str) -> Part:
-    start, end = (_datetime(instant) for instant in rows.timestamps[[rows.history, -1]])
+    start, end = (as_datetime(instant) for instant in rows.timestamps[[rows.history, -1]])
     return Part.model_validate(
         {
             "unit": rows.unit,
@@ -193,17 +193,13 @@ def _manifest(dataset: Dataset, prepare: PrepareParams, parts: list[Part], diges
 def _axis(dataset: Dataset, prepare: PrepareParams) -> Axis:
     chosen = prepare.windows
     if chosen is None:
-        return Axis(origin=_datetime(grid.origin(dataset)))
+        return Axis(origin=as_datetime(grid.origin(dataset)))
     return Axis(
-        origin=datetime.fromtimestamp(0, tz=UTC),
+        origin=EPOCH,
         window_seconds=chosen.seconds,
         statistics=chosen.statistics,
         raw_columns=dataset.columns,
     )
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(instant.astype("datetime64[ns]").astype(np.int64)) / 1e9, tz=UTC)
 
 
 def _summary(manifest: Manifest, missing: int, quarantined: int) -> Preparation:
@@ -224,5 +220,5 @@ def check_order(parts: list[Part], moments: Moments) -> None:
             raise InputError(
                 f"unit {train.unit}: splits overlap in time: {train.end}, {validation.start}, {test.start}"
             )
-        if moments.last_seen[train.unit] > np.datetime64(train.end.replace(tzinfo=None), "ns"):
+        if moments.last_seen[train.unit] > as_datetime64(train.end):
             raise InputError(f"unit {train.unit}: constants were fitted on rows after the end of train, {train.end}")
