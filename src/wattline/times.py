@@ -8,9 +8,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def nanoseconds(moment: datetime) -> int:
-    """Since 1970; exact. A moment without an offset is taken as UTC."""
-    aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // timedelta(microseconds=1) * 1000
+    """Since 1970; exact. Raises TypeError for a moment without an offset."""
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def as_datetime64(moment: datetime) -> np.datetime64:
