@@ -21,6 +21,14 @@ BOUNDS = ("min_value", "max_value", "value_set")
 IDENTITY = ("unit", "group", "timestamp")
 """Columns of which our own rules cannot say anything: they are no numbers."""
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+OF_ONE_VALUE = frozenset(
+    {
+        "expect_column_values_to_be_between",
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_not_be_in_set",
+    }
+)
+"""Rules that look at each value alone, and not at missing ones."""
 
 
 @dataclass(frozen=True)
@@ -98,29 +106,60 @@ def _by_library(
         if first_rows is not None:
             wanted = {"result_format": "SUMMARY", "partial_unexpected_count": first_rows}
         built = [_built(as_stored(expectation), columns) for expectation in expectations]
-        for needed, places in _groups(expectations, table).items():
+
+        def run(rows: "pandas.DataFrame", places: Sequence[int]) -> None:
             suite = great_expectations.ExpectationSuite(name="rows")
             for place in places:
                 built[place].meta = {"place": place}
                 # Its `add_expectation` drops one that equals an earlier one, and compares each with all others first.
                 suite.expectations.append(built[place])
-            batch = frame.get_batch(batch_parameters={"dataframe": table[list(needed)]})
+            batch = frame.get_batch(batch_parameters={"dataframe": rows})
             for result in batch.validate(suite, result_format=wanted).results:
                 results[result.expectation_config.meta["place"]] = result
+
+        filled, fillable = _filled(table, expectations)
+        if fillable:
+            run(filled, fillable)
+        left = [place for place in range(len(built)) if place not in results or not results[place].success]
+        for needed, places in _groups(expectations, left, table).items():
+            run(table[list(needed)], places)
         prose = [_prose(*pair) for pair in zip(expectations, built, strict=True)]
     return [_outcome(*item, results[place]) for place, item in enumerate(zip(expectations, prose, strict=True))]
 
 
-def _groups(expectations: Sequence[Expectation], table: "pandas.DataFrame") -> dict[tuple[str, ...], list[int]]:
-    """Columns that expectations are given -> their places.
+def _filled(table: "pandas.DataFrame", expectations: Sequence[Expectation]) -> "tuple[pandas.DataFrame, Sequence[int]]":
+    """Columns with missing values, each of which is the column's first value instead; and who may be asked about them.
 
-    The library copies all columns of a table several times for an expectation on a column with missing values, so such
-    a column gets a table of its own. Without missing values it copies nothing, but takes a fingerprint of each table.
+    The library copies all columns of a table several times for an expectation on a column with missing values. A rule
+    about single values is met by a column and by this one, or by neither; how many do not meet it has to be counted in
+    the column itself.
     """
-    wanted = [() if "row_condition" in one.arguments else named_columns(one) for one in expectations]
-    complete = [name for name in dict.fromkeys(name for named in wanted for name in named) if not table[name].hasnans]
+    alone = {
+        place: one.arguments["column"]
+        for place, one in enumerate(expectations)
+        if one.rule in OF_ONE_VALUE and not {"mostly", "row_condition"} & one.arguments.keys()
+    }
+    columns = [name for name in dict.fromkeys(alone.values()) if table[name].hasnans and table[name].notna().any()]
+    values = {name: table[name].fillna(table[name][table[name].first_valid_index()]) for name in columns}
+    return table[columns].assign(**values), [place for place, name in alone.items() if name in values]
+
+
+def _groups(
+    expectations: Sequence[Expectation], places: Sequence[int], table: "pandas.DataFrame"
+) -> dict[tuple[str, ...], list[int]]:
+    """Columns that the expectations at `places` are given -> their places.
+
+    A column with missing values gets a table of its own, as the library copies what is beside it, too. Without missing
+    values it copies nothing, but takes a fingerprint of each table.
+    """
+    wanted = {
+        place: () if "row_condition" in expectations[place].arguments else named_columns(expectations[place])
+        for place in places
+    }
+    named_ones = dict.fromkeys(name for named in wanted.values() for name in named)
+    complete = [name for name in named_ones if not table[name].hasnans]
     groups: dict[tuple[str, ...], list[int]] = {}
-    for place, named in enumerate(wanted):
+    for place, named in wanted.items():
         needed = tuple(complete) if named and set(named) <= set(complete) else tuple(dict.fromkeys(named))
         groups.setdefault(needed or tuple(map(str, table.columns)), []).append(place)
     return groups
