@@ -14,6 +14,7 @@ from wattline import partitions
 from wattline.errors import InputError
 from wattline.settings import settings
 from wattline.snapshots import pull, taking
+from wattline.snapshots.building import Part
 from wattline.snapshots.pull import Question
 from wattline.sources import NoSamplesError, Readers, Source, UnitSeries
 
@@ -184,6 +185,13 @@ class TestColumns:
         assert newest().parent is None
         assert newest().column_names == ("power",)
         assert first.is_dir()
+
+    def test_rows_of_another_source_under_the_same_name_are_merged_and_told(self):
+        write(steady())
+        parent = Part(take(0, 30), newest())
+        assert not any("merged onto" in line for line in taking.told(newest(), parent, new=True))
+        elsewhere = newest().model_copy(update={"source": "prometheus"})
+        assert f"rows of source {SOURCE}" in taking.told(elsewhere, parent, new=True)[2]
 
 
 class TestSpan:

@@ -55,5 +55,6 @@ def test_there_is_nothing_to_choose():
 
 def test_it_is_a_part_of_the_simulated_cluster_and_says_so():
     source = open_source("tiny", {}, seed=7)
+    assert source.name == "tiny"  # its snapshots are no part of the cluster's
     assert (source.home, source.licence, source.labelled, source.unit_count) == ("generated", "CC0-1.0", True, 3)
     assert all(len(unit.series.timestamps) > 500 for unit in source.units)

@@ -77,6 +77,8 @@ def told(snapshot: Snapshot, parent: Part | None, *, new: bool) -> list[str]:
         f"snapshot     {snapshot.id}{'' if new else '  unchanged, nothing new was stored'}",
         f"rows         {snapshot.rows} ({snapshot.rows - before:+d}) of {len(snapshot.units)} units",
     ]
+    if parent and parent.record.source != snapshot.source:
+        lines.append(f"merged onto  rows of source {parent.record.source}, whose dataset has the same name")
     lines += [f"not taken    {count} samples: {reason}" for reason, count in snapshot.quarantined.items()]
     return lines
 

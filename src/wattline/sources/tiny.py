@@ -1,5 +1,7 @@
 """A small part of the simulated cluster, always the same one: for tests, first steps and places without a network."""
 
+from dataclasses import replace
+
 from wattline.params import Section
 from wattline.sources import simulator
 from wattline.sources.simulator.options import Options as ClusterOptions
@@ -15,4 +17,4 @@ class Options(Section):
 
 def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """Open it: 3 nodes of 2 racks, 9.6 hours, one row a minute. `seed` makes no difference."""
-    return simulator.open(CLUSTER, seed=SEED)
+    return replace(simulator.open(CLUSTER, seed=SEED), name="tiny")
