@@ -90,8 +90,9 @@ def test_the_command_lines_of_the_issue(command: Command, project: Path):
     before = files.digests(Path("data/snapshots") / second)
     shutil.rmtree(Path("data/snapshots") / second)
     assert f"{second[:12]}  not here; `dvc pull" in command("snapshot", "list").stdout
-    command("checkout", "-q", f"data/snapshots/{second}.dvc", program="dvc")
+    command("checkout", "-q", program="dvc")
     assert files.digests(Path("data/snapshots") / second) == before
+    assert command("data", "verify").stdout.startswith("verified: 2 outputs, ")
 
 
 def within(*words: str) -> None:
