@@ -22,5 +22,5 @@ def verify(targets: Sequence[str], settings: Settings, *, remote: str | None) ->
             verdict = elsewhere.verify(repo, outputs, known.name(repo, remote))
         waiting = [] if targets else tracked.unrecorded(repo)
         if waiting:
-            verdict.notes.append(f"on no record yet: {', '.join(waiting)}; `dvc repro` makes them")
+            verdict.notes.append(f"on no record yet: outputs of {', '.join(waiting)}; `dvc repro` makes them")
         return verdict

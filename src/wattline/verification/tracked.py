@@ -57,8 +57,8 @@ def outputs(repo: Any) -> list[Output]:
 
 
 def unrecorded(repo: Any) -> list[str]:
-    """Outputs of stages that did not run yet."""
-    return [str(out) for stage in repo.index.stages for out in stage.outs if not out.hash_info]
+    """Stages that did not run yet."""
+    return [stage.addressing for stage in repo.index.stages if not all(out.hash_info for out in stage.outs)]
 
 
 def chosen(found: Sequence[Output], targets: Sequence[str]) -> list[Output]:
