@@ -109,7 +109,9 @@ def test_an_hour_that_a_clock_change_repeats_is_refused_rather_than_guessed(proj
     ("value", "words"),
     [
         ("yesterday", "yesterday"),
-        ("1767571200", "not ISO 8601"),
+        ("yesterdayT10:00Z", "'yesterdayT10:00Z' in row 1, which is not ISO 8601"),
+        ("1767571200", "'1767571200' in row 1, without an offset from UTC"),
+        ("2026-01-05", "'2026-01-05' in row 1, without an offset from UTC"),
         ("", "is empty in row 1"),
         ("2026-13-05T00:00Z", "13"),
     ],
@@ -119,9 +121,15 @@ def test_a_timestamp_that_is_none_is_named(project, refused, value, words):
     refused("csv", "n1.csv", "'timestamp'", words, **options("n1.csv"))
 
 
-def test_offsets_that_differ_from_row_to_row_are_refused(project, refused):
-    csv("n1.csv", HEADER, "2026-01-05T01:00:00+01:00,1,2", "2026-01-05T01:01:00+02:00,1,2")
-    refused("csv", "with one offset from UTC", **options("n1.csv"))
+def test_an_hour_that_a_clock_change_repeats_is_clear_where_each_row_has_its_offset(project):
+    csv("n1.csv", HEADER, "2026-10-25T02:30:00+02:00,1,2", "2026-10-25T02:30:00+01:00,1,2")
+    run("csv", **options("n1.csv", cadence_seconds=3600))
+    assert instants("n1") == ["2026-10-25T00:30:00", "2026-10-25T01:30:00"]
+
+
+def test_timestamps_of_which_none_is_one_are_named(project, refused):
+    csv("n1.csv", HEADER, "1767571200,1,2", "1767571260,1,2")
+    refused("csv", "'1767571200' in row 0, which is not ISO 8601", **options("n1.csv"))
 
 
 def test_rows_that_come_twice_or_out_of_order_are_refused(project, refused):

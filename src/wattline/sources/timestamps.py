@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+OFFSET = r"[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+"""How an ISO 8601 text ends that says how far it is from UTC; the day of a bare date is no offset."""
+
 
 def instants(column: "pyarrow.ChunkedArray", name: str, *, timezone: str | None, where: str) -> NDArray[np.datetime64]:
     """Read a column of timestamps, or of ISO 8601 texts, as (rows,) datetime64[ns] in UTC.
@@ -36,7 +39,7 @@ def instants(column: "pyarrow.ChunkedArray", name: str, *, timezone: str | None,
 
 def _parsed(column: "pyarrow.ChunkedArray", name: str, *, where: str) -> "pandas.DatetimeIndex":
     import pandas
-    from pyarrow import types
+    from pyarrow import compute, types
 
     if types.is_timestamp(column.type):
         return pandas.DatetimeIndex(column.to_pandas())
@@ -45,13 +48,24 @@ def _parsed(column: "pyarrow.ChunkedArray", name: str, *, where: str) -> "pandas
             f"{where}: column {name!r} is {column.type}, first {column[0].as_py()!r}, not a timestamp; write it as "
             "ISO 8601, like 2026-01-05T00:00:00Z"
         )
-    try:
-        return pandas.DatetimeIndex(pandas.to_datetime(column.to_pandas(), format="ISO8601"))
-    except ValueError as error:
+    zoned = compute.match_substring_regex(column, OFFSET).fill_null(False).to_numpy()
+    texts = column.to_pandas()
+    texts = texts.where(texts != "")
+    naive = ~zoned & texts.notna().to_numpy()
+    if zoned.any() and naive.any():
+        row = int(np.flatnonzero(naive)[0])
         raise InputError(
-            f"{where}: column {name!r} is not ISO 8601 with one offset from UTC, like 2026-01-05T00:00:00Z: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from None
+            f"{where}: column {name!r} has {texts[row]!r} in row {row}, without an offset from UTC, which others have; "
+            "write all of them like 2026-01-05T00:00:00Z"
+        )
+    times = pandas.to_datetime(texts, format="ISO8601", utc=bool(zoned.any()), errors="coerce")
+    if (times.isna() & texts.notna()).any():
+        row = int(np.flatnonzero(times.isna() & texts.notna())[0])
+        raise InputError(
+            f"{where}: column {name!r} has {texts[row]!r} in row {row}, which is not ISO 8601; write it like "
+            "2026-01-05T00:00:00Z"
+        )
+    return pandas.DatetimeIndex(times)
 
 
 def _localized(times: "pandas.DatetimeIndex", name: str, timezone: str | None, *, where: str) -> "pandas.DatetimeIndex":
