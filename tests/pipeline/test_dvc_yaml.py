@@ -2,6 +2,9 @@
 
 import ast
 import inspect
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +32,34 @@ def resolved(stage: str, what: str) -> list[str]:
     names = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in PIPELINE[stage].get(what, [])]
     task = PARAMS["task"]
     return [name.replace("${task.name}", task["name"]).replace("${task.folder}", task["folder"]) for name in names]
+
+
+def test_what_people_add_is_seen_by_dvc_and_its_record_by_git(tmp_path: Path):
+    """DVC leaves out every folder that .gitignore hides, or that it takes to be hidden."""
+    for ignored in (Path(".gitignore"), Path("data/external/.gitignore")):
+        (tmp_path / ignored).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / ignored, tmp_path / ignored)
+
+    def said(*command: str) -> list[str]:
+        answer = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return answer.stdout.splitlines()
+
+    said("git", "init", "--quiet")
+    said(sys.executable, "-m", "dvc", "init", "--quiet")
+    added = ["data/external/site.csv", "data/snapshots/0a"]
+    for name in added:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("rows\n")
+        said(sys.executable, "-m", "dvc", "add", "--quiet", name)
+    stages = said(sys.executable, "-m", "dvc", "stage", "list", "--all", "--name-only")
+    assert sorted(stages) == [f"{name}.dvc" for name in added]
+    status = said("git", "status", "--porcelain", "--untracked-files=all")
+    assert [line[3:] for line in status if line.startswith("?? data")] == [
+        "data/external/.gitignore",
+        "data/external/site.csv.dvc",
+        "data/snapshots/.gitignore",
+        "data/snapshots/0a.dvc",
+    ]
 
 
 class TestOneWord:
