@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from backends.processes import free_port
+from backends.tracking import ENVIRONMENT
 from builders import signing_key, write_candidate, write_data, write_keys, write_reports
 
 from tests.registry.project import commit, opened, promote, register, rollback
@@ -31,13 +32,6 @@ pytestmark = pytest.mark.slow
 NAME = "anomaly"
 SECONDS_TO_START = 240
 MODEL = ModelParams(origin="registry", signature="required", trusted_keys=(), poll_seconds=0, reload_seconds=60)
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_DISABLE_AGENT_HINT": "true", "GIT_PYTHON_REFRESH": "quiet"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Mlflow:
@@ -54,7 +48,7 @@ class Mlflow:
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, env=os.environ | QUIET, cwd=self._folder
+                command, stdout=log, stderr=log, start_new_session=True, env=os.environ | ENVIRONMENT, cwd=self._folder
             )
         until = time.monotonic() + SECONDS_TO_START
         while time.monotonic() < until and self._process.poll() is None:
