@@ -8,6 +8,7 @@ prepare     rows per second from irregular samples to windows, in turns with pan
 validation  seconds for 1 million rows x 40 columns x 60 expectations on one core after imports, and which share of
             them Great Expectations itself needs
 snapshots   rows per second pulled, checked and stored, beside PyArrow writing the same files
+archive     a day out of a month of an M100 ExaData archive, in turns with pandas reading the same files
 live        samples per second decoded, aggregated and scored for 10,000 nodes and for the 980 of Marconi100, and
             joules for a million samples; what a real broker hands on
 """
@@ -18,7 +19,7 @@ import sys
 
 from clock import Figure, conclude
 
-PARTS = ("prepare", "validation", "snapshots", "live")
+PARTS = ("prepare", "validation", "snapshots", "archive", "live")
 
 
 def main(parts: list[str]) -> int:
