@@ -36,7 +36,7 @@ LIMIT_SECONDS = 4.0
 
 
 def figures() -> Iterator[Figure]:
-    """Print seconds of both and the share that is ours, of rows without and with missing values; give the first."""
+    """Print seconds of both and the share that is ours, and give the whole, of rows without and with missing values."""
     for missing in (0.0, 0.001):
         with TemporaryDirectory(prefix="wattline-") as folder, chdir(folder), one_core():
             whole, theirs, bare = seconds(store(missing))
@@ -44,8 +44,7 @@ def figures() -> Iterator[Figure]:
         print(f"      {told}: validate {whole:.2f} s, of it Great Expectations {theirs:.2f} s,", end=" ")
         print(f"ours {1 - theirs / whole:.0%} (reading, own rules, page);")
         print(f"      its 40 of the 60 by Great Expectations alone {bare:.2f} s")
-        if not missing:
-            yield Figure("1M rows x 40 columns x 60 expectations", whole, LIMIT_SECONDS, "s")
+        yield Figure(f"1M rows x 40 columns x 60 expectations, {told}", whole, LIMIT_SECONDS, "s")
 
 
 def seconds(dataset: Dataset) -> tuple[float, float, float]:

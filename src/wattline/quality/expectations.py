@@ -96,6 +96,7 @@ def _by_library(
     results: dict[int, Any] = {}
     with quiet():
         import great_expectations
+        import pandas
 
         # The context comes first: the library refuses a suite without one.
         context = great_expectations.get_context(mode="ephemeral")
@@ -122,7 +123,7 @@ def _by_library(
             run(filled, fillable)
         left = [place for place in range(len(built)) if place not in results or not results[place].success]
         for needed, places in _groups(expectations, left, table).items():
-            run(table[list(needed)], places)
+            run(pandas.DataFrame({name: table[name] for name in needed}, copy=False), places)
         prose = [_prose(*pair) for pair in zip(expectations, built, strict=True)]
     return [_outcome(*item, results[place]) for place, item in enumerate(zip(expectations, prose, strict=True))]
 
@@ -134,6 +135,8 @@ def _filled(table: "pandas.DataFrame", expectations: Sequence[Expectation]) -> "
     about single values is met by a column and by this one, or by neither; how many do not meet it has to be counted in
     the column itself.
     """
+    import pandas
+
     alone = {
         place: one.arguments["column"]
         for place, one in enumerate(expectations)
@@ -141,7 +144,7 @@ def _filled(table: "pandas.DataFrame", expectations: Sequence[Expectation]) -> "
     }
     columns = [name for name in dict.fromkeys(alone.values()) if table[name].hasnans and table[name].notna().any()]
     values = {name: table[name].fillna(table[name][table[name].first_valid_index()]) for name in columns}
-    return table[columns].assign(**values), [place for place, name in alone.items() if name in values]
+    return pandas.DataFrame(values, copy=False), [place for place, name in alone.items() if name in values]
 
 
 def _groups(
