@@ -1,6 +1,7 @@
 """The site around a project: GitLab, tracking server, container registry, storage for data, and a runner's machine."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from image.containers import Containers
 from gitlab import standin
 from gitlab.execute.events import FORK, PROJECT, Event
 from gitlab.execute.installation import Programs
+from gitlab.execute.project import ROOT
 from gitlab.execute.repository import Repository, git
 from gitlab.execute.runner import Pipeline, Result, environment
 from gitlab.standin.state import merge_request
@@ -35,6 +37,7 @@ IMAGES = f"{PROJECT[1]}/server"
 """Where images go in the registry when nothing else is set."""
 QUICK_TESTS = "tests/unit/test_intervals.py"
 """Whether all of them pass is asked elsewhere."""
+TYPES = ROOT / ".mypy_cache"
 STORAGE = """[storage]
 driver = "overlay"
 graphroot = "{root}"
@@ -256,6 +259,9 @@ def _machine(folder: Path, programs: Programs, containers: Containers, *, regist
     storage.write_text(STORAGE.format(root=containers.folder / "storage", run=containers.folder / "run"))
     registries = folder / "registries.conf"
     registries.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    types = folder / "mypy"
+    if TYPES.is_dir():  # of the same sources, by relative names: what was checked before is not checked anew
+        shutil.copytree(TYPES, types)
     pip = folder / "pip.conf"
     pip.write_text(f"[global]\nno-index = true\nfind-links = {mirror}\n")
     return environment(
@@ -266,7 +272,7 @@ def _machine(folder: Path, programs: Programs, containers: Containers, *, regist
             "PYTHONPATH": "src",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
-            "MYPY_CACHE_DIR": str(folder / "mypy"),
+            "MYPY_CACHE_DIR": str(types),
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder / "dvc-site"),
             "OMP_NUM_THREADS": "1",
