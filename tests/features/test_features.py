@@ -210,6 +210,7 @@ class TestCommand:
         [
             ("yesterday", [], "--as-of 'yesterday' is no ISO 8601 time"),
             ("2026-01-01T02:00:00", [], "has no offset from UTC; write it like 2026-01-01T02:00:00Z"),
+            ("2026-01-01", [], "has no offset from UTC; write it like 2026-01-01T00:00:00Z"),
             ("2026-01-01T02:00:00Z", ["n9"], "--unit 'n9' is not in data/raw; it has n0, n1"),
             ("2025-01-01T02:00:00Z", ["n1"], "unit n1 has no sample before 2025-01-01T02"),
             ("2026-01-01T00:00:30Z", ["n1"], "unit n1 has no complete row"),

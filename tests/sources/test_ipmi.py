@@ -180,6 +180,26 @@ def test_a_table_that_is_none_is_named(
         units(path, **{"timezone": "UTC", **options})
 
 
+def test_a_node_of_a_table_that_is_left_out_is_counted_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "readings.parquet"
+    rows = pd.DataFrame({
+        "node": ["a", "b", "b", "b", "c", "d", "d"], "sensor": "Sys Power",
+        "ts": pd.date_range("2025-06-03", periods=7, freq="min", tz="UTC"), "value": 1.0,
+        "unit": ["W"] * 5 + ["kW"] * 2,
+    })  # fmt: skip
+    rows.to_parquet(path)
+    (unit,) = units(path)
+    assert unit.series.unit == "b"
+    assert dict(unit.quarantined) == {"a unit with less than two rows": 3, "Sys Power is not in W": 2}
+
+
+def test_dumps_of_which_none_can_be_taken_say_why(tmp_path: Path) -> None:
+    text = DUMP.format(power=1).replace("Watts", "kW").replace("degrees C", "degrees F")
+    (tmp_path / "a.txt").write_text("".join(f"Timestamp: 2025-06-03 00:0{m}:00 UTC\n{text}" for m in range(2)))
+    with pytest.raises(InputError, match="Ambient Temp is in degF, not degC"):
+        units(tmp_path)
+
+
 def test_ingest_reads_dumps(project: Path) -> None:
     folder = project / "data" / "external"
     folder.mkdir(parents=True)

@@ -47,6 +47,13 @@ def test_a_folder_of_files_gives_one_unit_for_each(project):
     assert [(file.path, file.origin) for file in dataset.files] == [("n1.csv", "local"), ("n2.csv", "local")]
 
 
+def test_no_file_of_a_folder_is_left_out_for_the_case_of_its_suffix(project):
+    csv("in/n1.csv", HEADER, *ROWS)
+    csv("in/n2.CSV", HEADER, *ROWS)
+    run("csv", **options("in"))
+    assert [unit.name for unit in splits.read_dataset().units] == ["n1", "n2"]
+
+
 def test_a_pattern_takes_what_it_matches_alone(project):
     for name in ("n1", "n2", "m1"):
         csv(f"in/{name}.csv", HEADER, *ROWS)
@@ -102,7 +109,14 @@ def test_an_hour_that_a_clock_change_repeats_is_refused_rather_than_guessed(proj
         "write it in UTC",
         **options("n1.csv", timezone="Europe/Rome"),
     )
+    refused(
+        "csv",
+        "infer dst time from 2026-10-25 02:30:00; write it in UTC",  # without advice on arguments of pandas
+        **options("n1.csv", timezone="Europe/Rome"),
+    )
     refused("csv", "cannot be taken as time in 'Mars/Base'", **options("n1.csv", timezone="Mars/Base"))
+    csv("n1.csv", HEADER, "2026-03-29 02:30:00,1,2", "2026-03-29 03:30:00,1,2")
+    refused("csv", "daylight savings time; write it in UTC", **options("n1.csv", timezone="Europe/Rome"))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +296,8 @@ def test_what_is_not_parquet_is_named(project, refused):
 def test_parquet_text_columns_are_named(project, refused):
     parquet.write_table(table(power=pyarrow.array(["1", "2", "off", "4"])), "n1.parquet")
     refused("parquet", "column 'power' is not numeric (string), first 'off'", **options("n1.parquet"))
+    parquet.write_table(table(power=pyarrow.array([None, "2", "3", "4"])), "n1.parquet")
+    refused("parquet", "column 'power' is not numeric (string), first '2'", **options("n1.parquet"))
 
 
 def test_parquet_columns_of_two_types_are_read_as_one(project, refused):

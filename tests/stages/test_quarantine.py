@@ -82,6 +82,12 @@ def test_the_finding_stays_critical_is_counted_and_is_told_on_the_page(sound):
     assert found.failures("critical") == ()
     assert "Rows in quarantine" in PAGE.read_text()
     assert "3 of 7,1" in PAGE.read_text()
+    met = found.expectations - 1
+    assert f"{met} met, 1 by the rows that are left, 0 critical, 0 warnings. 3 rows" in PAGE.read_text()
+    assert "<h1>Rows that are left meet every expectation: " in PAGE.read_text()
+    with pytest.raises(InputError):
+        run(mode="rows", maximum_share=0.0001)
+    assert f"{met} met, 1 by the rows that are left, 1 critical, 0 warnings. 3 rows" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("windows", [None, WindowParams(seconds=300, statistics=("avg", "std", "count"))])

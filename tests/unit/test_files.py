@@ -31,6 +31,15 @@ class TestOneFile:
         assert path.read_bytes() == "sécond".encode()
         assert names(path.parent) == ["report.json"]
 
+    def test_what_is_no_regular_file_stays_what_it_is(self, tmp_path):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for path in (pipe, tmp_path):
+            with pytest.raises(InputError, match="no regular file; name another one"):
+                files.write_bytes(path, b"new")
+        assert pipe.is_fifo()
+        assert list(tmp_path.iterdir()) == [pipe]
+
     @pytest.mark.parametrize("step", ["fsync", "replace"])
     def test_a_failure_half_way_keeps_the_former_file(self, tmp_path, monkeypatch, step):
         path = tmp_path / "report.json"

@@ -56,7 +56,7 @@ def _instant(text: str) -> np.datetime64:
     except ValueError:
         raise InputError(f"--as-of {text!r} is no ISO 8601 time; write it like 2026-01-05T12:00:00Z") from None
     if parsed.utcoffset() is None:
-        raise InputError(f"--as-of {text!r} has no offset from UTC; write it like {text}Z")
+        raise InputError(f"--as-of {text!r} has no offset from UTC; write it like {parsed.isoformat()}Z")
     return as_datetime64(parsed)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from wattline.quality import page
+from wattline.quality import offenders, page
 from wattline.quality.expectations import Outcome
 from wattline.records import Dataset, Finding, Quarantine, QuarantinedUnit, Validation
 
@@ -40,16 +40,22 @@ def _verdict(validation: Validation) -> str:
     critical, warnings = (len(validation.failures(severity)) for severity in ("critical", "warning"))
     if critical:
         return f"Rows fail {critical} critical expectation{'s' * (critical > 1)}"
-    return f"Rows pass with {warnings} warning{'s' * (warnings > 1)}" if warnings else "Rows meet every expectation"
+    rows = "Rows that are left" if validation.quarantined else "Rows"
+    return (
+        f"{rows} pass with {warnings} warning{'s' * (warnings > 1)}" if warnings else f"{rows} meet every expectation"
+    )
 
 
 def _summary(validation: Validation) -> str:
     critical, warnings = (len(validation.failures(severity)) for severity in ("critical", "warning"))
-    met = validation.expectations - len(validation.findings)
+    # That too many rows were taken out is a finding, but none of the expectations.
+    unmet = [one for one in validation.findings if one.rule != offenders.RULE]
+    met, left = validation.expectations - len(unmet), sum(one.quarantined for one in unmet)
+    by_the_left = f" {left:,} by the rows that are left," if left else ""
     held = f" {validation.quarantined:,} rows are in quarantine." if validation.quarantined else ""
     return (
         f"{validation.rows:,} rows of {validation.units:,} units. {validation.expectations:,} expectations: "
-        f"{met:,} met, {critical:,} critical, {warnings:,} warnings.{held}"
+        f"{met:,} met,{by_the_left} {critical:,} critical, {warnings:,} warnings.{held}"
     )
 
 

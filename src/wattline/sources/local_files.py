@@ -12,7 +12,7 @@ def find(path: str, *, suffix: str) -> tuple[Path, ...]:
     """The files that `path` means, sorted. Raises InputError when there is none."""
     place = Path(path)
     if place.is_dir():
-        found = sorted(place.rglob(f"*{suffix}"))
+        found = sorted(match for match in place.rglob("*") if match.suffix.lower() == suffix)
         if not found:
             raise InputError(f"folder {path} holds no {suffix} file; put one there or correct `path` in params.yaml")
         return tuple(found)

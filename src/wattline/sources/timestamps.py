@@ -1,5 +1,6 @@
 """Instants in a table, as UTC. A time without a zone is refused rather than guessed."""
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,8 @@ def _localized(times: "pandas.DatetimeIndex", name: str, timezone: str | None, *
         return times.tz_localize(timezone)
     except (ValueError, KeyError, OSError) as error:
         # pandas tells an hour that a clock change repeats or skips, zoneinfo a zone that it does not know.
+        # The rest is advice on arguments of pandas.
+        told = re.split(r"[,.] try using", str(error), flags=re.IGNORECASE)[0]
         raise InputError(
-            f"{where}: column {name!r} cannot be taken as time in {timezone!r}: {error}; write it in UTC"
+            f"{where}: column {name!r} cannot be taken as time in {timezone!r}: {told}; write it in UTC"
         ) from None

@@ -16,6 +16,7 @@ from wattline.sources import local_files
 from wattline.sources.channels import joined
 from wattline.sources.ipmi import files, readings
 from wattline.sources.ipmi.files import Found, Named
+from wattline.sources.leftovers import handed_on
 from wattline.sources.metrics import CINECA, Metric, Pattern, Text, columns, group_of
 from wattline.sources.source import Readers, Source, UnitSeries
 
@@ -39,7 +40,7 @@ class Options(Section):
     file_pattern: regular expression of a file's name; (?P<unit>...) is the node and (?P<instant>...), where there is
         one, when it was taken
     instant_format: of that, as strptime takes it
-    timezone: IANA name of the zone of times that say none
+    timezone: IANA name of the zone of times that say none, in names of files and in a table; a line Timestamp: says UTC
     group_pattern: regular expression of a node's name; its (group) names the rack
     cadence_seconds: nominal distance of two dumps [s]
     name: what the dataset is called
@@ -68,6 +69,7 @@ class Options(Section):
 def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """Find the dumps and say what they are. They are read, and refused by name, node by node."""
     table = options.path.endswith(".parquet")
+    left_over = Counter[str]()
     paths = local_files.find(options.path, suffix=".parquet" if table else ".txt")
     return Source(
         name=options.name,
@@ -77,7 +79,11 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
         cadence_seconds=options.cadence_seconds,
         columns=columns(options.metrics),
         labelled=False,
-        units=_of_tables(paths, options) if table else _of_dumps(paths, options),
+        units=(
+            handed_on(_of_tables(paths, options, left_over), left_over, asked=options.path, remedy="correct `metrics`")
+            if table
+            else _of_dumps(paths, options)
+        ),
         files=local_files.describe(paths),
         notes=("sensors without a reading are absent values",),
     )
@@ -94,26 +100,26 @@ def _of_dumps(paths: tuple[Path, ...], options: Options) -> Readers:
 
 def _of_node(unit: str, named: tuple[Named, ...], text: str) -> UnitSeries:
     options = Options.model_validate_json(text)
-    found = _series(unit, files.read(named, options.sensors()), options)
-    if found is None:
+    found = files.read(named, options.sensors())
+    series = _series(unit, found, options)
+    if series is None:
+        refused = "".join(f", {reason} ({count} times)" for reason, count in found.refused.most_common(3))
         raise InputError(
-            f"{named[0].path}: less than two dumps have a reading of {', '.join(options.metrics)}; correct `metrics`, "
-            "or move the node's dumps elsewhere"
+            f"{named[0].path}: less than two dumps have a reading of {', '.join(options.metrics)}{refused}; correct "
+            "`metrics`, or move the node's dumps elsewhere"
         )
-    return found
+    return series
 
 
-def _of_tables(paths: tuple[Path, ...], options: Options) -> Iterator[UnitSeries]:
-    left_out = Counter[str]()
+def _of_tables(paths: tuple[Path, ...], options: Options, left_over: Counter[str]) -> Iterator[UnitSeries]:
     for path in paths:
         for unit, found in readings.read(path, options.sensors(), timezone=options.timezone):
             series = _series(unit, found, options)
             if series is None:
-                left_out += found.refused
-                left_out["a unit with less than two rows"] += 1
+                left_over.update(found.refused)
+                left_over["a unit with less than two rows"] += 1
             else:
-                yield replace(series, quarantined=Counter(series.quarantined) + left_out)
-                left_out.clear()
+                yield series
 
 
 def _series(unit: str, found: Found, options: Options) -> UnitSeries | None:

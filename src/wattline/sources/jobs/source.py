@@ -11,6 +11,7 @@ from wattline.records import Column
 from wattline.sources import local_files
 from wattline.sources.checks import UNIT_NAME
 from wattline.sources.jobs.table import Form, Jobs, read
+from wattline.sources.leftovers import handed_on
 from wattline.sources.metrics import Text
 from wattline.sources.source import Source, UnitSeries
 from wattline.task import Series
@@ -40,6 +41,7 @@ class Options(Form):
 def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
     """Find the tables. Their jobs are read a few thousand at a time."""
     paths = local_files.find(options.path, suffix=".parquet")
+    left_over = Counter[str]()
     return Source(
         name=options.name,
         home="local",
@@ -51,30 +53,33 @@ def open(options: Options, *, seed: int) -> Source:  # noqa: A001, ARG001
             Column(name=ENERGY, unit="J", description="energy since the first sample; nothing is added across a gap"),
         ),
         labelled=False,
-        units=_units(paths, options),
+        units=handed_on(
+            _units(paths, options, left_over),
+            left_over,
+            asked=options.path,
+            remedy="correct ingest.options in params.yaml",
+        ),
         files=local_files.describe(paths),
         notes=("a unit is a job, and its group how it ended",),
     )
 
 
-def _units(paths: tuple[Path, ...], options: Options) -> Iterator[UnitSeries]:
-    left_out = Counter[str]()
+def _units(paths: tuple[Path, ...], options: Options, left_over: Counter[str]) -> Iterator[UnitSeries]:
     for path in paths:
         for jobs in read(path, options):
-            left_out += jobs.refused
+            left_over.update(jobs.refused)
             for place in range(len(jobs.ids)):
                 if options.states and jobs.states[place] not in options.states:
                     continue
                 if not UNIT_NAME.fullmatch(jobs.ids[place]):
-                    left_out["a job's id cannot be a file name"] += 1
-                elif unit := _unit(jobs, place, options, left_out):
+                    left_over["a job's id cannot be a file name"] += 1
+                elif unit := _unit(jobs, place, options):
                     yield unit
-                    left_out = Counter()
                 else:
-                    left_out["a job with too few samples"] += 1
+                    left_over["a job with too few samples"] += 1
 
 
-def _unit(jobs: Jobs, place: int, options: Options, left_out: Counter[str]) -> UnitSeries | None:
+def _unit(jobs: Jobs, place: int, options: Options) -> UnitSeries | None:
     watts = jobs.watts[jobs.offsets[place] : jobs.offsets[place + 1]]
     known = np.flatnonzero(~np.isnan(watts))
     if len(known) < options.minimum_samples:
@@ -89,4 +94,4 @@ def _unit(jobs: Jobs, place: int, options: Options, left_out: Counter[str]) -> U
         values=np.stack([watts[known], joules[known]], axis=1).astype(np.float32),
         target=np.full(len(known), np.nan),
     )
-    return UnitSeries(series, (POWER, ENERGY), quarantined=dict(left_out))
+    return UnitSeries(series, (POWER, ENERGY))

@@ -81,6 +81,8 @@ def read(path: Path, form: Form) -> Iterator[Jobs]:
 
     try:
         file = parquet.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there; name a table of jobs") from None
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is no Parquet file: {str(error).splitlines()[0]}; write it again") from None
     with file:
