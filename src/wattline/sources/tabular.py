@@ -137,7 +137,7 @@ def _check_numeric(column: "pyarrow.ChunkedArray", name: str, *, where: str) -> 
     numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
     if not numeric and not types.is_null(kind):
         values = [value for value in column.to_pylist() if value is not None]
-        first = next((value for value in values if not _is_number(value)), values[0])
+        first = next((value for value in values if not _is_number(value)), values[0] if values else None)
         raise InputError(
             f"{where}: column {name!r} is not numeric ({kind}), first {first!r}; repair or remove it, "
             "or name it as timestamp, unit, group or label in params.yaml"
