@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -141,6 +142,45 @@ def test_a_truncated_object_in_the_remote_is_noticed_and_made_again(ran, locked)
     assert "ran: train, decide" in said
     assert damaged.read_bytes() == good
     assert locked.text("models/candidate") == ran.text("models/candidate")
+
+
+class TestAFileThatWasAdded:
+    """With `dvc add`, to a folder that a stage reads: git has its record, the remote its bytes."""
+
+    @pytest.fixture
+    def added(self, fresh, tmp_path):
+        """A clone of a commit in which the folder `external` holds such a file."""
+        one = fresh.wattline("repro", "ingest")
+        assert one[0] == 0, one[1]
+        wiring = tiny.WIRING.replace("cat source.txt params", "cat external/* params")
+        wiring = wiring.replace("source.txt]", "external]")
+        fresh.write(
+            dvc_dot_yaml=wiring,
+            external__here_dot_txt="here\n",
+            external__site_dot_csv="added\n",
+            external___dot_gitignore="*.csv\n",
+        )
+        for command in (["add", "--quiet", "external/site.csv"], ["push", "--quiet", "external/site.csv"]):
+            subprocess.run(
+                [sys.executable, "-m", "dvc", *command], cwd=fresh.folder, env=fresh.environment(), check=True
+            )
+        fresh.git("add", "external")
+        fresh.commit()
+        return tiny.clone(fresh.folder, tmp_path / "added", remote=fresh.remote)
+
+    def test_it_reaches_the_job(self, added):
+        code, said = added.repro("ingest")
+        assert code == 0, said
+        assert "added" in added.text("data/raw/rows.txt")
+
+    @pytest.mark.parametrize("content", [None, b"add"])
+    def test_nothing_runs_without_it(self, added, content):
+        place = _object(added.remote, b"added\n")
+        place.chmod(0o644)
+        place.unlink() if content is None else place.write_bytes(content)
+        with pytest.raises(InputError, match=r"external/site\.csv is not in the DVC remote, or damaged there"):
+            added.repro()
+        assert not (added.folder / "data/raw").exists()
 
 
 def test_a_damaged_cache_gives_nothing_away(fresh):

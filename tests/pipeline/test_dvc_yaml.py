@@ -47,9 +47,9 @@ def test_what_people_add_is_seen_by_dvc_and_its_record_by_git(tmp_path: Path):
     said("git", "init", "--quiet")
     said(sys.executable, "-m", "dvc", "init", "--quiet")
     added = ["data/external/site.csv", "data/snapshots/0a"]
-    for name in added:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("rows\n")
+    for name, file in zip(added, ("", "snapshot.json"), strict=True):
+        (tmp_path / name / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name / file).write_text("rows\n")
         said(sys.executable, "-m", "dvc", "add", "--quiet", name)
     stages = said(sys.executable, "-m", "dvc", "stage", "list", "--all", "--name-only")
     assert sorted(stages) == [f"{name}.dvc" for name in added]
@@ -57,7 +57,6 @@ def test_what_people_add_is_seen_by_dvc_and_its_record_by_git(tmp_path: Path):
     assert [line[3:] for line in status if line.startswith("?? data")] == [
         "data/external/.gitignore",
         "data/external/site.csv.dvc",
-        "data/snapshots/.gitignore",
         "data/snapshots/0a.dvc",
     ]
 

@@ -76,11 +76,28 @@ def _record(outcome: Outcome, job: str) -> None:
 def _run(targets: Sequence[str], *, remote: str | None, say: Say) -> Outcome:
     if remote is None:
         return dvc_commands.repro(targets, say=say)
+    _bring_inputs(targets, say=say)
     first = dvc_commands.repro([*SHARED, *targets], say=say)
     again = _made_again(say=say) if first.lacks_data else []
     if not again:
         return first
     return _together([first, *again, dvc_commands.repro([*SHARED, *targets], say=say)])
+
+
+def _bring_inputs(targets: Sequence[str], *, say: Say) -> None:
+    """Pull what `dvc add` took within a folder that a stage reads, such as data/external: `--pull` does not bring it.
+
+    Raises InputError naming what the remote did not give; without it a stage would read less than was meant.
+    """
+    wanted = run_cache.inputs(targets)
+    if not wanted:
+        return
+    dvc_commands.run(["pull", *wanted], say=say)  # whose exit code says nothing of damaged objects
+    absent = [path for path in wanted if not Path(path).exists()]
+    if absent:
+        raise InputError(
+            f"{absent[0]} is not in the DVC remote, or damaged there; `wattline push` it from where it still is"
+        )
 
 
 def _made_again(*, say: Say) -> list[Outcome]:

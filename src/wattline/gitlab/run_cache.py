@@ -192,6 +192,27 @@ def lost(*, say: Say) -> list[tuple[str, list[str]]]:
         return found
 
 
+def inputs(targets: Collection[str]) -> list[str]:
+    """What `dvc add` took inside of folders that `targets`, or what they need, read, and that is not here.
+
+    Nothing for targets that DVC does not know: its own command says so.
+    """
+    from dvc.dvcfile import PROJECT_FILE
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.repo.reproduce import plan_repro
+
+    with Repo(".") as repo:
+        try:
+            stages = [stage for target in targets or [PROJECT_FILE] for stage in repo.stage.collect(target)]
+            plan = plan_repro(repo.index.graph, stages)
+        except DvcException:
+            return []
+        read = {Path(dep.fs_path) for stage in plan for dep in stage.deps if dep.protocol == "local"}
+        added = [out for stage in plan if not stage.cmd for out in stage.outs if not out.exists]
+        return [str(out) for out in added if not read.isdisjoint(Path(out.fs_path).parents)]
+
+
 def local_runs(repo: Any) -> Iterator[tuple[str, tuple[str, str]]]:
     """Stage -> inputs and name of the run that dvc.lock tells of, where the local cache has its record."""
     from dvc.stage.cache import _get_cache_hash
