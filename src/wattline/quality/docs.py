@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from wattline.quality import offenders, page
-from wattline.quality.expectations import Outcome
+from wattline.quality.outcome import Outcome
 from wattline.records import Dataset, Finding, Quarantine, QuarantinedUnit, Validation
 
 FINDING_HEADS = (

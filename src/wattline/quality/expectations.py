@@ -1,54 +1,20 @@
-"""Expectations, run by Great Expectations on a table; those about telemetry by our own rules."""
+"""Expectations on a table: those about telemetry by our own rules, all others by Great Expectations."""
 
-import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattline.errors import InputError
-from wattline.quality import telemetry
-from wattline.quality.quiet import quiet
+from wattline.quality import library, telemetry
+from wattline.quality.outcome import Outcome
 from wattline.quality.tables import ADDED
 from wattline.task import Expectation
 
 if TYPE_CHECKING:
     import pandas
 
-BOUNDS = ("min_value", "max_value", "value_set")
 IDENTITY = ("unit", "group", "timestamp")
 """Columns of which our own rules cannot say anything: they are no numbers."""
-COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
-OF_ONE_VALUE = frozenset(
-    {
-        "expect_column_values_to_be_between",
-        "expect_column_values_to_be_in_set",
-        "expect_column_values_to_not_be_in_set",
-    }
-)
-"""Rules that look at each value alone, and not at missing ones."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one expectation.
-
-    prose: what it demands, for people
-    count, share: how many rows do not meet it; 1 and 1.0 for one that is about a column or table as a whole
-    rows: positions of the first of them in the table; of all, where that was asked for
-    observed: the value that was found where no row is to blame, or why it could not be evaluated
-    """
-
-    expectation: Expectation
-    columns: tuple[str, ...]
-    prose: str
-    passed: bool
-    count: int = 0
-    share: float = 0.0
-    rows: tuple[int, ...] = ()
-    observed: str = ""
 
 
 def check(expectations: Sequence[Expectation], *, columns: Sequence[str]) -> None:
@@ -56,8 +22,13 @@ def check(expectations: Sequence[Expectation], *, columns: Sequence[str]) -> Non
 
     columns: of the table that the expectations will run on
     """
+    values = [name for name in columns if name not in IDENTITY]
     for expectation in expectations:
-        _built(expectation, columns)
+        if expectation.rule.startswith(telemetry.PREFIX):
+            library.check_columns(expectation.rule, telemetry.columns_of(expectation), values)
+            telemetry.built(expectation)
+        else:
+            library.built(expectation, columns)
 
 
 def evaluate(
@@ -69,7 +40,7 @@ def evaluate(
     """
     ours = {place for place, one in enumerate(expectations) if one.rule.startswith(telemetry.PREFIX)}
     theirs = [one for place, one in enumerate(expectations) if place not in ours]
-    found = iter(_by_library(table, theirs, first_rows=first_rows))
+    found = iter(library.evaluate(table, theirs, first_rows=first_rows))
     rows = telemetry.Rows(table, tuple(name for name in map(str, table.columns) if name not in ADDED))
     return [
         _by_rule(rows, one, first_rows=first_rows) if place in ours else next(found)
@@ -85,190 +56,3 @@ def _by_rule(rows: telemetry.Rows, expectation: Expectation, *, first_rows: int 
         return Outcome(expectation, columns, prose, True)
     share = len(offending) / len(rows.table)
     return Outcome(expectation, columns, prose, False, len(offending), share, tuple(offending[:first_rows].tolist()))
-
-
-def _by_library(
-    table: "pandas.DataFrame", expectations: Sequence[Expectation], *, first_rows: int | None
-) -> list[Outcome]:
-    if not expectations:
-        return []
-    columns = [str(column) for column in table.columns]
-    results: dict[int, Any] = {}
-    with quiet():
-        import great_expectations
-        import pandas
-
-        # The context comes first: the library refuses a suite without one.
-        context = great_expectations.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        frames = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
-        frame = frames.add_batch_definition_whole_dataframe("rows")
-        wanted: dict[str, Any] = {"result_format": "COMPLETE"}
-        if first_rows is not None:
-            wanted = {"result_format": "SUMMARY", "partial_unexpected_count": first_rows}
-        built = [_built(as_stored(expectation), columns) for expectation in expectations]
-
-        def run(rows: "pandas.DataFrame", places: Sequence[int]) -> None:
-            suite = great_expectations.ExpectationSuite(name="rows")
-            for place in places:
-                built[place].meta = {"place": place}
-                # Its `add_expectation` drops one that equals an earlier one, and compares each with all others first.
-                suite.expectations.append(built[place])
-            batch = frame.get_batch(batch_parameters={"dataframe": rows})
-            for result in batch.validate(suite, result_format=wanted).results:
-                results[result.expectation_config.meta["place"]] = result
-
-        filled, fillable = _filled(table, expectations)
-        if fillable:
-            run(filled, fillable)
-        left = [place for place in range(len(built)) if place not in results or not results[place].success]
-        for needed, places in _groups(expectations, left, table).items():
-            run(pandas.DataFrame({name: table[name] for name in needed}, copy=False), places)
-        prose = [_prose(*pair) for pair in zip(expectations, built, strict=True)]
-    return [_outcome(*item, results[place]) for place, item in enumerate(zip(expectations, prose, strict=True))]
-
-
-def _filled(table: "pandas.DataFrame", expectations: Sequence[Expectation]) -> "tuple[pandas.DataFrame, Sequence[int]]":
-    """Columns with missing values, each of which is the column's first value instead; and who may be asked about them.
-
-    The library copies all columns of a table several times for an expectation on a column with missing values. A rule
-    about single values is met by a column and by this one, or by neither; how many do not meet it has to be counted in
-    the column itself.
-    """
-    import pandas
-
-    alone = {
-        place: one.arguments["column"]
-        for place, one in enumerate(expectations)
-        if one.rule in OF_ONE_VALUE and not {"mostly", "row_condition"} & one.arguments.keys()
-    }
-    columns = [name for name in dict.fromkeys(alone.values()) if table[name].hasnans and table[name].notna().any()]
-    values = {name: table[name].fillna(table[name][table[name].first_valid_index()]) for name in columns}
-    return pandas.DataFrame(values, copy=False), [place for place, name in alone.items() if name in values]
-
-
-def _groups(
-    expectations: Sequence[Expectation], places: Sequence[int], table: "pandas.DataFrame"
-) -> dict[tuple[str, ...], list[int]]:
-    """Columns that the expectations at `places` are given -> their places.
-
-    A column with missing values gets a table of its own, as the library copies what is beside it, too. Without missing
-    values it copies nothing, but takes a fingerprint of each table.
-    """
-    wanted = {
-        place: () if "row_condition" in expectations[place].arguments else named_columns(expectations[place])
-        for place in places
-    }
-    named_ones = dict.fromkeys(name for named in wanted.values() for name in named)
-    complete = [name for name in named_ones if not table[name].hasnans]
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for place, named in wanted.items():
-        needed = tuple(complete) if named and set(named) <= set(complete) else tuple(dict.fromkeys(named))
-        groups.setdefault(needed or tuple(map(str, table.columns)), []).append(place)
-    return groups
-
-
-def _built(expectation: Expectation, columns: Sequence[str]) -> Any:
-    if expectation.rule.startswith(telemetry.PREFIX):
-        values = [name for name in columns if name not in IDENTITY]
-        _check_columns(expectation.rule, telemetry.columns_of(expectation), values)
-        return telemetry.built(expectation)
-    with quiet():
-        from great_expectations.expectations import registry
-
-        rules = registry.list_registered_expectation_implementations()
-        if expectation.rule not in rules:
-            raise InputError(f"{expectation.rule!r} is not a Great Expectations rule; {_near(expectation.rule, rules)}")
-        _check_columns(expectation.rule, named_columns(expectation), columns)
-        kind = registry.get_expectation_impl(expectation.rule)
-        try:
-            return kind(**expectation.arguments, severity=expectation.severity)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{expectation.rule}: {_complaint(error, kind, expectation.arguments)}") from None
-
-
-def _check_columns(rule: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise InputError(f"{rule}: there is no column {name!r}; {_near(name, known)}")
-
-
-def as_stored(expectation: Expectation) -> Expectation:
-    """With bounds rounded to float32, as telemetry is stored: a recorded 0.1 is not above a maximum of 0.1."""
-    arguments = {key: _single(value) if key in BOUNDS else value for key, value in expectation.arguments.items()}
-    return expectation.model_copy(update={"arguments": arguments})
-
-
-def _single(bound: Any) -> Any:
-    if isinstance(bound, list | tuple):
-        return [_single(item) for item in bound]
-    fits = isinstance(bound, float) and abs(bound) <= np.finfo(np.float32).max
-    return float(np.float32(bound)) if fits else bound
-
-
-def named_columns(expectation: Expectation) -> tuple[str, ...]:
-    """Columns that the arguments of `expectation` name; none when it is about the whole table."""
-    found = [expectation.arguments[key] for key in COLUMN_ARGUMENTS if key in expectation.arguments]
-    return tuple(str(name) for item in found for name in (item if isinstance(item, list | tuple) else [item]))
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    matches = get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"nearest: {', '.join(matches)}" if matches else f"known: {', '.join(sorted(known)[:8])}, ..."
-
-
-def _complaint(error: Exception, kind: Any, arguments: Mapping[str, Any]) -> str:
-    """One sentence for the first of the errors that the rule's own type reports."""
-    if not hasattr(error, "errors"):
-        return str(error)
-    first = error.errors()[0]
-    argument = str(first["loc"][0])
-    if first["type"] == "value_error.extra":
-        known = sorted({*kind.domain_keys, *kind.success_keys} - {"batch_id", "condition_parser", "table"})
-        return f"unknown argument {argument!r}; {_near(argument, known)}"
-    if argument == "__root__":
-        return f"{first['msg']}, got {dict(arguments)}"
-    return f"argument {argument!r}: {first['msg']}, got {arguments.get(argument)!r}"
-
-
-def _outcome(expectation: Expectation, prose: str, result: Any) -> Outcome:
-    columns = named_columns(expectation)
-    error = _exception(result.exception_info)
-    if error:
-        # What cannot be evaluated is not met, however mild it was declared.
-        grave = expectation.model_copy(update={"severity": "critical"})
-        return Outcome(grave, columns, prose, False, 1, 1.0, observed=f"could not be evaluated: {error}")
-    found = result.result
-    if result.success:
-        return Outcome(expectation, columns, prose, True, observed=_text(found.get("observed_value")))
-    if "unexpected_count" not in found:
-        return Outcome(expectation, columns, prose, False, 1, 1.0, observed=_text(found.get("observed_value")))
-    count = found["unexpected_count"]
-    rows = found.get("unexpected_index_list") or found.get("partial_unexpected_index_list") or ()
-    share = count / found["element_count"]
-    return Outcome(expectation, columns, prose, False, count, share, tuple(int(row) for row in rows))
-
-
-def _exception(information: Mapping[str, Any]) -> str:
-    """Message of the first exception; the library nests it by metric when it comes from one."""
-    nested = [information] if "raised_exception" in information else list(information.values())
-    raised = [item for item in nested if item["raised_exception"]]
-    return " ".join(str(raised[0]["exception_message"]).split()) if raised else ""
-
-
-def _prose(expectation: Expectation, built: Any) -> str:
-    """Its own description, or the first line of what the rule says of itself with the arguments that were given.
-
-    The library would render it, but takes longer for that than for a million rows.
-    """
-    if built.description:
-        return str(built.description)
-    demand = (inspect.getdoc(type(built)) or expectation.rule).splitlines()[0]
-    named = (*COLUMN_ARGUMENTS, "description")
-    given = ", ".join(f"{key} {value}" for key, value in expectation.arguments.items() if key not in named)
-    return f"{demand} ({given})" if given else demand
-
-
-def _text(observed: Any) -> str:
-    text = "" if observed is None else f"{observed:.6g}" if isinstance(observed, float) else str(observed)
-    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattline.quality.expectations import Outcome
+from wattline.quality.outcome import Outcome
 from wattline.records import Finding
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattline.quality import expectations, rules
-from wattline.quality.expectations import Outcome
+from wattline.quality.outcome import Outcome
 from wattline.quality.telemetry import Rows
 from wattline.records import Dataset, Finding, Quarantine
 

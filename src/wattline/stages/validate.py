@@ -7,8 +7,8 @@ from wattline import files, quarantine, splits
 from wattline.errors import InputError
 from wattline.params import ValidateParams
 from wattline.quality import docs, expectations, offenders, rules, tables
-from wattline.quality.expectations import Outcome
 from wattline.quality.findings import finding, layout_finding
+from wattline.quality.outcome import Outcome
 from wattline.records import Dataset, Finding, Quarantine, Validation
 from wattline.task import Expectation, Task
 
