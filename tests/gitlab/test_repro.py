@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gitlab import tiny
 from wattline.errors import InputError, IntegrityError
@@ -181,6 +182,68 @@ class TestAFileThatWasAdded:
         with pytest.raises(InputError, match=r"external/site\.csv is not in the DVC remote, or damaged there"):
             added.repro()
         assert not (added.folder / "data/raw").exists()
+
+
+class TestASnapshot:
+    """Which one `ingest` reads is in params.yaml; DVC does not know that it reads any."""
+
+    ID = "5" * 64
+
+    @pytest.fixture
+    def taken(self, fresh):
+        """A project with a snapshot that was pushed."""
+        one = fresh.wattline("repro", "ingest")  # also tells DVC its remote
+        assert one[0] == 0, one[1]
+        params = yaml.safe_load((tiny.ROOT / "params.yaml").read_text())
+        params[params["task"]["name"]]["ingest"] = {"source": "snapshot", "options": {"snapshot": {"newest": "rows"}}}
+        wiring = tiny.WIRING.replace("cat source.txt params.yaml", "cat data/snapshots/*/rows.txt")
+        wiring = wiring.replace("source.txt]", "data/snapshots/newest.json]")
+        fresh.write(
+            dvc_dot_yaml=wiring.replace("[rows]", "[seed]").replace("[epochs]", "[seed]"),
+            params_dot_yaml=yaml.safe_dump(params),
+            data__snapshots__newest_dot_json=json.dumps({"rows": self.ID}),
+            **{f"data__snapshots__{self.ID}__rows_dot_txt": "of a snapshot\n"},
+        )
+        snapshot = f"data/snapshots/{self.ID}"
+        for command in (["add", "--quiet", snapshot], ["push", "--quiet", snapshot]):
+            subprocess.run(
+                [sys.executable, "-m", "dvc", *command], cwd=fresh.folder, env=fresh.environment(), check=True
+            )
+        fresh.commit()
+        return fresh
+
+    def clone(self, taken, folder):
+        return tiny.clone(taken.folder, folder, remote=taken.remote)
+
+    def test_it_reaches_the_job_that_reads_it_and_no_other(self, taken, tmp_path):
+        first = self.clone(taken, tmp_path / "first")
+        code, said = first.repro("ingest")
+        assert code == 0, said
+        assert first.text("data/raw/rows.txt") == "of a snapshot\n"
+        first.git("add", "dvc.lock", "reports")
+        first.commit()
+        second = tiny.clone(first.folder, tmp_path / "second", remote=taken.remote)
+        code, said = second.repro("train")
+        assert code == 0, said
+        assert "ran: train;" in said
+        assert not (second.folder / "data" / "snapshots" / self.ID).exists()
+
+    @pytest.mark.parametrize("content", [None, b"of"])
+    def test_nothing_runs_without_it(self, taken, tmp_path, content):
+        place = _object(taken.remote, b"of a snapshot\n")
+        place.chmod(0o644)
+        place.unlink() if content is None else place.write_bytes(content)
+        job = self.clone(taken, tmp_path / "job")
+        with pytest.raises(InputError, match=f"data/snapshots/{self.ID}.* is not in the DVC remote, or damaged there"):
+            job.repro()
+        assert not (job.folder / "data/raw").exists()
+
+    def test_a_record_that_nobody_committed_is_named(self, taken, tmp_path):
+        taken.git("rm", "--quiet", f"data/snapshots/{self.ID}.dvc")
+        taken.write(**{f"data__snapshots__{'6' * 64}_dot_dvc": "outs: []\n"})
+        taken.commit()
+        with pytest.raises(InputError, match=rf"{self.ID}\.dvc is not in git"):
+            self.clone(taken, tmp_path / "job").repro()
 
 
 def test_a_damaged_cache_gives_nothing_away(fresh):

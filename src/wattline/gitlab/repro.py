@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from wattline import files, objects, splits
+from wattline import files, objects, params, partitions, splits
 from wattline.errors import InputError, IntegrityError
 from wattline.gitlab import dvc_commands, dvc_remote, run_cache
 from wattline.gitlab.dvc_commands import Outcome
@@ -85,11 +85,15 @@ def _run(targets: Sequence[str], *, remote: str | None, say: Say) -> Outcome:
 
 
 def _bring_inputs(targets: Sequence[str], *, say: Say) -> None:
-    """Pull what `dvc add` took within a folder that a stage reads, such as data/external: `--pull` does not bring it.
+    """Pull what `--pull` does not bring: what `dvc add` took in a folder that a stage reads, and a snapshot to read.
 
-    Raises InputError naming what the remote did not give; without it a stage would read less than was meant.
+    Raises InputError naming what git or the remote did not give; without it a stage would read less than was meant.
     """
-    wanted = run_cache.inputs(targets)
+    _pull(run_cache.inputs(targets), say=say)
+    _pull(_snapshot(targets), say=say)
+
+
+def _pull(wanted: Sequence[str], *, say: Say) -> None:
     if not wanted:
         return
     dvc_commands.run(["pull", *wanted], say=say)  # whose exit code says nothing of damaged objects
@@ -98,6 +102,23 @@ def _bring_inputs(targets: Sequence[str], *, say: Say) -> None:
         raise InputError(
             f"{absent[0]} is not in the DVC remote, or damaged there; `wattline push` it from where it still is"
         )
+
+
+def _snapshot(targets: Sequence[str]) -> list[str]:
+    """The snapshot that `ingest` is about to read, where it is not here."""
+    if not partitions.known():
+        return []
+    ingest = params.load().block.ingest
+    if ingest.source != "snapshot" or not run_cache.changed("ingest", targets):
+        return []
+    options = ingest.options.get("snapshot", {})
+    folder = partitions.find(str(options.get("newest") or options.get("id")))
+    if folder.is_dir():
+        return []
+    pointer = folder.with_name(f"{folder.name}.dvc")
+    if not pointer.is_file():
+        raise InputError(f"{pointer} is not in git; commit it where the snapshot was taken")
+    return [str(folder)]
 
 
 def _made_again(*, say: Say) -> list[Outcome]:

@@ -197,20 +197,34 @@ def inputs(targets: Collection[str]) -> list[str]:
 
     Nothing for targets that DVC does not know: its own command says so.
     """
-    from dvc.dvcfile import PROJECT_FILE
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
-    from dvc.repo.reproduce import plan_repro
 
     with Repo(".") as repo:
-        try:
-            stages = [stage for target in targets or [PROJECT_FILE] for stage in repo.stage.collect(target)]
-            plan = plan_repro(repo.index.graph, stages)
-        except DvcException:
-            return []
+        plan = _plan(repo, targets)
         read = {Path(dep.fs_path) for stage in plan for dep in stage.deps if dep.protocol == "local"}
         added = [out for stage in plan if not stage.cmd for out in stage.outs if not out.exists]
         return [str(out) for out in added if not read.isdisjoint(Path(out.fs_path).parents)]
+
+
+def changed(name: str, targets: Collection[str]) -> bool:
+    """Whether the stage `name` is one that `targets` need, and has other inputs than dvc.lock tells of."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo, repo.lock:
+        return any(stage.addressing == name and stage.changed_deps() for stage in _plan(repo, targets))
+
+
+def _plan(repo: Any, targets: Collection[str]) -> list[Any]:
+    """What `targets` are and need, in the order of DVC; nothing for targets that DVC does not know."""
+    from dvc.dvcfile import PROJECT_FILE
+    from dvc.exceptions import DvcException
+    from dvc.repo.reproduce import plan_repro
+
+    try:
+        stages = [stage for target in targets or [PROJECT_FILE] for stage in repo.stage.collect(target)]
+        return list(plan_repro(repo.index.graph, stages))
+    except DvcException:
+        return []
 
 
 def local_runs(repo: Any) -> Iterator[tuple[str, tuple[str, str]]]:
