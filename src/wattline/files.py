@@ -43,7 +43,7 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step. Raises InputError where it is no file: a device would be one then."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is there and is no regular file; name another one")
+        raise InputError(f"{path} cannot be written: it is no regular file; name another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     put(path, content, temporary=path.with_name(f".{path.name}.{os.getpid()}"))
 

@@ -105,7 +105,7 @@ def test_an_answer_that_cannot_be_written_down_is_told_all_the_same(compare):
     done = compare("models/candidate", "models/candidate", "--to", "models")
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout.startswith("PASS    ")
-    assert done.stderr.endswith("models cannot be written: Is a directory; name another path\n")
+    assert done.stderr.endswith("models cannot be written: it is no regular file; name another path\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -35,7 +35,7 @@ class TestOneFile:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         for path in (pipe, tmp_path):
-            with pytest.raises(InputError, match="no regular file; name another one"):
+            with pytest.raises(InputError, match="no regular file; name another path"):
                 files.write_bytes(path, b"new")
         assert pipe.is_fifo()
         assert list(tmp_path.iterdir()) == [pipe]
