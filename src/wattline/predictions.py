@@ -226,8 +226,10 @@ def _load(path: Path, wanted: "pyarrow.Schema") -> "pyarrow.Table":
 
     stranger = f"{path} is no file of the log of answers; move it elsewhere"
     try:
-        with path.open("rb") as stream:
-            table = parquet.read_table(stream)
+        # By its path: given a file that Python opened, Arrow's threads may still let go of it while the interpreter
+        # ends, and that aborts the process.
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (OSError, pyarrow.ArrowException) as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             raise

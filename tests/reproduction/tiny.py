@@ -37,7 +37,7 @@ import numpy
 from pyarrow import parquet
 from safetensors.numpy import save
 paths = sorted(pathlib.Path("data/raw").glob("*.parquet"))
-values = [parquet.read_table(open(path, "rb"))["power"].to_numpy() for path in paths]
+values = [parquet.ParquetFile(path).read()["power"].to_numpy() for path in paths]
 weights = save({"center": numpy.array([value.mean() for value in values])})
 folder = pathlib.Path("models/candidate")
 folder.mkdir(parents=True, exist_ok=True)

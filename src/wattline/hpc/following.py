@@ -31,9 +31,10 @@ def follow(scheduler: Scheduler, order: Order, job: str, *, log: Log, say: Say, 
             look = patiently(lambda: look_at(scheduler, order, job), params=order.params, say=say)
             look = clock.forgotten(order, job) if look is None else clock.known(look)
             if look is not None and _differs(look, last):
-                say(told(look, last))
+                # First on record: who reads what is said finds it there.
                 if seen is not None:
                     seen(look)
+                say(told(look, last))
                 last = look
             if look is not None and look.state.ended:
                 for line in log.end():
