@@ -114,6 +114,17 @@ def test_who_dies_while_taking_over_loses_nothing(here: Path, monkeypatch: pytes
     assert not (here / "made").exists()
 
 
+def test_what_is_told_of_a_job_is_on_record_already(here: Path):
+    found = []
+
+    def say(line: str) -> None:
+        if "is COMPLETED" in line:
+            found.append(record.read(here).state)
+
+    running.run("prepare", "test", say=say)
+    assert found == [State.COMPLETED]
+
+
 def test_the_exit_code_that_another_job_left_is_not_taken_for_this_ones(here: Path):
     files.write_text(here / "exit_code-0b", "0\n")
     files.write_text(here / "exit_code", "0\n")
