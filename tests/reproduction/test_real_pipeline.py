@@ -87,6 +87,7 @@ def test_every_stage_gives_the_registered_bytes_again_also_when_the_rows_are_rea
     assert not any(path.startswith(("data/", "models/", "reports/evaluate")) for path in measured)
 
 
+@pytest.mark.nightly  # the project of test_reproduce does the same in seconds
 def test_a_changed_sum_is_found_at_training_with_its_size(version):
     folder, recipe = version
     source = folder / "src/project/least_squares.py"
