@@ -26,7 +26,7 @@ export DVC_NO_ANALYTICS := 1
 TESTS ?= tests/unit tests/gates
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test unit judge staging promote archive monitor nightly check fmt mlflow serve image bench
+.PHONY: help setup demo repro test thorough unit judge staging promote archive monitor nightly check fmt mlflow serve image bench
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
@@ -49,6 +49,9 @@ repro: setup ## run what changed of the pipeline
 
 test: check ## checks and tests
 	tests/run
+
+thorough: check ## the same with the nightly tests and branch coverage
+	tests/run --nightly
 
 unit: setup ## the quick tests, with reports for CI (TESTS: other folders)
 	mkdir -p reports/ci

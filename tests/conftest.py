@@ -20,6 +20,27 @@ settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--failed-to", metavar="FILE", type=Path, help="add the tests that fail to FILE, one a line")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.failed_to is not None:
+        config.pluginmanager.register(Failed(config.option.failed_to))
+
+
+class Failed:
+    """Writes down which tests failed, for tests/run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            with self._path.open("a") as stream:
+                print(report.nodeid, file=stream)
+
+
 @pytest.fixture(scope="session")
 def cache() -> Path:
     """A folder outside of the checkout that later runs find again: base image, wheels, unpacked tools."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 SECONDS_PER_DAY = 86_400
 VUS_THRESHOLDS = 250
@@ -21,12 +20,17 @@ Count = int | np.integer[Any]
 
 def auc_pr(labels: ArrayLike, scores: ArrayLike) -> float:
     """Average precision: sum over distinct scores of recall gained x precision; NaN unless both classes occur."""
+    # Imported here, since it takes a second and most stages score nothing.
+    from sklearn.metrics import average_precision_score
+
     anomalous, values = _labels_and_scores(labels, scores)
     return float(average_precision_score(anomalous, values)) if _has_both_classes(anomalous) else np.nan
 
 
 def auc_roc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Probability that an anomalous point outscores a normal one, ties half; NaN unless both classes occur."""
+    from sklearn.metrics import roc_auc_score
+
     anomalous, values = _labels_and_scores(labels, scores)
     return float(roc_auc_score(anomalous, values)) if _has_both_classes(anomalous) else np.nan
 
