@@ -73,6 +73,7 @@ class World:
             return set(connection.execute(wanted).scalars())
 
 
+@pytest.mark.nightly  # a fifth of them is tried on PostgreSQL
 @pytest.mark.no_cover  # counting lines doubles what it takes
 def test_a_thousand_schedules_on_sqlite_leave_nothing_undecided(project: Path, monkeypatch: pytest.MonkeyPatch):
     explore(project, settings().tracking_uri, seed=1, monkeypatch=monkeypatch)

@@ -15,7 +15,8 @@ from wattline.reproduction import Recipe, environment, report, reproduce
 from wattline.settings import settings
 from wattline.stages import STAGES
 
-pytestmark = pytest.mark.slow
+# The job `nightly`, executed in tests/gitlab/execute, does the same with the promoted model.
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 ROOT = Path(__file__).parents[2]
 MADE = ("dvc.lock", "reports/", "model_cards/", "champion/champion.json", "champion/candidate.json")
@@ -87,7 +88,6 @@ def test_every_stage_gives_the_registered_bytes_again_also_when_the_rows_are_rea
     assert not any(path.startswith(("data/", "models/", "reports/evaluate")) for path in measured)
 
 
-@pytest.mark.nightly  # the project of test_reproduce does the same in seconds
 def test_a_changed_sum_is_found_at_training_with_its_size(version):
     folder, recipe = version
     source = folder / "src/project/least_squares.py"

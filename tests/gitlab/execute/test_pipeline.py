@@ -203,6 +203,7 @@ class TestRefusals:
         assert place.running("production") == before.production == place.tagged("production")
         assert place.aliases()["champion"] == before.aliases["champion"]
 
+    @pytest.mark.nightly  # one whole pipeline more; tests/gitlab/golden.txt has its jobs
     def test_a_fork_is_judged_without_any_secret_and_touches_nothing(self, place: Site):
         git(place.folder, "clone", "--quiet", "--bare", place.origin.address, place.fork.folder.name)
         place.fork.commit("topic/fork", of_task(train={"components": 3}), onto="main")
