@@ -252,6 +252,7 @@ def test_a_slurm_that_does_not_measure_is_refused(unmetered: Cluster, monkeypatc
 def test_a_cluster_leaves_no_process_behind(slurm_programs: None, tmp_path: Path):
     require_mounts()
     with cluster(tmp_path, nodes=1, EXTRA=SENSOR) as found:
+        found.energy_node("n1", 50)
         found.energy_node("n1", 10)
         found.wait(found.submit(script="srun sleep 600"), "RUNNING")
         assert found.processes()
