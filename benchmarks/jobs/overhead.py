@@ -81,7 +81,7 @@ class Project:
         (folder / "deploy" / "sites").mkdir(parents=True)
         for name in ("dvc.yaml", "params.yaml"):
             shutil.copy(ROOT / name, folder / name)
-        for name in ("src", "data/external"):
+        for name in ("src", "data/external", "data/snapshots"):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(ROOT / name)
         knobs = yaml.safe_load((folder / "params.yaml").read_text())
