@@ -6,6 +6,7 @@
 #   cluster.sh node-kill FOLDER NODE        power loss: slurmd, its step daemons and every process of a job there are killed
 #   cluster.sh slurmd-kill FOLDER NODE      slurmd alone is killed; its jobs run on (two copies, once the node is declared down)
 #   cluster.sh node-start FOLDER NODE       starts a slurmd again
+#   cluster.sh counter-stop FOLDER NODE     ends its energy counter
 #   cluster.sh energy-node FOLDER NODE WATTS   restarts a node with an energy counter (see energy_node.sh)
 # Then: export SLURM_CONF=FOLDER/etc/slurm.conf
 # From the environment:
@@ -253,6 +254,7 @@ case $command in
     status) status ;;
     slurmd-kill) stop_pid "$folder/run/slurmd-${3:?NODE}.pid" KILL ;;
     node-kill) kill_node "${3:?NODE}" ;;
+    counter-stop) stop_pid "$folder/run/counter-${3:?NODE}.pid" ;;
     node-start) start_node "${3:?NODE}" ;;
     energy-node) "$here/energy_node.sh" "$folder" "${3:?NODE}" "${4:?WATTS}" ;;
     *)

@@ -13,7 +13,7 @@ counter="$folder/counter-$node"
 mkdir -p "$counter"
 echo "$3" > "$counter/watts"
 "$here/cluster.sh" node-kill "$folder" "$node"
-if [ -s "$folder/run/counter-$node.pid" ]; then kill "$(cat "$folder/run/counter-$node.pid")" 2> /dev/null || true; fi
+"$here/cluster.sh" counter-stop "$folder" "$node"
 python3 "$here/energy_counter.py" "$counter" > /dev/null 2>&1 &
 echo $! > "$folder/run/counter-$node.pid"
 for _ in $(seq 100); do
