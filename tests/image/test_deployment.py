@@ -128,8 +128,6 @@ def running(containers: Containers, name: str) -> str:
     return str(json.loads(containers.podman("container", "inspect", name).stdout)[0]["ImageName"])
 
 
-# tests/gitlab/execute deploys, promotes and rolls back real images; tests/deployment refuses all that is bad.
-@pytest.mark.nightly
 def test_a_challenger_reaches_production_and_what_is_bad_does_not(
     site: World, containers: Containers, images: ImageRegistry
 ):

@@ -128,7 +128,7 @@ def check_message(stack: Stack, text: str, *, moved: bool) -> None:
     assert "\n" not in text
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly  # promote is tried in CI
 def test_register_survives_a_fault_at_every_request(stack: Stack):
     new_candidate()
     register(new_name())  # which also makes the experiment of all of them
@@ -169,7 +169,7 @@ def test_promote_survives_a_fault_at_every_request(stack: Stack, name: str):
     assert stack.check(name).champion == "2"
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly  # promote is tried in CI
 def test_rollback_survives_a_fault_at_every_request(stack: Stack, name: str):
     promote(name)
     asked = requests(stack, rollback, name)
